@@ -1,0 +1,118 @@
+//! What a step gives back: detections to render, contributions to shared profiles, counts for metrics.
+
+use super::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState, Suppression};
+use super::profile::Contribution;
+use super::signin::EventTime;
+
+/// The sign-in a detection is about, as output names it. Owned: a detection is rare.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Subject {
+    pub tenant_id: String,
+    pub user_id: String,
+    pub user_principal_name: String,
+    pub user_display_name: String,
+    /// The sign-in's id.
+    pub request_id: String,
+    pub correlation_id: String,
+    pub session_id: String,
+    pub user_agent: String,
+    pub app_display_name: String,
+    pub resource_display_name: String,
+    pub client_app_used: String,
+    pub device_id: String,
+    pub device_display_name: String,
+    pub token_issuer_type: String,
+    /// The address as the record wrote it.
+    pub address_text: String,
+    pub error_code: u32,
+    pub interactive: bool,
+}
+
+/// A new detection, or a newer version of one with the same id.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// UUIDv5 over tenant, sign-in id, type and detector version.
+    pub id: uuid::Uuid,
+    pub state: RiskState,
+    pub detail: RiskDetail,
+    /// Event time of the sign-in; for a detection about a user, of the feedback.
+    pub activity_time: EventTime,
+    /// Event time at which it became known: the later of the sign-in and what triggered the verdict.
+    pub detected_time: EventTime,
+    /// Event time of this version.
+    pub updated_time: EventTime,
+    pub kind: RiskEventType,
+    pub level: RiskLevel,
+    /// 0–100.
+    pub score: u8,
+    pub subject: Subject,
+    /// Absent in an update of a detection so old that only its summary is kept.
+    pub finding: Option<Box<Finding>>,
+    /// Position, in the task's input, of the item that caused this output.
+    pub position: u64,
+    /// False for the first version of a detection, true for an update.
+    pub is_update: bool,
+}
+
+/// What happened, for metrics and summaries. Adding two of them is exact and order-free.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Counts {
+    pub sign_ins: u64,
+    pub sign_ins_judged: u64,
+    pub feedback: u64,
+    pub feedback_without_effect: u64,
+    pub duplicates: u64,
+    /// Arrived behind a newer event of the user, inside the horizon.
+    pub reordered: u64,
+    /// Arrived beyond the horizon.
+    pub late: u64,
+    pub withdrawn: u64,
+    /// A user's tail was full and its oldest sign-in settled early.
+    pub tail_overflow: u64,
+    pub users_new: u64,
+    pub users_forgotten: u64,
+    /// By type and level (low, medium, high).
+    pub detections: [[u64; 3]; RiskEventType::ALL.len()],
+    /// By type and reason.
+    pub suppressions: [[u64; Suppression::ALL.len()]; RiskEventType::ALL.len()],
+    pub contributions: u64,
+}
+
+impl Counts {
+    pub fn add(&mut self, other: &Counts) {
+        self.sign_ins += other.sign_ins;
+        self.sign_ins_judged += other.sign_ins_judged;
+        self.feedback += other.feedback;
+        self.feedback_without_effect += other.feedback_without_effect;
+        self.duplicates += other.duplicates;
+        self.reordered += other.reordered;
+        self.late += other.late;
+        self.withdrawn += other.withdrawn;
+        self.tail_overflow += other.tail_overflow;
+        self.users_new += other.users_new;
+        self.users_forgotten += other.users_forgotten;
+        for (mine, theirs) in self.detections.iter_mut().flatten().zip(other.detections.iter().flatten()) {
+            *mine += theirs;
+        }
+        for (mine, theirs) in self.suppressions.iter_mut().flatten().zip(other.suppressions.iter().flatten()) {
+            *mine += theirs;
+        }
+        self.contributions += other.contributions;
+    }
+}
+
+/// Filled by [`Engine::step`](super::Engine::step); the caller empties and reuses it.
+#[derive(Debug, Default)]
+pub struct Out {
+    pub detections: Vec<Detection>,
+    pub contributions: Vec<Contribution>,
+    pub counts: Counts,
+}
+
+impl Out {
+    pub fn clear(&mut self) {
+        self.detections.clear();
+        self.contributions.clear();
+        self.counts = Counts::default();
+    }
+}

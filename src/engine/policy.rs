@@ -1,0 +1,220 @@
+//! What an organisation may set about detections: plain, valid values. `config` makes them from text.
+//!
+//! Defaults are the documented ones of each detection; every number has its unit in its name.
+
+/// Which suppressions apply: low = system + organisation + user, medium = system + user, high = system.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sensitivity {
+    Low,
+    Medium,
+    High,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ImpossibleTravel {
+    pub enabled: bool,
+    pub sensitivity: Sensitivity,
+    /// Airliners cruise near 900; peers use 800–1000.
+    pub max_speed_kmh: f64,
+    pub min_distance_km: f64,
+    /// Time between is at least this: clocks of two log writers differ.
+    pub clock_skew_s: f64,
+    pub learning_days: u32,
+    /// Unseen for this long, the family learns again.
+    pub relearn_after_days: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AtypicalTravel {
+    pub enabled: bool,
+    pub sensitivity: Sensitivity,
+    pub min_distance_km: f64,
+    /// Learning ends at the earlier of days and sign-ins.
+    pub learning_days: u32,
+    pub learning_sign_ins: u32,
+    pub relearn_after_days: u32,
+    /// Score in bits from which it fires at low, medium, high.
+    pub low_bits: f64,
+    pub medium_bits: f64,
+    pub high_bits: f64,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewCountry {
+    pub enabled: bool,
+    pub sensitivity: Sensitivity,
+    /// A country unseen for this long is new again.
+    pub infrequent_after_days: u32,
+    /// Share of the organisation's users from which a country is common.
+    pub common_share: f64,
+    pub learning_days: u32,
+    pub relearn_after_days: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct UnfamiliarFeatures {
+    pub enabled: bool,
+    pub sensitivity: Sensitivity,
+    /// Score in bits from which it fires at low, medium, high.
+    pub low_bits: f64,
+    pub medium_bits: f64,
+    pub high_bits: f64,
+    pub learning_min_days: u32,
+    pub learning_max_days: u32,
+    /// Learning has settled when the mean surprise of recent sign-ins is below this many bits.
+    pub settled_bits: f64,
+    pub relearn_after_days: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedAddress {
+    pub anonymized_enabled: bool,
+    pub malicious_enabled: bool,
+    pub nation_state_enabled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Baseline {
+    /// A risky sign-in teaches nothing for this long, and then only if its properties came again without risk.
+    pub quarantine_days: u32,
+    /// Familiarity halves in this many days.
+    pub half_life_days: u32,
+}
+
+/// A named exception: all fields that are set must match.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Exception {
+    pub name: String,
+    /// Empty = every detection.
+    pub detections: Vec<super::finding::RiskEventType>,
+    /// User ids or principal names, lower case; `*` matches any run of characters.
+    pub users: Vec<String>,
+    pub device_ids: Vec<String>,
+    /// Hashes of [`Self::device_ids`], for matching against facts.
+    pub device_hashes: Vec<u32>,
+    /// Address, mask length.
+    pub networks: Vec<(std::net::IpAddr, u8)>,
+    /// Unordered pairs; a pair of one country with itself excepts travel inside it.
+    pub country_pairs: Vec<(super::facts::CountryCode, super::facts::CountryCode)>,
+    /// Application ids, hashed.
+    pub app_hashes: Vec<u32>,
+}
+
+/// One set of rules for a tenant or for some of its users.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    pub impossible_travel: ImpossibleTravel,
+    pub atypical_travel: AtypicalTravel,
+    pub new_country: NewCountry,
+    pub unfamiliar_features: UnfamiliarFeatures,
+    pub listed_address: ListedAddress,
+    pub exceptions: Vec<Exception>,
+}
+
+impl Default for Policy {
+    fn default() -> Policy {
+        Policy {
+            impossible_travel: ImpossibleTravel {
+                enabled: true,
+                sensitivity: Sensitivity::Medium,
+                max_speed_kmh: 1_000.0,
+                min_distance_km: 500.0,
+                clock_skew_s: 60.0,
+                learning_days: 7,
+                relearn_after_days: 90,
+            },
+            atypical_travel: AtypicalTravel {
+                enabled: true,
+                sensitivity: Sensitivity::Medium,
+                min_distance_km: 500.0,
+                learning_days: 14,
+                learning_sign_ins: 10,
+                relearn_after_days: 90,
+                low_bits: 8.0,
+                medium_bits: 12.0,
+                high_bits: 17.0,
+            },
+            new_country: NewCountry {
+                enabled: true,
+                sensitivity: Sensitivity::Medium,
+                infrequent_after_days: 90,
+                common_share: 0.05,
+                learning_days: 7,
+                relearn_after_days: 90,
+            },
+            unfamiliar_features: UnfamiliarFeatures {
+                enabled: true,
+                sensitivity: Sensitivity::Medium,
+                low_bits: 9.0,
+                medium_bits: 13.0,
+                high_bits: 18.0,
+                learning_min_days: 5,
+                learning_max_days: 30,
+                settled_bits: 3.0,
+                relearn_after_days: 60,
+            },
+            listed_address: ListedAddress {
+                anonymized_enabled: true,
+                malicious_enabled: true,
+                nation_state_enabled: true,
+            },
+            exceptions: Vec::new(),
+        }
+    }
+}
+
+/// A policy with the users it is for. The first that matches counts; none matching, the default policy.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopedPolicy {
+    pub name: String,
+    /// Tenant ids, lower case; empty = any.
+    pub tenants: Vec<String>,
+    /// User ids or principal names with `*`; empty = all.
+    pub users: Vec<String>,
+    pub policy: Policy,
+}
+
+/// Everything the engine is configured by, tables apart.
+#[derive(Clone, Debug, PartialEq)]
+pub struct EngineConfig {
+    pub default_policy: Policy,
+    pub scoped_policies: Vec<ScopedPolicy>,
+    pub baseline: Baseline,
+    /// How far behind the stream an event may arrive and still be judged as if in order.
+    pub lateness_horizon_s: u32,
+    /// Users kept unpacked for speed; the rest are kept packed.
+    pub hot_users_max: usize,
+    /// Users remembered at all; beyond it the user unseen for longest is forgotten, and counted.
+    pub users_max: usize,
+    /// Emit detections that a suppression silenced, marked as such.
+    pub emit_suppressed: bool,
+    /// Goes into every detection: hash of configuration and tables.
+    pub config_hash: u64,
+}
+
+impl Default for EngineConfig {
+    fn default() -> EngineConfig {
+        EngineConfig {
+            default_policy: Policy::default(),
+            scoped_policies: Vec::new(),
+            baseline: Baseline { quarantine_days: 7, half_life_days: 30 },
+            lateness_horizon_s: 7_200,
+            hot_users_max: 16_384,
+            users_max: 10_000_000,
+            emit_suppressed: false,
+            config_hash: 0,
+        }
+    }
+}
+
+/// `*` matches any run of characters; everything else matches itself. Both sides lower case.
+pub fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let Some((head, mut rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    while let Some((part, after)) = rest.split_once('*') {
+        let Some(at) = text.find(part) else { return false };
+        text = &text[at + part.len()..];
+        rest = after;
+    }
+    text.ends_with(rest)
+}

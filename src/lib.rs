@@ -1,0 +1,9 @@
+//! Farsign: a streaming risk-detection engine for sign-in logs.
+
+pub mod engine;
+
+pub mod config;
+pub mod render;
+pub mod runtime;
+
+pub mod cli;

@@ -1,0 +1,5 @@
+//! The binary: arguments → command → exit code.
+
+fn main() -> std::process::ExitCode {
+    std::process::ExitCode::SUCCESS
+}

@@ -1,0 +1,1 @@
+//! The only code that waits, reads, writes or asks the time.
