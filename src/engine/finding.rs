@@ -294,8 +294,8 @@ pub enum Suppression {
     BelowLow,
     /// The detection is switched off for this user's policy.
     Disabled,
-    /// The account is deleted.
-    DeletedUser,
+    /// The same finding about the same stranger (country, network, device, agent) stands already.
+    AlreadyReported,
 }
 
 impl Suppression {
@@ -317,7 +317,7 @@ impl Suppression {
         Suppression::Exception,
         Suppression::BelowLow,
         Suppression::Disabled,
-        Suppression::DeletedUser,
+        Suppression::AlreadyReported,
     ];
 
     /// The word used in output, metrics and configuration.
@@ -340,7 +340,7 @@ impl Suppression {
             Suppression::Exception => "exception",
             Suppression::BelowLow => "belowLow",
             Suppression::Disabled => "disabled",
-            Suppression::DeletedUser => "deletedUser",
+            Suppression::AlreadyReported => "alreadyReported",
         }
     }
 }
@@ -382,8 +382,8 @@ pub struct Evidence {
     /// Sum of the properties' bits where the detection is a score.
     pub total_bits: Option<f64>,
     pub lists: Vec<ListKind>,
-    /// Name of the named location of this end; empty = none.
-    pub named_location: String,
+    /// 1-based index of this end's named location in the configuration; 0 = none.
+    pub named_location: u16,
     pub thresholds: Vec<Threshold>,
     pub suppressions: Vec<SuppressionConsidered>,
     pub learning: LearningPhase,

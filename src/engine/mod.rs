@@ -14,17 +14,23 @@ pub mod out;
 pub mod policy;
 pub mod profile;
 pub mod risk;
+pub mod rules;
 pub mod signin;
 pub mod user;
 pub mod watermark;
 
 use std::sync::Arc;
 
+use detect::Judge;
 use facts::Item;
+use hash::{Seed, UserKey, hash32};
 use out::Out;
 use policy::EngineConfig;
 use profile::Profiles;
+use rules::Rules;
 use signin::EventTime;
+use user::record::{Bench, Scope};
+use user::store::UserStore;
 
 /// One item with its place in the task's input.
 pub struct Input<'a> {
@@ -37,17 +43,92 @@ pub struct Input<'a> {
 
 /// The state of one task's users and the judge over them.
 pub struct Engine {
-    config: Arc<EngineConfig>,
+    rules: Rules,
     profiles: Arc<Profiles>,
+    users: UserStore,
 }
 
 impl Engine {
     pub fn new(config: Arc<EngineConfig>, profiles: Arc<Profiles>) -> Engine {
-        Engine { config, profiles }
+        let users = UserStore::new(config.hot_users_max, config.users_max);
+        Engine { rules: Rules::new(config), profiles, users }
     }
 
     /// Judges the items in order and appends what comes of it to `out`.
     pub fn step(&mut self, batch: &[Input<'_>], out: &mut Out) {
-        let _ = (&self.config, &self.profiles, batch, out);
+        for input in batch {
+            self.take(input, out);
+        }
+    }
+
+    fn take(&mut self, input: &Input<'_>, out: &mut Out) {
+        let key = input.item.user();
+        let (tenant_id, user_id, principal) = match input.item {
+            Item::SignIn(prepared) => {
+                let sign_in = &prepared.sign_in;
+                (sign_in.tenant_id.as_ref(), sign_in.user_id.as_ref(), sign_in.user_principal_name.as_ref())
+            }
+            Item::Feedback { feedback, .. } => (feedback.tenant_id.as_ref(), feedback.user_id.as_ref(), ""),
+        };
+        let scope = Scope {
+            tenant: hash32(Seed::Tenant, tenant_id.as_bytes()),
+            policy: self.rules.resolve(tenant_id, user_id, principal),
+        };
+        let boundary = self.boundary(input.stream_time);
+        let (record, is_new) = self.users.get_or_insert(key, &self.rules, &mut out.counts);
+        out.counts.users_new += u64::from(is_new);
+        record.scope = scope;
+        let bench = bench(&self.rules, &self.profiles, key, scope, boundary, input.position, (tenant_id, user_id));
+        match input.item {
+            Item::SignIn(prepared) => record.take_sign_in(prepared, &bench, out),
+            Item::Feedback { feedback, .. } => record.take_feedback(feedback, &bench, out),
+        }
+    }
+
+    /// Settles every user up to the horizon before `stream_time`. The runtime calls it when a new day begins, before
+    /// it advances the profiles: then the contributions of the day before last are complete.
+    pub fn settle(&mut self, stream_time: EventTime, out: &mut Out) {
+        let boundary = self.boundary(stream_time);
+        let (rules, profiles) = (&self.rules, &self.profiles);
+        self.users.for_each_with_tail(rules, |key, record| {
+            let bench = bench(rules, profiles, key, record.scope, boundary, 0, ("", ""));
+            record.settle(&bench, out);
+        });
+    }
+
+    /// Users remembered.
+    pub fn users(&self) -> usize {
+        self.users.len()
+    }
+
+    fn boundary(&self, stream_time: EventTime) -> EventTime {
+        stream_time.minus_seconds(i64::from(self.rules.config.lateness_horizon_s))
+    }
+}
+
+fn bench<'a>(
+    rules: &'a Rules,
+    profiles: &'a Profiles,
+    key: UserKey,
+    scope: Scope,
+    boundary: EventTime,
+    position: u64,
+    (tenant_id, user_id): (&'a str, &'a str),
+) -> Bench<'a> {
+    Bench {
+        judge: Judge {
+            policy: rules.policy(scope.policy),
+            baseline: &rules.config.baseline,
+            decay: &rules.decay,
+            profiles,
+            tenant: scope.tenant,
+            tenant_id,
+            user_id,
+        },
+        boundary,
+        position,
+        member: hash32(Seed::ProfileUser, &key.0.to_le_bytes()),
+        quarantine_days: rules.config.baseline.quarantine_days,
+        emit_suppressed: rules.config.emit_suppressed,
     }
 }

@@ -79,6 +79,8 @@ pub struct Baseline {
     pub quarantine_days: u32,
     /// Familiarity halves in this many days.
     pub half_life_days: u32,
+    /// The same finding about the same stranger is reported again only after this long.
+    pub repeat_after_hours: u32,
 }
 
 /// A named exception: all fields that are set must match.
@@ -197,7 +199,7 @@ impl Default for EngineConfig {
         EngineConfig {
             default_policy: Policy::default(),
             scoped_policies: Vec::new(),
-            baseline: Baseline { quarantine_days: 7, half_life_days: 30 },
+            baseline: Baseline { quarantine_days: 7, half_life_days: 30, repeat_after_hours: 24 },
             lateness_horizon_s: 7_200,
             hot_users_max: 16_384,
             users_max: 10_000_000,

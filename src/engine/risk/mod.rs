@@ -1,1 +1,150 @@
-//! Filled by the engine change.
+//! Risk that stands: open detections of a user, and what feedback makes of them.
+//!
+//! Transitions are Graph's: dismiss, confirm safe, confirm compromised, remediated. Each also decides what the
+//! quarantined sign-ins behind the risk may teach.
+
+use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
+use super::signin::FeedbackAction;
+use super::user::familiarity::{Decay, compact_day};
+use super::user::tail::{Judged, TailFeedback};
+use super::user::{OPEN_RISKS_MAX, OpenRisk, Properties, RequestId, UserState};
+use crate::engine::facts::Facts;
+
+/// Namespace of detection ids: UUIDv5 of "farsign.risk-detection" under the DNS namespace.
+pub fn detection_id(tenant_id: &str, request_id: &str, kind: RiskEventType) -> uuid::Uuid {
+    let namespace = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, b"farsign.risk-detection");
+    // Unit separators keep the parts apart: ids hold no control characters.
+    let name = format!("{tenant_id}\u{1f}{request_id}\u{1f}{}\u{1f}{}", kind.name(), kind.version());
+    uuid::Uuid::new_v5(&namespace, name.as_bytes())
+}
+
+/// Scores 0–100 rise with the level: low 40–64, medium 65–84, high 85–100.
+///
+/// `strength` from 0 to 1 places the finding within its level.
+pub fn score(level: RiskLevel, strength: f64) -> u8 {
+    let strength = strength.clamp(0.0, 1.0);
+    let (low, high) = match level {
+        RiskLevel::None => (0.0, 39.0),
+        RiskLevel::Low => (40.0, 64.0),
+        RiskLevel::Medium => (65.0, 84.0),
+        RiskLevel::High => (85.0, 100.0),
+    };
+    libm::round(low + (high - low) * strength) as u8
+}
+
+/// A transition that feedback made.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Transitioned {
+    pub risk: OpenRisk,
+}
+
+/// What a feedback does: the new state and detail, and the fate of quarantined sign-ins.
+struct Effect {
+    state: RiskState,
+    detail: RiskDetail,
+    teaches: bool,
+    compromised: bool,
+}
+
+fn effect(action: FeedbackAction, about_sign_in: bool) -> Effect {
+    let (state, detail, teaches, compromised) = match (action, about_sign_in) {
+        (FeedbackAction::ConfirmSafe, true) => {
+            (RiskState::ConfirmedSafe, RiskDetail::AdminConfirmedSigninSafe, true, false)
+        }
+        (FeedbackAction::ConfirmSafe, false) => {
+            (RiskState::ConfirmedSafe, RiskDetail::AdminConfirmedAccountSafe, true, false)
+        }
+        (FeedbackAction::ConfirmCompromised, true) => {
+            (RiskState::ConfirmedCompromised, RiskDetail::AdminConfirmedSigninCompromised, false, true)
+        }
+        (FeedbackAction::ConfirmCompromised, false) => {
+            (RiskState::ConfirmedCompromised, RiskDetail::AdminConfirmedUserCompromised, false, true)
+        }
+        (FeedbackAction::Dismiss, true) => {
+            (RiskState::Dismissed, RiskDetail::AdminDismissedRiskForSignIn, true, false)
+        }
+        (FeedbackAction::Dismiss, false) => {
+            (RiskState::Dismissed, RiskDetail::AdminDismissedAllRiskForUser, true, false)
+        }
+        // Who passes MFA has shown to be the owner, so what was held back is the owner's.
+        (FeedbackAction::PassedMfa, _) => {
+            (RiskState::Remediated, RiskDetail::UserPassedMfaDrivenByRiskBasedPolicy, true, false)
+        }
+        // A changed password ends the risk but does not say that the risky sign-in was the owner's: it must not
+        // teach, or the intruder's network would be the owner's from then on.
+        (FeedbackAction::PasswordChanged, _) => {
+            (RiskState::Remediated, RiskDetail::UserPerformedSecuredPasswordChange, false, true)
+        }
+    };
+    Effect { state, detail, teaches, compromised }
+}
+
+impl UserState {
+    /// Opens the risks of a sign-in that was just judged.
+    pub fn open_risks(&mut self, facts: &Facts, request_id: &str, judged: &[Judged]) {
+        for finding in judged.iter().filter(|finding| finding.suppressed_by.is_none()) {
+            if self.open.is_full() {
+                self.open.remove(0);
+            }
+            self.open.push(OpenRisk {
+                kind: finding.kind,
+                level: finding.level,
+                score: finding.score,
+                state: RiskState::AtRisk,
+                detail: RiskDetail::None,
+                event: facts.event,
+                request_id: RequestId::new(request_id),
+                time: facts.time,
+                properties: Properties::of(facts),
+            });
+        }
+        debug_assert!(self.open.len() <= OPEN_RISKS_MAX);
+    }
+
+    /// Folds one feedback in; gives the open risks it changed.
+    pub fn apply_feedback(&mut self, feedback: &TailFeedback, decay: &Decay) -> Vec<Transitioned> {
+        self.note(feedback.time, feedback.event);
+        let effect = effect(feedback.action, feedback.about != 0);
+        self.release(feedback, &effect, decay);
+        let mut changed = Vec::new();
+        for risk in &mut self.open {
+            let concerned = feedback.about == 0 || risk.event == feedback.about;
+            let closed =
+                matches!(risk.state, RiskState::ConfirmedSafe | RiskState::Dismissed | RiskState::Remediated);
+            // A sign-in can be confirmed after its user's risk was dismissed; nothing else reopens.
+            let allowed = !closed || (feedback.about != 0 && feedback.action != FeedbackAction::Dismiss);
+            if concerned && allowed && (risk.state, risk.detail) != (effect.state, effect.detail) {
+                risk.state = effect.state;
+                risk.detail = effect.detail;
+                if effect.compromised && effect.state == RiskState::ConfirmedCompromised {
+                    risk.level = RiskLevel::High;
+                    risk.score = score(RiskLevel::High, 1.0);
+                }
+                changed.push(Transitioned { risk: risk.clone() });
+            }
+        }
+        changed
+    }
+
+    /// Decides what quarantined sign-ins may teach after a feedback.
+    fn release(&mut self, feedback: &TailFeedback, effect: &Effect, decay: &Decay) {
+        // The same stranger is quarantined once; feedback about any of his sign-ins is about all of them.
+        let about = self.open.iter().find(|risk| risk.event == feedback.about).map(|risk| risk.properties);
+        let mut index = 0;
+        while index < self.quarantine.len() {
+            let held = &mut self.quarantine[index];
+            let concerned = feedback.about == 0
+                || held.event == feedback.about
+                || about.is_some_and(|properties| held.properties.same_context(&properties));
+            if concerned && effect.compromised {
+                held.compromised = true;
+            }
+            if concerned && effect.teaches && !held.compromised {
+                let held = self.quarantine.remove(index);
+                self.baseline.observe(&held.properties, compact_day(held.time.day()), decay);
+            } else {
+                index += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Atypical travel: a distant sign-in from a place unusual for this user, at a speed that travel allows.
+//!
+//! ## What it sees
+//! The probabilistic sibling of impossible travel: how new the place is to the user, how rare in the organisation,
+//! how little time there was for the trip, and whether the user's own device came along.
+//! ## Why it matters
+//! ATT&CK T1078.004. An intruder who signs in twenty hours later is no slower than an airliner.
+//! ## What it misses, and who trips it falsely
+//! Intruders near a usual place. Falsely: holidays with a new phone.
+//! ## Parameters
+//! `atypical_travel.min_distance_km` (500), `.low_bits` (8), `.medium_bits` (12), `.high_bits` (17),
+//! `.learning_days` (14) or `.learning_sign_ins` (10), `.relearn_after_days` (90), `.sensitivity`.
+
+use super::evidence::place_name;
+use super::impossible_travel::{after, is_usual_region};
+use super::properties::Assessment;
+use super::travel::Journey;
+use super::unfamiliar_features::graded;
+use super::{Case, Draft};
+use crate::engine::finding::{Familiarity, Property, RiskEventType, Suppression, Threshold};
+use crate::engine::policy::Sensitivity;
+use crate::engine::profile::ProfileKind;
+use crate::engine::user::learning::Family;
+use crate::engine::user::{Anchor, country_key, transition_key};
+
+/// Door to door: an airliner's cruise with what surrounds a flight.
+const TRIP_SPEED_KMH: f64 = 700.0;
+const TRIP_OVERHEAD_H: f64 = 4.0;
+/// How much of the device's evidence counts: a device of one's own on a trip speaks strongly for the owner.
+const DEVICE_SHARE: f64 = 0.7;
+const HASTE_BITS_MIN: f64 = -3.0;
+const HASTE_BITS_MAX: f64 = 4.0;
+
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+    let rules = &case.judge.policy.atypical_travel;
+    let journey = assessment.journey?;
+    let anchor = case.state.anchor.as_ref()?;
+    if !rules.enabled || journey.distance_km <= rules.min_distance_km {
+        return None;
+    }
+    let place_bits = place_bits(case, assessment);
+    let haste_bits = haste_bits(&journey);
+    let bits = place_bits + haste_bits + DEVICE_SHARE * assessment.device_bits;
+    let (level, strength) = graded(bits, [rules.low_bits, rules.medium_bits, rules.high_bits])?;
+    let mut draft = Draft {
+        kind: RiskEventType::UnlikelyTravel,
+        level,
+        strength,
+        family: Some(Family::AtypicalTravel),
+        outside_learning: false,
+        suppressions: Vec::new(),
+        thresholds: vec![
+            Threshold { key: "atypical_travel.min_distance_km", value: rules.min_distance_km },
+            Threshold { key: "atypical_travel.low_bits", value: rules.low_bits },
+            Threshold { key: "atypical_travel.medium_bits", value: rules.medium_bits },
+            Threshold { key: "atypical_travel.high_bits", value: rules.high_bits },
+        ],
+        with_travel: true,
+        with_bits: Some(bits),
+        sentence: sentence(case, anchor, &journey, assessment),
+    };
+    consider(case, anchor, rules.sensitivity, &mut draft);
+    Some(draft)
+}
+
+/// The user's surprise at country and region, and the organisation's at country or city.
+fn place_bits(case: &Case<'_>, assessment: &Assessment) -> f64 {
+    let own: f64 = assessment
+        .weighed
+        .iter()
+        .filter(|weighed| matches!(weighed.property, Property::Country | Property::Region | Property::Asn))
+        .filter(|weighed| weighed.familiarity != Familiarity::Unknown)
+        .map(|weighed| weighed.bits)
+        .sum();
+    let country = case.organization.rarity_bits(ProfileKind::Country, country_key(case.facts.country));
+    let city = case.organization.rarity_bits(ProfileKind::City, case.facts.city_hash);
+    own + country.min(city).min(0.0) + country.max(0.0)
+}
+
+/// How little time the trip had: positive below twice a door-to-door journey, negative when days lay between.
+fn haste_bits(journey: &Journey) -> f64 {
+    let needed_h = journey.distance_km / TRIP_SPEED_KMH + TRIP_OVERHEAD_H;
+    let had_h = journey.elapsed_s / 3_600.0;
+    libm::log2(2.0 * needed_h / had_h).clamp(HASTE_BITS_MIN, HASTE_BITS_MAX)
+}
+
+fn consider(case: &Case<'_>, anchor: &Anchor, sensitivity: Sensitivity, draft: &mut Draft) {
+    let facts = case.facts;
+    let same_address = facts.address.is_some() && facts.address == anchor.address;
+    draft.consider(Suppression::SameAddress, same_address, "a GeoIP correction is no travel");
+    let egress = facts.named.egress || anchor.named.egress;
+    draft.consider(Suppression::EgressLocation, egress, "named location marked as egress");
+    draft.consider(
+        Suppression::MovingNetwork,
+        facts.is_moving_network(),
+        "VPN, proxy, relay or satellite address",
+    );
+    let learnt = case.organization.is_learnt_egress(facts.address_hash);
+    draft.consider(Suppression::LearntEgress, learnt, "colleagues come to this address from many places");
+    let common = case.organization.is_common_place(facts.city_hash);
+    draft.consider(Suppression::OrganizationCommon, common, "the place is regularly used by colleagues");
+    if sensitivity <= Sensitivity::Medium {
+        let usual = is_usual_region(case, facts.region_hash);
+        draft.consider(Suppression::UsualPlaces, usual, "the place is usual for this user");
+        let key = transition_key(anchor.region_hash, facts.region_hash);
+        let known = case.state.transitions.iter().any(|transition| transition.key == key);
+        draft.consider(Suppression::KnownTransition, known, "this journey was made before without risk");
+    }
+}
+
+fn sentence(case: &Case<'_>, anchor: &Anchor, journey: &Journey, assessment: &Assessment) -> String {
+    let here = place_name(case.text.place, case.facts.country);
+    let there = place_name(anchor.place.as_ref(), anchor.country);
+    let device = if assessment.known_device {
+        "a known device"
+    } else if assessment.known_agent {
+        "a familiar browser"
+    } else {
+        "an unfamiliar device"
+    };
+    format!(
+        "Sign-in from {here} {} from {there}, {} km away; the place is unusual for this user, on {device}.",
+        after(case.facts.time.seconds_since(anchor.time)),
+        libm::round(journey.great_circle_km),
+    )
+}

@@ -1,0 +1,144 @@
+//! Evidence: the parts a finding is checked by, from the case it was found in. Only findings come here, so it may
+//! allocate.
+
+use std::sync::Arc;
+
+use super::properties::Assessment;
+use super::travel::Journey;
+use super::{Case, Draft};
+use crate::engine::facts::{Agent, CountryCode, Place};
+use crate::engine::finding::{EndPoint, Evidence, LearningPhase, Property, PropertyVerdict, Travel};
+use crate::engine::user::Anchor;
+
+pub fn evidence(
+    case: &Case<'_>,
+    assessment: &Assessment,
+    draft: Draft,
+    phase: LearningPhase,
+    stopped: bool,
+) -> Evidence {
+    let rules = &case.judge.policy.impossible_travel;
+    let travel = |journey: Journey| Travel {
+        great_circle_km: journey.great_circle_km,
+        uncertainty_km: journey.uncertainty_km,
+        distance_km: journey.distance_km,
+        elapsed_s: journey.elapsed_s,
+        speed_kmh: journey.speed_kmh,
+        max_speed_kmh: rules.max_speed_kmh,
+        min_distance_km: rules.min_distance_km,
+    };
+    Evidence {
+        this: this_end(case),
+        reference: case.state.anchor.as_ref().map(anchor_end),
+        travel: assessment.journey.filter(|_| draft.with_travel).map(travel),
+        properties: property_verdicts(case, assessment),
+        total_bits: draft.with_bits,
+        lists: case.facts.lists.kinds().collect(),
+        named_location: case.facts.named.index,
+        thresholds: draft.thresholds,
+        suppressions: draft.suppressions,
+        learning: phase,
+        learning_days: draft.family.map_or(0, |family| case.state.learning.days_at(family, case.facts.time)),
+        baseline_sign_ins: u32::from(case.state.baseline.sign_ins),
+        organization_day: (case.organization.users > 0).then_some(case.organization.day()),
+        organization_users: case.organization.users,
+        late: case.late,
+        stopped,
+        sentence: draft.sentence,
+    }
+}
+
+fn this_end(case: &Case<'_>) -> EndPoint {
+    let facts = case.facts;
+    end_point(
+        case.text.request_id.to_owned(),
+        (facts.time, facts.address, facts.asn, facts.country, facts.coordinates, facts.radius_km),
+        (case.text.place, case.text.agent, case.text.asn_organization),
+    )
+}
+
+fn anchor_end(anchor: &Anchor) -> EndPoint {
+    end_point(
+        anchor.request_id.to_string(),
+        (anchor.time, anchor.address, anchor.asn, anchor.country, Some(anchor.coordinates), anchor.radius_km),
+        (anchor.place.as_ref(), &anchor.agent, anchor.asn_organization.as_ref()),
+    )
+}
+
+type EndNumbers =
+    (crate::engine::signin::EventTime, Option<std::net::IpAddr>, u32, CountryCode, Option<(f32, f32)>, u16);
+type EndTexts<'a> = (Option<&'a Arc<Place>>, &'a Arc<Agent>, Option<&'a Arc<str>>);
+
+fn end_point(request_id: String, numbers: EndNumbers, (place, agent, organization): EndTexts<'_>) -> EndPoint {
+    let (time, address, asn, country, coordinates, radius_km) = numbers;
+    EndPoint {
+        request_id,
+        time,
+        address,
+        asn,
+        asn_organization: organization.map(|name| name.to_string()).unwrap_or_default(),
+        country,
+        region: place.map(|place| place.region.to_string()).unwrap_or_default(),
+        city: place.map(|place| place.city.to_string()).unwrap_or_default(),
+        coordinates,
+        radius_km,
+        browser: agent.browser.to_string(),
+        operating_system: agent.operating_system.to_string(),
+    }
+}
+
+fn property_verdicts(case: &Case<'_>, assessment: &Assessment) -> Vec<PropertyVerdict> {
+    assessment
+        .weighed
+        .iter()
+        .map(|weighed| PropertyVerdict {
+            property: weighed.property,
+            familiarity: weighed.familiarity,
+            share: weighed.share,
+            bits: weighed.bits,
+            organization_users: weighed.organization_users,
+            value: property_value(case, weighed.property),
+        })
+        .collect()
+}
+
+/// A property's value, for reading; empty when the record has none.
+pub fn property_value(case: &Case<'_>, property: Property) -> String {
+    let text = case.text;
+    let place = |part: fn(&Place) -> &str| text.place.map(|place| part(place).to_owned()).unwrap_or_default();
+    match property {
+        Property::IpAddress | Property::IpPrefix => text.address_text.to_owned(),
+        Property::Asn if case.facts.asn == 0 => String::new(),
+        Property::Asn => match text.asn_organization {
+            Some(name) => format!("AS{} {name}", case.facts.asn),
+            None => format!("AS{}", case.facts.asn),
+        },
+        Property::City => place(|place| &place.city),
+        Property::Region => place(|place| &place.region),
+        Property::Country => case.facts.country.as_str().to_owned(),
+        Property::Device => text.device_id.to_owned(),
+        Property::UserAgent => text.user_agent.to_owned(),
+        Property::Browser if text.agent.browser_major == 0 => text.agent.browser.to_string(),
+        Property::Browser => format!("{} {}", text.agent.browser, text.agent.browser_major),
+        Property::OperatingSystem => text.agent.operating_system.to_string(),
+        Property::ClientApp => text.client_app_used.to_owned(),
+        Property::HourOfWeek => hour_name(case.facts.time.hour_of_week()),
+        Property::FailureHistory => String::new(),
+    }
+}
+
+fn hour_name(hour_of_week: u8) -> String {
+    const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+    format!("{} {:02}:00 UTC", DAYS[usize::from(hour_of_week / 24) % 7], hour_of_week % 24)
+}
+
+/// "Oslo, NO", or as much of it as is known.
+pub fn place_name(place: Option<&Arc<Place>>, country: CountryCode) -> String {
+    let city = place.map(|place| place.city.as_ref()).unwrap_or("");
+    match (city, country.as_str()) {
+        ("", "") => "an unknown place".to_owned(),
+        ("", country) => country.to_owned(),
+        (city, "") => city.to_owned(),
+        (city, country) => format!("{city}, {country}"),
+    }
+}

@@ -1,0 +1,195 @@
+//! Impossible travel: two sign-ins too far apart for the time between.
+//!
+//! ## What it sees
+//! The distance to the user's previous place (in event time), less both places' uncertainty, against the time
+//! between.
+//! ## Why it matters
+//! Somebody else holds the credential (ATT&CK T1078.004, valid cloud accounts).
+//! ## What it misses, and who trips it falsely
+//! An intruder near the victim, or one who waits. Falsely: VPNs nobody listed, carriers whose gateways move,
+//! stale GeoIP; hence the suppressions.
+//! ## Parameters
+//! `impossible_travel.max_speed_kmh` (1000), `.min_distance_km` (500), `.clock_skew_s` (60), `.sensitivity`,
+//! `.learning_days` (7), `.relearn_after_days` (90).
+
+use super::borders::share_border;
+use super::evidence::place_name;
+use super::properties::Assessment;
+use super::travel::Journey;
+use super::{Case, Draft};
+use crate::engine::facts::{Connection, ListKind, Precision};
+use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
+use crate::engine::policy::Sensitivity;
+use crate::engine::user::familiarity::{UNIT, compact_day};
+use crate::engine::user::learning::Family;
+use crate::engine::user::{Anchor, transition_key};
+
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+    let rules = &case.judge.policy.impossible_travel;
+    let journey = assessment.journey?;
+    let anchor = case.state.anchor.as_ref()?;
+    if !rules.enabled || journey.speed_kmh <= rules.max_speed_kmh || journey.distance_km <= rules.min_distance_km {
+        return None;
+    }
+    let level = level(case, assessment, anchor);
+    let mut draft = Draft {
+        kind: RiskEventType::ImpossibleTravel,
+        level,
+        strength: strength(&journey, rules.max_speed_kmh),
+        family: Some(Family::ImpossibleTravel),
+        outside_learning: false,
+        suppressions: Vec::new(),
+        thresholds: vec![
+            Threshold { key: "impossible_travel.max_speed_kmh", value: rules.max_speed_kmh },
+            Threshold { key: "impossible_travel.min_distance_km", value: rules.min_distance_km },
+            Threshold { key: "impossible_travel.clock_skew_s", value: rules.clock_skew_s },
+        ],
+        with_travel: true,
+        with_bits: None,
+        sentence: sentence(case, assessment, anchor, &journey),
+    };
+    consider_system(case, anchor, &journey, &mut draft);
+    if rules.sensitivity <= Sensitivity::Medium {
+        consider_user(case, anchor, &mut draft);
+    }
+    if rules.sensitivity == Sensitivity::Low {
+        let common = case.organization.is_common_place(case.facts.city_hash);
+        draft.consider(Suppression::OrganizationCommon, common, "the place is regularly used by colleagues");
+    }
+    Some(draft)
+}
+
+/// Medium to begin with; a new network with a new device raises, what is still the same lowers.
+fn level(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor) -> RiskLevel {
+    let facts = case.facts;
+    let mut level = RiskLevel::Medium;
+    let stranger = !assessment.known_device && !assessment.known_agent;
+    if stranger && !assessment.known_asn && assessment.device_bits > 1.0 {
+        level = level.raised();
+    }
+    if facts.device_hash != 0 && facts.device_hash == anchor.device_hash {
+        level = level.lowered().lowered();
+    } else if assessment.known_device || assessment.known_agent {
+        level = level.lowered();
+    }
+    let same_session = facts.session_hash != 0 && facts.session_hash == anchor.session_hash;
+    if same_session && (assessment.known_agent || assessment.known_device) {
+        level = level.lowered();
+    }
+    level
+}
+
+fn strength(journey: &Journey, max_speed_kmh: f64) -> f64 {
+    // From the limit to ten times the limit, on a logarithm.
+    (libm::log2(journey.speed_kmh / max_speed_kmh) / libm::log2(10.0)).clamp(0.0, 1.0)
+}
+
+/// Suppressions that always apply.
+fn consider_system(case: &Case<'_>, anchor: &Anchor, journey: &Journey, draft: &mut Draft) {
+    let facts = case.facts;
+    let same_address = facts.address.is_some() && facts.address == anchor.address;
+    draft.consider(Suppression::SameAddress, same_address, "a GeoIP correction is no travel");
+    draft.consider(
+        Suppression::EgressLocation,
+        facts.named.egress || anchor.named.egress,
+        "named location marked as egress",
+    );
+    draft.consider(Suppression::MovingNetwork, facts.is_moving_network(), moving_detail(case));
+    let egress = case.organization.is_learnt_egress(facts.address_hash)
+        || case.organization.is_learnt_egress(anchor.address_hash);
+    draft.consider(Suppression::LearntEgress, egress, "colleagues come to this address from many places");
+    let mobile = facts.asn != 0
+        && facts.asn == anchor.asn
+        && facts.connection == Connection::Mobile
+        && anchor.connection == Connection::Mobile;
+    draft.consider(Suppression::MobileGateway, mobile, "two gateways of one carrier");
+    let cloud = !facts.is_interactive()
+        && (facts.connection == Connection::Hosting || facts.lists.contains(ListKind::Hosting))
+        && facts.session_hash != 0
+        && facts.session_hash == anchor.session_hash;
+    draft.consider(Suppression::CloudRefresh, cloud, "non-interactive refresh of the same session from a cloud");
+    consider_nearby(case, anchor, journey, draft);
+}
+
+fn moving_detail(case: &Case<'_>) -> String {
+    let kinds: Vec<&str> = case.facts.lists.kinds().map(ListKind::name).collect();
+    if kinds.is_empty() { "the address is on no list".into() } else { format!("listed: {}", kinds.join(", ")) }
+}
+
+/// Same or bordering country, unless both places are exact and the speed holds twice over.
+fn consider_nearby(case: &Case<'_>, anchor: &Anchor, journey: &Journey, draft: &mut Draft) {
+    let facts = case.facts;
+    let rules = &case.judge.policy.impossible_travel;
+    let near = facts.country == anchor.country || share_border(facts.country, anchor.country);
+    let exact = facts.precision == Precision::City
+        && anchor.precision == Precision::City
+        && facts.connection != Connection::Mobile
+        && anchor.connection != Connection::Mobile;
+    let beyond_doubt = exact && journey.speed_kmh > 2.0 * rules.max_speed_kmh;
+    let detail = if near && beyond_doubt {
+        "near, but beyond doubt: both places are exact and the speed is over twice the limit"
+    } else if near {
+        "same or bordering country"
+    } else {
+        "the countries do not border"
+    };
+    draft.consider(Suppression::NearbyCountry, near && !beyond_doubt, detail);
+}
+
+/// Suppressions learnt from the user.
+fn consider_user(case: &Case<'_>, anchor: &Anchor, draft: &mut Draft) {
+    let facts = case.facts;
+    let both_trusted = facts.named.trusted && anchor.named.trusted;
+    draft.consider(Suppression::TrustedLocation, both_trusted, "both ends are trusted named locations");
+    let usual = is_usual_region(case, facts.region_hash) && is_usual_region(case, anchor.region_hash);
+    draft.consider(Suppression::UsualPlaces, usual, "both regions are usual for this user");
+    let key = transition_key(anchor.region_hash, facts.region_hash);
+    let known = case.state.transitions.iter().any(|transition| transition.key == key);
+    draft.consider(Suppression::KnownTransition, known, "this journey was made before without risk");
+}
+
+/// Usual: used on at least three (decayed) days, and first seen a week ago or earlier.
+pub(super) fn is_usual_region(case: &Case<'_>, region_hash: u32) -> bool {
+    let day = compact_day(case.facts.time.day());
+    case.state
+        .baseline
+        .region
+        .get(region_hash, day, case.judge.decay)
+        .is_some_and(|known| known.weight >= USUAL_DAYS * UNIT && day.saturating_sub(known.first_day) >= 7)
+}
+
+const USUAL_DAYS: u16 = 3;
+
+fn sentence(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor, journey: &Journey) -> String {
+    let here = place_name(case.text.place, case.facts.country);
+    let there = place_name(anchor.place.as_ref(), anchor.country);
+    let device = if case.facts.device_hash != 0 && case.facts.device_hash == anchor.device_hash {
+        "the same device"
+    } else {
+        "another device"
+    };
+    format!(
+        "Sign-in from {here} {} from {there}: {} km apart ({} km after uncertainty) needs {} km/h, more than {} km/h; {device}{}.",
+        after(case.facts.time.seconds_since(anchor.time)),
+        libm::round(journey.great_circle_km),
+        libm::round(journey.distance_km),
+        libm::round(journey.speed_kmh),
+        case.judge.policy.impossible_travel.max_speed_kmh,
+        if assessment.known_asn { "" } else { ", a new network" },
+    )
+}
+
+/// "42 minutes after one", "3 hours before one" (a sign-in that arrived late can be the earlier end).
+pub(super) fn after(seconds: f64) -> String {
+    let direction = if seconds < 0.0 { "before" } else { "after" };
+    let minutes = libm::round(libm::fabs(seconds) / 60.0);
+    let (count, unit) = if minutes < 120.0 {
+        (minutes, "minute")
+    } else if minutes < 2.0 * 1_440.0 {
+        (libm::round(minutes / 60.0), "hour")
+    } else {
+        (libm::round(minutes / 1_440.0), "day")
+    };
+    let plural = if count == 1.0 { "" } else { "s" };
+    format!("{count} {unit}{plural} {direction} one")
+}

@@ -1,0 +1,113 @@
+//! New country: a country this user was never seen in, or not for long.
+//!
+//! ## What it sees
+//! The country against the user's kept history, weighed by the organisation: where nobody works raises, where many
+//! work lowers or suppresses.
+//! ## Why it matters
+//! ATT&CK T1078.004; nine in ten real takeovers of the public data set came from a new country.
+//! ## What it misses, and who trips it falsely
+//! Intruders in the victim's country. Falsely: trips (a known device lowers), VPN exits (listed ones suppress).
+//! ## Parameters
+//! `new_country.infrequent_after_days` (90), `.common_share` (0.05), `.learning_days` (7),
+//! `.relearn_after_days` (90), `.sensitivity`.
+
+use super::evidence::place_name;
+use super::properties::Assessment;
+use super::{Case, Draft};
+use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
+use crate::engine::policy::Sensitivity;
+use crate::engine::profile::ProfileKind;
+use crate::engine::user::country_key;
+use crate::engine::user::familiarity::compact_day;
+use crate::engine::user::learning::Family;
+
+/// Users below which "nobody works there" is no evidence.
+const RARE_USERS_MIN: u32 = 20;
+/// Users a common country must have at least.
+const COMMON_USERS_MIN: u32 = 3;
+
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+    let rules = &case.judge.policy.new_country;
+    let facts = case.facts;
+    // With nothing learnt there is no country to be new against.
+    if !rules.enabled || !facts.country.is_known() || case.state.baseline.country.entries.is_empty() {
+        return None;
+    }
+    let day = compact_day(facts.time.day());
+    let key = country_key(facts.country);
+    let known = case.state.baseline.country.get(key, day, case.judge.decay);
+    let days_since = known.map(|known| u32::from(day.saturating_sub(known.last_day)));
+    if assessment.known_address || days_since.is_some_and(|days| days < rules.infrequent_after_days) {
+        return None;
+    }
+    let with = case.organization.users_with(ProfileKind::Country, key);
+    let common = with.is_some_and(|with| {
+        with >= COMMON_USERS_MIN && f64::from(with) >= rules.common_share * f64::from(case.organization.users)
+    });
+    let rare = with == Some(0) && case.organization.users >= RARE_USERS_MIN;
+    let mut draft = Draft {
+        kind: RiskEventType::NewCountry,
+        level: level(case, assessment, common, rare),
+        strength: strength(assessment),
+        family: Some(Family::NewCountry),
+        outside_learning: false,
+        suppressions: Vec::new(),
+        thresholds: vec![
+            Threshold { key: "new_country.infrequent_after_days", value: f64::from(rules.infrequent_after_days) },
+            Threshold { key: "new_country.common_share", value: rules.common_share },
+        ],
+        with_travel: false,
+        with_bits: None,
+        sentence: sentence(case, days_since, with),
+    };
+    draft.consider(Suppression::EgressLocation, facts.named.egress, "named location marked as egress");
+    if rules.sensitivity <= Sensitivity::Medium {
+        let moving = facts.is_moving_network();
+        draft.consider(Suppression::MovingNetwork, moving, "VPN, proxy, relay or satellite address");
+        let learnt = case.organization.is_learnt_egress(facts.address_hash);
+        draft.consider(Suppression::LearntEgress, learnt, "colleagues come to this address from many places");
+    }
+    if rules.sensitivity == Sensitivity::Low {
+        draft.consider(Suppression::OrganizationCommon, common, "many colleagues work in this country");
+    }
+    Some(draft)
+}
+
+/// Low to begin with; an unheard-of country and an unfamiliar device raise, a known device and a common country lower.
+fn level(case: &Case<'_>, assessment: &Assessment, common: bool, rare: bool) -> RiskLevel {
+    let mut level = RiskLevel::Low;
+    if rare {
+        level = level.raised();
+    }
+    if assessment.device_bits > UNFAMILIAR_DEVICE_BITS {
+        level = level.raised();
+    }
+    if assessment.known_device {
+        level = level.lowered();
+    }
+    if common && case.judge.policy.new_country.sensitivity == Sensitivity::Medium {
+        level = level.lowered();
+    }
+    level
+}
+
+/// Device evidence from which the device counts as a stranger's.
+const UNFAMILIAR_DEVICE_BITS: f64 = 2.0;
+
+fn strength(assessment: &Assessment) -> f64 {
+    ((assessment.network_bits + assessment.device_bits) / 20.0).clamp(0.0, 1.0)
+}
+
+fn sentence(case: &Case<'_>, days_since: Option<u32>, with: Option<u32>) -> String {
+    let here = place_name(case.text.place, case.facts.country);
+    let history = match days_since {
+        None => "a country this user was never seen in".to_owned(),
+        Some(days) => format!("a country this user was last seen in {days} days ago"),
+    };
+    let organization = match with {
+        None => String::new(),
+        Some(0) => format!("; none of {} colleagues was seen there", case.organization.users),
+        Some(with) => format!("; {with} of {} colleagues were seen there", case.organization.users),
+    };
+    format!("Sign-in from {here}, {history}{organization}.")
+}

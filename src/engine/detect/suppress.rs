@@ -1,0 +1,121 @@
+//! What holds for every detection: exceptions, trusted locations, stopped sign-ins, learning, repeats.
+
+use super::evidence::evidence;
+use super::properties::Assessment;
+use super::{Case, Draft};
+use crate::engine::finding::{Finding, LearningPhase, RiskEventType, RiskLevel, RiskState, Suppression};
+use crate::engine::hash::{Seed, hash32};
+use crate::engine::policy::{Exception, matches_pattern};
+use crate::engine::risk::score;
+use crate::engine::signin::Outcome;
+use crate::engine::user::Properties;
+
+/// Makes the finding of a draft: final level, the first suppression that applies, evidence.
+pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> Finding {
+    let stopped = case.facts.was_stopped() || case.facts.outcome == Outcome::Interrupted;
+    let absolute = draft.kind == RiskEventType::NationStateIp;
+    if stopped && !absolute {
+        draft.level = draft.level.lowered();
+    }
+    if case.facts.named.trusted && !absolute {
+        draft.level = draft.level.lowered();
+        draft.consider(Suppression::TrustedLocation, false, "trusted named location: one level lower");
+    }
+    consider_exceptions(case, &mut draft);
+    let phase = consider_learning(case, &mut draft);
+    draft.consider(Suppression::BelowLow, draft.level == RiskLevel::None, "the level left is below low");
+    consider_repeat(case, &mut draft);
+    let suppressed_by =
+        draft.suppressions.iter().find(|considered| considered.applied).map(|considered| considered.reason);
+    Finding {
+        kind: draft.kind,
+        level: draft.level,
+        score: score(draft.level, draft.strength),
+        suppressed_by,
+        evidence: evidence(case, assessment, draft, phase, stopped),
+    }
+}
+
+fn consider_learning(case: &Case<'_>, draft: &mut Draft) -> LearningPhase {
+    let Some(family) = draft.family else { return LearningPhase::Active };
+    let phase = case.phase(family);
+    let learning = phase != LearningPhase::Active;
+    if learning && draft.outside_learning {
+        draft.level = draft.level.min(RiskLevel::Low);
+        draft.consider(Suppression::Learning, false, "unheard of in the whole organisation: fires at low");
+    } else {
+        let days = case.state.learning.days_at(family, case.facts.time);
+        draft.consider(Suppression::Learning, learning, format!("{} for {days} days", phase.name()));
+    }
+    phase
+}
+
+fn consider_exceptions(case: &Case<'_>, draft: &mut Draft) {
+    for exception in &case.judge.policy.exceptions {
+        if exception_matches(case, exception, draft.kind) {
+            draft.consider(Suppression::Exception, true, exception.name.clone());
+        }
+    }
+}
+
+fn exception_matches(case: &Case<'_>, exception: &Exception, kind: RiskEventType) -> bool {
+    let facts = case.facts;
+    let principal = case.text.user_principal_name.to_lowercase();
+    let user =
+        |pattern: &String| matches_pattern(pattern, case.judge.user_id) || matches_pattern(pattern, &principal);
+    let network = |(network, length): &(std::net::IpAddr, u8)| {
+        facts.address.is_some_and(|address| is_within(address, *network, *length))
+    };
+    let there = case.state.anchor.as_ref().map(|anchor| anchor.country);
+    let pair = |(one, other): &(crate::engine::facts::CountryCode, crate::engine::facts::CountryCode)| {
+        there.is_some_and(|there| {
+            (*one, *other) == (there, facts.country) || (*other, *one) == (there, facts.country)
+        })
+    };
+    let holds = |unset: bool, holds: bool| unset || holds;
+    holds(exception.detections.is_empty(), exception.detections.contains(&kind))
+        && holds(exception.users.is_empty(), exception.users.iter().any(user))
+        && holds(exception.device_hashes.is_empty(), exception.device_hashes.contains(&facts.device_hash))
+        && holds(exception.networks.is_empty(), exception.networks.iter().any(network))
+        && holds(exception.country_pairs.is_empty(), exception.country_pairs.iter().any(pair))
+        && holds(exception.app_hashes.is_empty(), exception.app_hashes.contains(&facts.app_hash))
+}
+
+/// Hash under which an exception's device id is compared.
+pub fn device_hash(device_id: &str) -> u32 {
+    hash32(Seed::DeviceId, device_id.as_bytes())
+}
+
+/// Whether `address` lies in `network`/`length`; families never mix.
+fn is_within(address: std::net::IpAddr, network: std::net::IpAddr, length: u8) -> bool {
+    use std::net::IpAddr::{V4, V6};
+    match (address, network) {
+        (V4(address), V4(network)) if length <= 32 => {
+            let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
+            u32::from(address) & mask == u32::from(network) & mask
+        }
+        (V6(address), V6(network)) if length <= 128 => {
+            let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
+            u128::from(address) & mask == u128::from(network) & mask
+        }
+        _ => false,
+    }
+}
+
+/// The same stranger, the same kind, at the same level or above, a short while ago: one alert is enough.
+fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
+    let properties = Properties::of(case.facts);
+    let since = case.facts.time.minus_seconds(i64::from(case.judge.baseline.repeat_after_hours) * 3_600);
+    let standing = case.state.open.iter().find(|risk| {
+        risk.kind == draft.kind
+            && risk.level >= draft.level
+            && risk.time >= since
+            && matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised)
+            && risk.properties.same_context(&properties)
+    });
+    let detail = match standing {
+        Some(risk) => format!("reported for sign-in {}", risk.request_id),
+        None => "not reported for this network and device lately".to_owned(),
+    };
+    draft.consider(Suppression::AlreadyReported, standing.is_some(), detail);
+}

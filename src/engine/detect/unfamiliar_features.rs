@@ -1,0 +1,113 @@
+//! Unfamiliar sign-in properties: network, place, device, client, hour and failures together do not look like the
+//! owner.
+//!
+//! ## What it sees
+//! The sum of all properties' evidence in bits ([`super::properties`]): likelihood ratios with back-off, the
+//! surprise of a new address given the time since the last sign-in, rarity in the organisation.
+//! ## Why it matters
+//! ATT&CK T1078.004, T1539 (a session continued elsewhere): it needs neither distance nor a list.
+//! ## What it misses, and who trips it falsely
+//! Intruders on the victim's own network and device. Falsely: a new laptop used first from a new place.
+//! ## Parameters
+//! `unfamiliar_features.low_bits` (9), `.medium_bits` (13), `.high_bits` (18), `.learning_min_days` (5),
+//! `.learning_max_days` (30), `.settled_bits` (3), `.relearn_after_days` (60).
+
+use super::evidence::property_value;
+use super::properties::Assessment;
+use super::{Case, Draft};
+use crate::engine::finding::{Familiarity, Property, RiskEventType, RiskLevel, Suppression, Threshold};
+use crate::engine::policy::Sensitivity;
+use crate::engine::user::learning::Family;
+
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+    let rules = &case.judge.policy.unfamiliar_features;
+    if !rules.enabled {
+        return None;
+    }
+    let bits = assessment.total_bits;
+    let thresholds = [rules.low_bits, rules.medium_bits, rules.high_bits];
+    // A place nobody in the organisation was ever seen at needs no history of this user.
+    let outside_learning = assessment.unheard_of && !assessment.known_device;
+    let (level, strength) = match graded(bits, thresholds) {
+        Some(graded) => graded,
+        None if outside_learning && assessment.rarity_bits >= UNHEARD_OF_BITS => (RiskLevel::Low, 0.0),
+        None => return None,
+    };
+    let mut draft = Draft {
+        kind: RiskEventType::UnfamiliarFeatures,
+        level,
+        strength,
+        family: Some(Family::UnfamiliarFeatures),
+        outside_learning,
+        suppressions: Vec::new(),
+        thresholds: vec![
+            Threshold { key: "unfamiliar_features.low_bits", value: rules.low_bits },
+            Threshold { key: "unfamiliar_features.medium_bits", value: rules.medium_bits },
+            Threshold { key: "unfamiliar_features.high_bits", value: rules.high_bits },
+        ],
+        with_travel: false,
+        with_bits: Some(bits),
+        sentence: sentence(case, assessment),
+    };
+    draft.consider(Suppression::EgressLocation, case.facts.named.egress, "named location marked as egress");
+    if rules.sensitivity == Sensitivity::Low {
+        let learnt = case.organization.is_learnt_egress(case.facts.address_hash);
+        draft.consider(Suppression::LearntEgress, learnt, "colleagues come to this address from many places");
+    }
+    Some(draft)
+}
+
+/// Rarity from which an unheard-of place counts without a user's history, bits.
+const UNHEARD_OF_BITS: f64 = 2.5;
+
+/// Level and place within it of a score in bits, against rising thresholds.
+pub(super) fn graded(bits: f64, [low, medium, high]: [f64; 3]) -> Option<(RiskLevel, f64)> {
+    if bits >= high {
+        Some((RiskLevel::High, (bits - high) / 12.0))
+    } else if bits >= medium {
+        Some((RiskLevel::Medium, (bits - medium) / (high - medium)))
+    } else if bits >= low {
+        Some((RiskLevel::Low, (bits - low) / (medium - low)))
+    } else {
+        None
+    }
+}
+
+fn sentence(case: &Case<'_>, assessment: &Assessment) -> String {
+    let mut named: Vec<_> = assessment
+        .weighed
+        .iter()
+        .filter(|weighed| weighed.familiarity == Familiarity::Unfamiliar && weighed.bits > 0.3)
+        .collect();
+    named.sort_by(|a, b| b.bits.total_cmp(&a.bits));
+    let names: Vec<String> = named
+        .iter()
+        .take(5)
+        .map(|weighed| {
+            let value = property_value(case, weighed.property);
+            let word = word(weighed.property);
+            if value.is_empty() { word.to_owned() } else { format!("{word} {value}") }
+        })
+        .collect();
+    let refresh = if case.facts.is_interactive() { "" } else { "non-interactive " };
+    let what = if names.is_empty() { "its properties taken together".to_owned() } else { names.join(", ") };
+    format!("Unfamiliar {refresh}sign-in: {what}.")
+}
+
+fn word(property: Property) -> &'static str {
+    match property {
+        Property::IpAddress => "address",
+        Property::IpPrefix => "network prefix",
+        Property::Asn => "network",
+        Property::City => "city",
+        Property::Region => "region",
+        Property::Country => "country",
+        Property::Device => "device",
+        Property::UserAgent => "user agent",
+        Property::Browser => "browser",
+        Property::OperatingSystem => "operating system",
+        Property::ClientApp => "client",
+        Property::HourOfWeek => "hour of the week",
+        Property::FailureHistory => "wrong passwords from elsewhere shortly before",
+    }
+}

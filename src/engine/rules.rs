@@ -1,0 +1,50 @@
+//! The rules in force: configuration made ready for judging, and which policy is whose.
+
+use std::sync::Arc;
+
+use super::policy::{EngineConfig, Policy, matches_pattern};
+use super::user::Teacher;
+use super::user::familiarity::Decay;
+
+/// Configuration made ready.
+pub struct Rules {
+    pub config: Arc<EngineConfig>,
+    pub decay: Decay,
+}
+
+impl Rules {
+    pub fn new(config: Arc<EngineConfig>) -> Rules {
+        let decay = Decay::new(config.baseline.half_life_days);
+        Rules { config, decay }
+    }
+
+    /// Index of the policy for a user: 0 = the default, otherwise 1 + the first scoped one that matches.
+    pub fn resolve(&self, tenant_id: &str, user_id: &str, principal_name: &str) -> u16 {
+        if self.config.scoped_policies.is_empty() {
+            return 0;
+        }
+        let principal_name = principal_name.to_lowercase();
+        let matches = |patterns: &[String], texts: &[&str]| {
+            patterns.is_empty()
+                || patterns.iter().any(|pattern| texts.iter().any(|text| matches_pattern(pattern, text)))
+        };
+        let index = self.config.scoped_policies.iter().position(|scoped| {
+            matches(&scoped.tenants, &[tenant_id]) && matches(&scoped.users, &[user_id, &principal_name])
+        });
+        index.and_then(|index| u16::try_from(index + 1).ok()).unwrap_or(0)
+    }
+
+    /// The policy of an index; one that no longer exists is the default.
+    pub fn policy(&self, index: u16) -> &Policy {
+        let scoped = usize::from(index).checked_sub(1).and_then(|index| self.config.scoped_policies.get(index));
+        scoped.map_or(&self.config.default_policy, |scoped| &scoped.policy)
+    }
+
+    pub fn teacher(&self, policy: u16) -> Teacher<'_> {
+        Teacher {
+            policy: self.policy(policy),
+            decay: &self.decay,
+            quarantine_days: self.config.baseline.quarantine_days,
+        }
+    }
+}

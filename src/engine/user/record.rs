@@ -1,0 +1,536 @@
+//! One user's record: a settled state, the tail of sign-ins after it, and the current state = settled + tail.
+//!
+//! The rule: the answer depends on event order, never on arrival order. A sign-in in order is judged against the
+//! current state and appended. One that arrives late, but within the horizon, is put where it belongs; what comes
+//! after it is judged again, and only differences are output. What is older than the horizon settles: it is
+//! learnt for good, and contributes to the organisation's profiles.
+
+use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn, Verdict};
+use super::{Teacher, UserState, event_hash};
+use crate::engine::detect::{self, Judge};
+use crate::engine::facts::{Facts, Prepared};
+use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState};
+use crate::engine::out::{Counts, Detection, Out, Subject};
+use crate::engine::profile::{self, Contribution};
+use crate::engine::risk::{Transitioned, detection_id};
+use crate::engine::signin::{Credential, EventTime, Feedback, FeedbackAction, Outcome};
+
+/// A user's whole memory.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct UserRecord {
+    pub scope: Scope,
+    pub settled: UserState,
+    pub current: UserState,
+    pub tail: Vec<TailEntry>,
+}
+
+/// Whose rules and profiles a user falls under, as of the last event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Scope {
+    /// Hash of the tenant id.
+    pub tenant: u32,
+    /// Index of the policy ([`crate::engine::rules::Rules`]).
+    pub policy: u16,
+}
+
+/// What a record needs to take an event.
+pub struct Bench<'a> {
+    pub judge: Judge<'a>,
+    /// Events before this have settled: stream time − horizon.
+    pub boundary: EventTime,
+    pub position: u64,
+    /// Hash of the user as a member of profiles.
+    pub member: u32,
+    pub quarantine_days: u32,
+    pub emit_suppressed: bool,
+}
+
+impl Bench<'_> {
+    fn teacher(&self) -> Teacher<'_> {
+        Teacher { policy: self.judge.policy, decay: self.judge.decay, quarantine_days: self.quarantine_days }
+    }
+}
+
+/// Where an event belongs.
+enum Arrival {
+    InOrder,
+    /// Inside the horizon; index in the tail.
+    Insert(usize),
+    Late,
+    Duplicate,
+}
+
+impl UserRecord {
+    /// Folds the tail again from the settled state: for a record that was packed away.
+    pub fn rebuild(scope: Scope, settled: UserState, tail: Vec<TailEntry>, teacher: &Teacher<'_>) -> UserRecord {
+        let mut current = settled.clone();
+        for entry in &tail {
+            fold(&mut current, entry, teacher);
+        }
+        UserRecord { scope, settled, current, tail }
+    }
+
+    /// Takes one sign-in.
+    pub fn take_sign_in(&mut self, prepared: &Prepared<'_>, bench: &Bench<'_>, out: &mut Out) {
+        out.counts.sign_ins += 1;
+        self.settle(bench, out);
+        let order = (prepared.facts.time, prepared.facts.event);
+        match self.arrival(order, bench) {
+            Arrival::Duplicate => out.counts.duplicates += 1,
+            Arrival::Late => self.judge_late(prepared, bench, out),
+            Arrival::InOrder => self.append(prepared, bench, out),
+            Arrival::Insert(index) => {
+                out.counts.reordered += 1;
+                let entry = TailEntry::SignIn(tail_sign_in(prepared, &Verdict::default()));
+                self.insert(index, entry, bench, out);
+            }
+        }
+    }
+
+    /// Takes one feedback.
+    pub fn take_feedback(&mut self, feedback: &Feedback<'_>, bench: &Bench<'_>, out: &mut Out) {
+        out.counts.feedback += 1;
+        self.settle(bench, out);
+        let mut entry = TailFeedback {
+            time: feedback.event_time,
+            event: event_hash(&feedback.event_id),
+            action: feedback.action,
+            about: if feedback.request_id.is_empty() { 0 } else { event_hash(&feedback.request_id) },
+            request_id: feedback.request_id.as_ref().into(),
+        };
+        match self.arrival((entry.time, entry.event), bench) {
+            Arrival::Duplicate => out.counts.duplicates += 1,
+            Arrival::InOrder => self.append_feedback(entry, bench, out),
+            // Feedback is an instruction: too late for its place in history, it acts now.
+            Arrival::Late => {
+                out.counts.late += 1;
+                entry.time = self.newest_time(entry.time).max(bench.boundary);
+                self.append_feedback(entry, bench, out);
+            }
+            Arrival::Insert(index) => {
+                out.counts.reordered += 1;
+                self.insert(index, TailEntry::Feedback(entry), bench, out);
+            }
+        }
+    }
+
+    fn arrival(&self, order: (EventTime, u64), bench: &Bench<'_>) -> Arrival {
+        if self.current.has_seen(order.1) || self.tail.iter().any(|entry| entry.order().1 == order.1) {
+            return Arrival::Duplicate;
+        }
+        if self.current.newest.is_none_or(|newest| order > newest) {
+            return Arrival::InOrder;
+        }
+        if order.0 < bench.boundary || self.settled.newest.is_some_and(|settled| order < settled) {
+            return Arrival::Late;
+        }
+        Arrival::Insert(self.tail.partition_point(|entry| entry.order() < order))
+    }
+
+    /// Learns for good what no late event can precede any more.
+    pub fn settle(&mut self, bench: &Bench<'_>, out: &mut Out) {
+        let ripe = self.tail.partition_point(|entry| entry.order().0 < bench.boundary);
+        self.settle_front(ripe, bench, &mut out.contributions);
+    }
+
+    fn settle_front(&mut self, count: usize, bench: &Bench<'_>, contributions: &mut Vec<Contribution>) {
+        let teacher = bench.teacher();
+        for entry in self.tail.drain(..count) {
+            contribute(&self.settled, &entry, bench, contributions);
+            fold(&mut self.settled, &entry, &teacher);
+        }
+    }
+
+    fn append(&mut self, prepared: &Prepared<'_>, bench: &Bench<'_>, out: &mut Out) {
+        let text = SignInText::of(prepared);
+        let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, false);
+        out.counts.sign_ins_judged += u64::from(prepared.facts.can_carry_risk());
+        let entry = tail_sign_in(prepared, &verdict);
+        for (finding, judged) in verdict.findings.into_iter().zip(&entry.judged) {
+            count_finding(&mut out.counts, judged, 1);
+            emit(Origin::new(&entry.facts, &text), finding, bench, false, out);
+        }
+        let entry = TailEntry::SignIn(entry);
+        fold(&mut self.current, &entry, &bench.teacher());
+        self.push(entry, bench, out);
+    }
+
+    fn append_feedback(&mut self, entry: TailFeedback, bench: &Bench<'_>, out: &mut Out) {
+        let changed = self.current.apply_feedback(&entry, bench.judge.decay);
+        out.counts.feedback_without_effect += u64::from(changed.is_empty());
+        self.emit_transitions(&changed, &entry, bench, out);
+        self.push(TailEntry::Feedback(entry), bench, out);
+    }
+
+    fn push(&mut self, entry: TailEntry, bench: &Bench<'_>, out: &mut Out) {
+        if self.tail.len() >= TAIL_MAX {
+            out.counts.tail_overflow += 1;
+            self.settle_front(1, bench, &mut out.contributions);
+        }
+        self.tail.push(entry);
+    }
+
+    /// Beyond the horizon: judged against what is kept, marked, and nothing older is touched.
+    fn judge_late(&mut self, prepared: &Prepared<'_>, bench: &Bench<'_>, out: &mut Out) {
+        out.counts.late += 1;
+        let text = SignInText::of(prepared);
+        let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, true);
+        out.counts.sign_ins_judged += u64::from(prepared.facts.can_carry_risk());
+        for finding in verdict.findings {
+            count_finding(&mut out.counts, &Judged::of(&finding), 1);
+            emit(Origin::new(&prepared.facts, &text), finding, bench, false, out);
+        }
+    }
+
+    /// Puts an entry where it belongs, judges it and everything after it, and outputs the differences.
+    fn insert(&mut self, index: usize, entry: TailEntry, bench: &Bench<'_>, out: &mut Out) {
+        if let TailEntry::SignIn(sign_in) = &entry {
+            out.counts.sign_ins_judged += u64::from(sign_in.facts.can_carry_risk());
+        }
+        let before = self.standing(index);
+        self.tail.insert(index, entry);
+        let teacher = bench.teacher();
+        let mut state = self.settled.clone();
+        for entry in &self.tail[..index] {
+            fold(&mut state, entry, &teacher);
+        }
+        let mut findings: Vec<(usize, Finding)> = Vec::new();
+        for (offset, entry) in self.tail[index..].iter_mut().enumerate() {
+            match entry {
+                TailEntry::SignIn(sign_in) => {
+                    let verdict = detect::judge(&bench.judge, &state, &sign_in.facts, &sign_in.text(), false);
+                    sign_in.judged = verdict.judged();
+                    sign_in.lesson = verdict.lesson;
+                    findings.extend(verdict.findings.into_iter().map(|finding| (index + offset, finding)));
+                }
+                TailEntry::Feedback(feedback) if offset == 0 => {
+                    let changed = state.clone().apply_feedback(feedback, bench.judge.decay);
+                    out.counts.feedback_without_effect += u64::from(changed.is_empty());
+                    let feedback = feedback.clone();
+                    emit_settled_transitions(&changed, &feedback, bench, out);
+                }
+                TailEntry::Feedback(_) => {}
+            }
+            fold(&mut state, entry, &teacher);
+        }
+        self.current = state;
+        self.emit_differences(&before, findings, bench, out);
+        if self.tail.len() > TAIL_MAX {
+            out.counts.tail_overflow += 1;
+            self.settle_front(1, bench, &mut out.contributions);
+        }
+    }
+
+    /// The detections of the tail from `index` on, as they stand.
+    fn standing(&self, index: usize) -> Vec<Standing> {
+        let mut standing = Vec::new();
+        for entry in &self.tail[index..] {
+            let TailEntry::SignIn(sign_in) = entry else { continue };
+            for judged in &sign_in.judged {
+                standing.push(Standing::of(&self.current, sign_in.facts.event, judged));
+            }
+        }
+        standing
+    }
+
+    fn emit_differences(
+        &mut self,
+        before: &[Standing],
+        findings: Vec<(usize, Finding)>,
+        bench: &Bench<'_>,
+        out: &mut Out,
+    ) {
+        let mut after = Vec::with_capacity(findings.len());
+        for (index, finding) in findings {
+            let TailEntry::SignIn(sign_in) = &self.tail[index] else { continue };
+            let judged = Judged::of(&finding);
+            let now = Standing::of(&self.current, sign_in.facts.event, &judged);
+            let old = before.iter().find(|old| old.event == now.event && old.judged.kind == now.judged.kind);
+            if let Some(old) = old {
+                count_finding(&mut out.counts, &old.judged, -1);
+            }
+            count_finding(&mut out.counts, &judged, 1);
+            if old != Some(&now) {
+                let text = sign_in.text();
+                let origin = Origin { facts: &sign_in.facts, text: &text, state: now.state, detail: now.detail };
+                emit(origin, finding, bench, old.is_some(), out);
+            }
+            after.push(now);
+        }
+        for old in before {
+            if after.iter().any(|now| now.event == old.event && now.judged.kind == old.judged.kind) {
+                continue;
+            }
+            count_finding(&mut out.counts, &old.judged, -1);
+            out.counts.withdrawn += 1;
+            self.emit_withdrawal(old, bench, out);
+        }
+    }
+
+    /// A detection that no longer holds, now that an earlier sign-in is known.
+    fn emit_withdrawal(&self, old: &Standing, bench: &Bench<'_>, out: &mut Out) {
+        if old.judged.suppressed_by.is_some() && !bench.emit_suppressed {
+            return;
+        }
+        let sign_in = self.tail.iter().find_map(|entry| match entry {
+            TailEntry::SignIn(sign_in) if sign_in.facts.event == old.event => Some(sign_in),
+            _ => None,
+        });
+        let Some(sign_in) = sign_in else { return };
+        let text = sign_in.text();
+        out.detections.push(Detection {
+            id: detection_id(bench.judge.tenant_id, text.request_id, old.judged.kind),
+            state: RiskState::Dismissed,
+            detail: RiskDetail::AiConfirmedSigninSafe,
+            activity_time: sign_in.facts.time,
+            detected_time: sign_in.facts.time,
+            updated_time: self.newest_time(sign_in.facts.time),
+            kind: old.judged.kind,
+            level: old.judged.level,
+            score: old.judged.score,
+            subject: subject(bench, &text, &sign_in.facts),
+            finding: None,
+            position: bench.position,
+            is_update: true,
+        });
+    }
+
+    fn newest_time(&self, at_least: EventTime) -> EventTime {
+        self.current.newest.map_or(at_least, |newest| newest.0.max(at_least))
+    }
+
+    fn emit_transitions(
+        &self,
+        changed: &[Transitioned],
+        feedback: &TailFeedback,
+        bench: &Bench<'_>,
+        out: &mut Out,
+    ) {
+        for transitioned in changed {
+            let event = transitioned.risk.event;
+            let text = self.tail.iter().find_map(|entry| match entry {
+                TailEntry::SignIn(sign_in) if sign_in.facts.event == event => Some(sign_in),
+                _ => None,
+            });
+            let subject = match text {
+                Some(sign_in) => subject(bench, &sign_in.text(), &sign_in.facts),
+                None => summary_subject(transitioned, bench),
+            };
+            out.detections.push(transition(transitioned, feedback, subject, bench));
+        }
+        emit_confirmation(feedback, bench, out);
+    }
+}
+
+/// Feedback put into the past changes settled risks here; those of the tail come out as differences.
+fn emit_settled_transitions(changed: &[Transitioned], feedback: &TailFeedback, bench: &Bench<'_>, out: &mut Out) {
+    for transitioned in changed {
+        if transitioned.risk.time < bench.boundary {
+            let subject = summary_subject(transitioned, bench);
+            out.detections.push(transition(transitioned, feedback, subject, bench));
+        }
+    }
+    emit_confirmation(feedback, bench, out);
+}
+
+/// Confirming a whole user compromised is a detection of its own.
+fn emit_confirmation(feedback: &TailFeedback, bench: &Bench<'_>, out: &mut Out) {
+    if feedback.action != FeedbackAction::ConfirmCompromised || feedback.about != 0 {
+        return;
+    }
+    let kind = RiskEventType::AdminConfirmedUserCompromised;
+    let event_id = format!("{:016x}", feedback.event);
+    out.counts.detections[kind as usize - 1][RiskLevel::High as usize - 1] += 1;
+    out.detections.push(Detection {
+        id: detection_id(bench.judge.tenant_id, &event_id, kind),
+        state: RiskState::ConfirmedCompromised,
+        detail: RiskDetail::AdminConfirmedUserCompromised,
+        activity_time: feedback.time,
+        detected_time: feedback.time,
+        updated_time: feedback.time,
+        kind,
+        level: RiskLevel::High,
+        score: 100,
+        subject: Subject {
+            tenant_id: bench.judge.tenant_id.to_owned(),
+            user_id: bench.judge.user_id.to_owned(),
+            ..Subject::default()
+        },
+        finding: None,
+        position: bench.position,
+        is_update: false,
+    });
+}
+
+fn transition(
+    transitioned: &Transitioned,
+    feedback: &TailFeedback,
+    subject: Subject,
+    bench: &Bench<'_>,
+) -> Detection {
+    let risk = &transitioned.risk;
+    Detection {
+        id: detection_id(bench.judge.tenant_id, &risk.request_id.to_string(), risk.kind),
+        state: risk.state,
+        detail: risk.detail,
+        activity_time: risk.time,
+        detected_time: risk.time,
+        updated_time: feedback.time.max(risk.time),
+        kind: risk.kind,
+        level: risk.level,
+        score: risk.score,
+        subject,
+        finding: None,
+        position: bench.position,
+        is_update: true,
+    }
+}
+
+/// All that is known of a sign-in that settled long ago.
+fn summary_subject(transitioned: &Transitioned, bench: &Bench<'_>) -> Subject {
+    Subject {
+        tenant_id: bench.judge.tenant_id.to_owned(),
+        user_id: bench.judge.user_id.to_owned(),
+        request_id: transitioned.risk.request_id.to_string(),
+        ..Subject::default()
+    }
+}
+
+/// The sign-in a finding is about, and how its detection stands.
+struct Origin<'a> {
+    facts: &'a Facts,
+    text: &'a SignInText<'a>,
+    state: RiskState,
+    detail: RiskDetail,
+}
+
+impl<'a> Origin<'a> {
+    fn new(facts: &'a Facts, text: &'a SignInText<'a>) -> Origin<'a> {
+        Origin { facts, text, state: RiskState::AtRisk, detail: RiskDetail::None }
+    }
+}
+
+/// How a detection of the tail stands: what was judged, and what feedback made of it since.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Standing {
+    event: u64,
+    judged: Judged,
+    state: RiskState,
+    detail: RiskDetail,
+}
+
+impl Standing {
+    fn of(state: &UserState, event: u64, judged: &Judged) -> Standing {
+        let open = state.open.iter().find(|risk| risk.event == event && risk.kind == judged.kind);
+        let (risk_state, detail) =
+            open.map_or((RiskState::AtRisk, RiskDetail::None), |risk| (risk.state, risk.detail));
+        Standing { event, judged: *judged, state: risk_state, detail }
+    }
+}
+
+fn tail_sign_in(prepared: &Prepared<'_>, verdict: &Verdict) -> TailSignIn {
+    // A sign-in that cannot carry risk never comes out, and needs no text.
+    let text = if prepared.facts.can_carry_risk() {
+        PackedText::pack(&SignInText::of(prepared))
+    } else {
+        PackedText::default()
+    };
+    TailSignIn {
+        facts: prepared.facts,
+        text,
+        place: prepared.place.clone(),
+        agent: prepared.agent.clone(),
+        asn_organization: prepared.asn_organization.clone(),
+        lesson: verdict.lesson,
+        judged: verdict.judged(),
+    }
+}
+
+/// One step of the fold, outputs apart.
+fn fold(state: &mut UserState, entry: &TailEntry, teacher: &Teacher<'_>) {
+    match entry {
+        TailEntry::SignIn(sign_in) => {
+            let text = sign_in.anchor_text();
+            state.learn(&sign_in.facts, &text, sign_in.lesson, teacher);
+            state.open_risks(&sign_in.facts, text.request_id, &sign_in.judged);
+        }
+        TailEntry::Feedback(feedback) => {
+            state.apply_feedback(feedback, teacher.decay);
+        }
+    }
+}
+
+/// What a settled sign-in tells the organisation; a risky one tells nothing.
+fn contribute(settled: &UserState, entry: &TailEntry, bench: &Bench<'_>, contributions: &mut Vec<Contribution>) {
+    let TailEntry::SignIn(sign_in) = entry else { return };
+    let facts = &sign_in.facts;
+    if facts.credential != Credential::Right || facts.outcome != Outcome::Success || sign_in.lesson.quarantined {
+        return;
+    }
+    let previous_city = settled
+        .anchor
+        .as_ref()
+        .filter(|anchor| anchor.city_hash != facts.city_hash)
+        .filter(|anchor| facts.time.seconds_since(anchor.time) < ORIGIN_HOURS * 3_600.0)
+        .map(|anchor| anchor.city_hash);
+    profile::contributions_of(bench.judge.tenant, bench.member, facts, previous_city, contributions);
+}
+
+/// A place left within this time is where its user came from when he appears at another address.
+const ORIGIN_HOURS: f64 = 12.0;
+
+fn count_finding(counts: &mut Counts, judged: &Judged, change: i64) {
+    let kind = judged.kind as usize - 1;
+    let cell = match (judged.suppressed_by, judged.level) {
+        (Some(reason), _) => &mut counts.suppressions[kind][reason as usize],
+        (None, RiskLevel::None) => return,
+        (None, level) => &mut counts.detections[kind][level as usize - 1],
+    };
+    // A withdrawal may be counted in a later step than what it takes back: sums are exact modulo 2^64.
+    *cell = cell.wrapping_add_signed(change);
+}
+
+fn emit(origin: Origin<'_>, finding: Finding, bench: &Bench<'_>, is_update: bool, out: &mut Out) {
+    let suppressed = finding.suppressed_by.is_some();
+    if suppressed && !bench.emit_suppressed {
+        return;
+    }
+    let facts = origin.facts;
+    out.detections.push(Detection {
+        id: detection_id(bench.judge.tenant_id, origin.text.request_id, finding.kind),
+        state: if suppressed { RiskState::None } else { origin.state },
+        detail: if suppressed { RiskDetail::None } else { origin.detail },
+        activity_time: facts.time,
+        detected_time: facts.time,
+        updated_time: facts.time,
+        kind: finding.kind,
+        level: finding.level,
+        score: finding.score,
+        subject: subject(bench, origin.text, facts),
+        finding: Some(Box::new(finding)),
+        position: bench.position,
+        is_update,
+    });
+}
+
+fn subject(bench: &Bench<'_>, text: &SignInText<'_>, facts: &Facts) -> Subject {
+    Subject {
+        tenant_id: bench.judge.tenant_id.to_owned(),
+        user_id: bench.judge.user_id.to_owned(),
+        user_principal_name: text.user_principal_name.to_owned(),
+        user_display_name: text.user_display_name.to_owned(),
+        request_id: text.request_id.to_owned(),
+        correlation_id: text.correlation_id.to_owned(),
+        session_id: text.session_id.to_owned(),
+        user_agent: text.user_agent.to_owned(),
+        app_display_name: text.app_display_name.to_owned(),
+        resource_display_name: text.resource_display_name.to_owned(),
+        client_app_used: text.client_app_used.to_owned(),
+        device_id: text.device_id.to_owned(),
+        device_display_name: text.device_display_name.to_owned(),
+        token_issuer_type: text.token_issuer_type.to_owned(),
+        address_text: text.address_text.to_owned(),
+        error_code: facts.error_code,
+        interactive: facts.is_interactive(),
+    }
+}

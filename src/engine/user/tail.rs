@@ -1,0 +1,251 @@
+//! The tail: a user's sign-ins and feedback of the last hours, in event order, while a late one may still come
+//! between them. An entry keeps the facts to judge again on, and the text to output what comes of it.
+
+use std::sync::Arc;
+
+use arrayvec::ArrayVec;
+
+use super::{AnchorText, Lesson};
+use crate::engine::facts::{Agent, Facts, Place, Prepared};
+use crate::engine::finding::{Finding, RiskEventType, RiskLevel, Suppression};
+use crate::engine::signin::{EventTime, FeedbackAction};
+
+/// Entries per user; when full the oldest settles early, and is counted.
+pub const TAIL_MAX: usize = 48;
+
+/// A sign-in's text, wherever it is kept. Empty = absent.
+#[derive(Clone, Copy, Debug)]
+pub struct SignInText<'a> {
+    pub request_id: &'a str,
+    pub correlation_id: &'a str,
+    pub session_id: &'a str,
+    pub user_principal_name: &'a str,
+    pub user_display_name: &'a str,
+    pub user_agent: &'a str,
+    pub app_display_name: &'a str,
+    pub resource_display_name: &'a str,
+    pub client_app_used: &'a str,
+    pub device_id: &'a str,
+    pub device_display_name: &'a str,
+    pub token_issuer_type: &'a str,
+    pub address_text: &'a str,
+    pub place: Option<&'a Arc<Place>>,
+    pub agent: &'a Arc<Agent>,
+    pub asn_organization: Option<&'a Arc<str>>,
+}
+
+impl<'a> SignInText<'a> {
+    pub fn of(prepared: &'a Prepared<'_>) -> SignInText<'a> {
+        let sign_in = &prepared.sign_in;
+        SignInText {
+            request_id: &sign_in.event_id,
+            correlation_id: &sign_in.correlation_id,
+            session_id: &sign_in.session_id,
+            user_principal_name: &sign_in.user_principal_name,
+            user_display_name: &sign_in.user_display_name,
+            user_agent: &sign_in.user_agent,
+            app_display_name: &sign_in.app_display_name,
+            resource_display_name: &sign_in.resource_display_name,
+            client_app_used: &sign_in.client_app_used,
+            device_id: &sign_in.device.device_id,
+            device_display_name: &sign_in.device.display_name,
+            token_issuer_type: &sign_in.token_issuer_type,
+            address_text: &sign_in.address_text,
+            place: prepared.place.as_ref(),
+            agent: &prepared.agent,
+            asn_organization: prepared.asn_organization.as_ref(),
+        }
+    }
+
+    fn strings(&self) -> [&'a str; STRINGS] {
+        [
+            self.request_id,
+            self.correlation_id,
+            self.session_id,
+            self.user_principal_name,
+            self.user_display_name,
+            self.user_agent,
+            self.app_display_name,
+            self.resource_display_name,
+            self.client_app_used,
+            self.device_id,
+            self.device_display_name,
+            self.token_issuer_type,
+            self.address_text,
+        ]
+    }
+}
+
+const STRINGS: usize = 13;
+
+/// The strings of a [`SignInText`] in one allocation: two length bytes and the text, each.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct PackedText(pub Box<[u8]>);
+
+impl PackedText {
+    /// One allocation per sign-in that may carry risk: the price of judging it again when a late one arrives.
+    pub fn pack(text: &SignInText<'_>) -> PackedText {
+        let strings = text.strings();
+        let mut bytes = Vec::with_capacity(strings.iter().map(|string| string.len() + 2).sum());
+        for string in strings {
+            // Decoders cut text at TEXT_LENGTH_MAX, far below 64 KiB.
+            bytes.extend_from_slice(&(string.len() as u16).to_le_bytes());
+            bytes.extend_from_slice(string.as_bytes());
+        }
+        PackedText(bytes.into_boxed_slice())
+    }
+
+    /// The first string, the sign-in's id: all that learning needs.
+    fn request_id(&self) -> &str {
+        let Some((length, rest)) = self.0.split_first_chunk::<2>() else { return "" };
+        let id = rest.get(..usize::from(u16::from_le_bytes(*length))).unwrap_or_default();
+        std::str::from_utf8(id).unwrap_or("")
+    }
+
+    /// The strings in order; missing or damaged ones are empty.
+    fn unpack(&self) -> [&str; STRINGS] {
+        let mut strings = [""; STRINGS];
+        let mut rest: &[u8] = &self.0;
+        for string in &mut strings {
+            let Some((length, after)) = rest.split_first_chunk::<2>() else { break };
+            let Some((text, after)) = after.split_at_checked(usize::from(u16::from_le_bytes(*length))) else {
+                break;
+            };
+            *string = std::str::from_utf8(text).unwrap_or("");
+            rest = after;
+        }
+        strings
+    }
+}
+
+/// A detection as the tail remembers it: enough to tell whether judging again changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Judged {
+    pub kind: RiskEventType,
+    pub level: RiskLevel,
+    pub score: u8,
+    pub suppressed_by: Option<Suppression>,
+    /// Hash of the whole finding, evidence included.
+    pub fingerprint: u64,
+}
+
+/// Findings a sign-in can have at most: one of each type judged on sign-ins.
+pub const FINDINGS_MAX: usize = 7;
+
+/// One sign-in of the tail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TailSignIn {
+    pub facts: Facts,
+    pub text: PackedText,
+    pub place: Option<Arc<Place>>,
+    pub agent: Arc<Agent>,
+    pub asn_organization: Option<Arc<str>>,
+    pub lesson: Lesson,
+    pub judged: ArrayVec<Judged, FINDINGS_MAX>,
+}
+
+impl TailSignIn {
+    pub fn anchor_text(&self) -> AnchorText<'_> {
+        AnchorText {
+            request_id: self.text.request_id(),
+            place: self.place.as_ref(),
+            agent: &self.agent,
+            asn_organization: self.asn_organization.as_ref(),
+        }
+    }
+
+    pub fn text(&self) -> SignInText<'_> {
+        let [
+            request_id,
+            correlation_id,
+            session_id,
+            user_principal_name,
+            user_display_name,
+            user_agent,
+            app_display_name,
+            resource_display_name,
+            client_app_used,
+            device_id,
+            device_display_name,
+            token_issuer_type,
+            address_text,
+        ] = self.text.unpack();
+        SignInText {
+            request_id,
+            correlation_id,
+            session_id,
+            user_principal_name,
+            user_display_name,
+            user_agent,
+            app_display_name,
+            resource_display_name,
+            client_app_used,
+            device_id,
+            device_display_name,
+            token_issuer_type,
+            address_text,
+            place: self.place.as_ref(),
+            agent: &self.agent,
+            asn_organization: self.asn_organization.as_ref(),
+        }
+    }
+}
+
+/// One feedback of the tail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TailFeedback {
+    pub time: EventTime,
+    /// Hash of the feedback's own id.
+    pub event: u64,
+    pub action: FeedbackAction,
+    /// Hash of the sign-in it is about; 0 = the user as a whole.
+    pub about: u64,
+    pub request_id: Box<str>,
+}
+
+/// One entry of the tail.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "feedback is rare, and boxing sign-ins would cost an allocation each"
+)]
+pub enum TailEntry {
+    SignIn(TailSignIn),
+    Feedback(TailFeedback),
+}
+
+impl TailEntry {
+    /// Place in event order: time, then id.
+    pub fn order(&self) -> (EventTime, u64) {
+        match self {
+            TailEntry::SignIn(sign_in) => (sign_in.facts.time, sign_in.facts.event),
+            TailEntry::Feedback(feedback) => (feedback.time, feedback.event),
+        }
+    }
+}
+
+/// Findings of one judgement, in the written order of detections.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Verdict {
+    pub findings: ArrayVec<Finding, FINDINGS_MAX>,
+    pub lesson: Lesson,
+}
+
+impl Verdict {
+    pub fn judged(&self) -> ArrayVec<Judged, FINDINGS_MAX> {
+        self.findings.iter().map(Judged::of).collect()
+    }
+}
+
+impl Judged {
+    pub fn of(finding: &Finding) -> Judged {
+        Judged {
+            kind: finding.kind,
+            level: finding.level,
+            score: finding.score,
+            suppressed_by: finding.suppressed_by,
+            // Findings are rare; their debug form names every field.
+            fingerprint: xxhash_rust::xxh3::xxh3_64(format!("{finding:?}").as_bytes()),
+        }
+    }
+}
