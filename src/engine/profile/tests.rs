@@ -55,7 +55,7 @@ fn check(happenings: &[Happening], seen: &[(i32, u32)]) {
 #[test]
 fn a_sign_in_sees_what_is_two_days_old() {
     let three = Contribute(vec![contribution(10, 1), contribution(11, 2), contribution(12, 3)]);
-    check(&[three.clone()], &[(9, 0), (10, 0), (13, 0), (99, 0)]);
+    check(std::slice::from_ref(&three), &[(9, 0), (10, 0), (13, 0), (99, 0)]);
     check(&[three.clone(), Advance(11)], &[(11, 0), (12, 0), (10, 0)]);
     check(&[three.clone(), Advance(11), Advance(12)], &[(12, 1), (13, 1), (11, 0), (10, 0)]);
     check(&[three.clone(), Advance(12), Advance(13)], &[(13, 2), (20, 2), (12, 1), (11, 1)]);
