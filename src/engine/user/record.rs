@@ -5,13 +5,14 @@
 //! after it is judged again, and only differences are output. What is older than the horizon settles: it is
 //! learnt for good, and contributes to the organisation's profiles.
 
+use super::familiarity::{Day, compact_day};
 use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn, Verdict};
 use super::{Teacher, UserState, event_hash};
 use crate::engine::detect::{self, Judge};
 use crate::engine::facts::{Facts, Prepared};
 use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState};
 use crate::engine::out::{Counts, Detection, Out, Subject};
-use crate::engine::profile::{self, Contribution};
+use crate::engine::profile::{self, Contribution, ProfileKey, ProfileKind};
 use crate::engine::risk::{Transitioned, detection_id};
 use crate::engine::signin::{Credential, EventTime, Feedback, FeedbackAction, Outcome};
 
@@ -473,7 +474,36 @@ fn contribute(settled: &UserState, entry: &TailEntry, bench: &Bench<'_>, contrib
         .filter(|anchor| anchor.city_hash != facts.city_hash)
         .filter(|anchor| facts.time.seconds_since(anchor.time) < ORIGIN_HOURS * 3_600.0)
         .map(|anchor| anchor.city_hash);
+    let start = contributions.len();
     profile::contributions_of(bench.judge.tenant, bench.member, facts, previous_city, contributions);
+    let day = compact_day(facts.time.day());
+    let mut index = start;
+    while index < contributions.len() {
+        if has_contributed(settled, contributions[index].key, facts, day) {
+            contributions.swap_remove(index);
+        } else {
+            index += 1;
+        }
+    }
+}
+
+/// The baseline learnt this value earlier the same day, and told the organisation then. A shortcut: contributions
+/// repeat without effect, but most of them would be repeats.
+fn has_contributed(settled: &UserState, key: ProfileKey, facts: &Facts, day: Day) -> bool {
+    let baseline = &settled.baseline;
+    match key.kind {
+        ProfileKind::Users => settled.last_learnt.is_some_and(|last| last.day() == facts.time.day()),
+        ProfileKind::Country => baseline.country.seen_on(key.value, day),
+        ProfileKind::Region => baseline.region.seen_on(key.value, day),
+        ProfileKind::City => baseline.city.seen_on(key.value, day),
+        ProfileKind::Asn => baseline.asn.seen_on(key.value, day),
+        ProfileKind::Prefix => baseline.prefix.seen_on(key.value, day),
+        ProfileKind::Address => baseline.address.seen_on(key.value, day),
+        ProfileKind::Browser => baseline.browser.seen_on(key.value, day),
+        ProfileKind::OperatingSystem => baseline.operating_system.seen_on(key.value, day),
+        ProfileKind::ClientApp => baseline.client.seen_on(key.value, day),
+        ProfileKind::AddressOrigins => false,
+    }
 }
 
 /// A place left within this time is where its user came from when he appears at another address.
