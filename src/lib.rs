@@ -5,5 +5,6 @@ pub mod engine;
 pub mod config;
 pub mod render;
 pub mod runtime;
+pub mod simulate;
 
 pub mod cli;
