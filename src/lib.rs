@@ -6,5 +6,6 @@ pub mod config;
 pub mod geoip;
 pub mod render;
 pub mod runtime;
+pub mod simulate;
 
 pub mod cli;

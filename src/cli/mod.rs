@@ -1,2 +1,3 @@
 //! One file a command.
 pub mod geoip;
+pub mod simulate;
