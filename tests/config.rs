@@ -93,7 +93,8 @@ fn the_examples_commented_parts_are_valid() {
     for line in text.lines() {
         match line.strip_prefix("# ").filter(|rest| rest.starts_with([' ', '-'])).or(line.strip_prefix('#')) {
             Some(rest) if rest.starts_with("  ") => {
-                if let Some(empty) = lines.last_mut().filter(|last| last.contains(": []") && !last.contains("  ")) {
+                if let Some(empty) = lines.last_mut().filter(|last| last.contains(": []") && !last.contains("  "))
+                {
                     *empty = empty.replace(": []", ":");
                 }
                 lines.push(rest.to_owned());
@@ -199,7 +200,8 @@ fn the_hash_follows_verdicts() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_told_apart() {
-    let problems = config::load(Some(Path::new("tests/config/absent.yaml")), &BTreeMap::new()).expect_err("absent");
+    let problems =
+        config::load(Some(Path::new("tests/config/absent.yaml")), &BTreeMap::new()).expect_err("absent");
     assert!(problems.unreadable);
     assert!(problems.to_string().contains("tests/config/absent.yaml"));
     assert!(config::load(Some(Path::new("config/farsign.example.yaml")), &BTreeMap::new()).is_ok());

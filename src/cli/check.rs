@@ -24,7 +24,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     match config::load(args.config.as_deref(), &environment) {
         Ok(config) => {
             let text = serde_saphyr::to_string(&config.effective)?;
-            writeln!(std::io::stdout().lock(), "# configuration hash {:016x}, tables apart", config.engine.config_hash)?;
+            writeln!(
+                std::io::stdout().lock(),
+                "# configuration hash {:016x}, tables apart",
+                config.engine.config_hash
+            )?;
             std::io::stdout().lock().write_all(text.as_bytes())?;
             Ok(ExitCode::SUCCESS)
         }

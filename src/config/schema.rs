@@ -13,8 +13,23 @@ use super::tree::{Node, Value};
 /// Keywords that this check follows or that say nothing about validity.
 #[cfg(test)]
 pub(super) const KEYWORDS: [&str; 17] = [
-    "$schema", "title", "description", "default", "type", "properties", "additionalProperties", "required", "items",
-    "minItems", "maxItems", "minLength", "maxLength", "minimum", "maximum", "enum", "format",
+    "$schema",
+    "title",
+    "description",
+    "default",
+    "type",
+    "properties",
+    "additionalProperties",
+    "required",
+    "items",
+    "minItems",
+    "maxItems",
+    "minLength",
+    "maxLength",
+    "minimum",
+    "maximum",
+    "enum",
+    "format",
 ];
 
 /// Longest piece of a value that a message repeats, in characters.
@@ -50,10 +65,8 @@ impl Check<'_> {
             Value::Table(entries) if allows(schema, "object") => self.table(node, entries, schema),
             Value::List(items) if allows(schema, "array") => self.list(node, items.iter(), schema),
             Value::Loose(text) if allows(schema, "array") => {
-                let loose = |part: &str| Node {
-                    origin: node.origin.clone(),
-                    value: Value::Loose(part.trim().to_owned()),
-                };
+                let loose =
+                    |part: &str| Node { origin: node.origin.clone(), value: Value::Loose(part.trim().to_owned()) };
                 let items: Vec<Node> = text.split(',').filter(|part| !part.trim().is_empty()).map(loose).collect();
                 self.list(node, items.iter(), schema)
             }
@@ -208,10 +221,13 @@ fn allowed(schema: &Json) -> String {
     } else if allows(schema, "number") {
         format!("a number{numbers}")
     } else if allows(schema, "string") {
-        format!("text{}", match range(&schema["minLength"], &schema["maxLength"]).as_str() {
-            "" => String::new(),
-            lengths => format!(" with a length{lengths}"),
-        })
+        format!(
+            "text{}",
+            match range(&schema["minLength"], &schema["maxLength"]).as_str() {
+                "" => String::new(),
+                lengths => format!(" with a length{lengths}"),
+            }
+        )
     } else if allows(schema, "array") {
         "a list".to_owned()
     } else {

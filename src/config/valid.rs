@@ -134,21 +134,29 @@ impl Build<'_> {
         section: &str,
     ) -> Policy {
         let travel = &detections.atypical_travel;
-        self.rising(section, "atypical_travel", &[
-            ("low_bits", travel.low_bits),
-            ("medium_bits", travel.medium_bits),
-            ("high_bits", travel.high_bits),
-        ]);
+        self.rising(
+            section,
+            "atypical_travel",
+            &[("low_bits", travel.low_bits), ("medium_bits", travel.medium_bits), ("high_bits", travel.high_bits)],
+        );
         let features = &detections.unfamiliar_features;
-        self.rising(section, "unfamiliar_features", &[
-            ("low_bits", features.low_bits),
-            ("medium_bits", features.medium_bits),
-            ("high_bits", features.high_bits),
-        ]);
-        self.rising(section, "unfamiliar_features", &[
-            ("learning_min_days", features.learning_min_days.into()),
-            ("learning_max_days", features.learning_max_days.into()),
-        ]);
+        self.rising(
+            section,
+            "unfamiliar_features",
+            &[
+                ("low_bits", features.low_bits),
+                ("medium_bits", features.medium_bits),
+                ("high_bits", features.high_bits),
+            ],
+        );
+        self.rising(
+            section,
+            "unfamiliar_features",
+            &[
+                ("learning_min_days", features.learning_min_days.into()),
+                ("learning_max_days", features.learning_max_days.into()),
+            ],
+        );
         Policy {
             impossible_travel: (&detections.impossible_travel).into(),
             atypical_travel: travel.into(),
@@ -182,8 +190,13 @@ impl Build<'_> {
         self.unique_names(path, list.iter().map(|exception| &exception.name));
         let mut exceptions = Vec::new();
         for (index, raw) in list.iter().enumerate() {
-            let conditions =
-                [raw.users.len(), raw.device_ids.len(), raw.networks.len(), raw.country_pairs.len(), raw.app_ids.len()];
+            let conditions = [
+                raw.users.len(),
+                raw.device_ids.len(),
+                raw.networks.len(),
+                raw.country_pairs.len(),
+                raw.app_ids.len(),
+            ];
             if conditions == [0; 5] {
                 let message = "would silence everything; set at least one of `users`, `device_ids`, `networks`, \
                                `country_pairs`, `app_ids`";
@@ -219,7 +232,10 @@ impl Build<'_> {
             let [(before, least), (key, value)] = pair else { continue };
             if value < least {
                 let path = format!("{section}detections.{detection}.{key}");
-                self.problem(&path, format!("`{value}` is not allowed; allowed: at least `{before}`, which is {least}"));
+                self.problem(
+                    &path,
+                    format!("`{value}` is not allowed; allowed: at least `{before}`, which is {least}"),
+                );
             }
         }
     }
