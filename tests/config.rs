@@ -90,22 +90,24 @@ fn the_example_is_the_defaults_and_names_every_key() {
 fn the_examples_commented_parts_are_valid() {
     let text = std::fs::read_to_string("config/farsign.example.yaml").unwrap();
     let mut lines: Vec<String> = Vec::new();
+    let mut opened = 0;
     for line in text.lines() {
-        match line.strip_prefix("# ").filter(|rest| rest.starts_with([' ', '-'])).or(line.strip_prefix('#')) {
-            Some(rest) if rest.starts_with("  ") => {
-                if let Some(empty) = lines.last_mut().filter(|last| last.contains(": []") && !last.contains("  "))
-                {
-                    *empty = empty.replace(": []", ":");
-                }
-                lines.push(rest.to_owned());
+        match line.strip_prefix('#').filter(|rest| rest.starts_with("  ")) {
+            Some(uncommented) => {
+                lines[opened] = lines[opened].replace(": []", ":");
+                lines.push(uncommented.to_owned());
             }
-            _ => lines.push(line.to_owned()),
+            None => {
+                opened = lines.len();
+                lines.push(line.to_owned());
+            }
         }
     }
     let config = valid(&lines.join("\n"));
     assert_eq!(config.engine.default_policy.exceptions.len(), 1);
     assert_eq!(config.engine.scoped_policies.len(), 1);
     assert_eq!(config.tables.named_locations.len(), 1);
+    assert_eq!(config.tables.lists.len(), 1);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 //!
 //! It follows the keywords that schemars writes for [`raw`](super::raw), listed in [`KEYWORDS`]; a test holds the
 //! schema to that list, and another holds this check against the `jsonschema` crate. Own code, because no
-//! validator knows lines, nearest keys, or values from the environment. A wrong value is left out of the result,
-//! so that the rest can be judged in the same run.
+//! validator knows lines, nearest keys, or values from the environment. A wrong value is left out of the result, or
+//! stood in for, so that the rest can be judged in the same run.
 
 use serde_json::{Map, Value as Json};
 
@@ -90,14 +90,13 @@ impl Check<'_> {
                 }),
             }
         }
-        let mut complete = true;
-        for key in schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str) {
+        for key in required(schema) {
             if !entries.iter().any(|(name, _)| name == key) {
                 self.problem(node, format!("the key `{key}` is missing"));
             }
-            complete &= result.contains_key(key);
+            result.entry(key).or_insert(STAND_IN);
         }
-        complete.then_some(Json::Object(result))
+        Some(Json::Object(result))
     }
 
     fn list<'n>(
@@ -120,7 +119,8 @@ impl Check<'_> {
                 Value::Null => check.scalar(item, &schema["items"]),
                 _ => check.node(item, &schema["items"]),
             });
-            result.extend(value);
+            // A wrong section keeps its place, so that later ones keep their index.
+            result.extend(value.or_else(|| stand_in(&schema["items"])));
         }
         ((least..=most).contains(&(result.len() as u64))).then_some(Json::Array(result))
     }
@@ -133,6 +133,18 @@ impl Check<'_> {
         }
         value
     }
+}
+
+/// Stands for a required key that is missing or wrong, which has been reported. Required keys are texts.
+const STAND_IN: Json = Json::String(String::new());
+
+fn required(schema: &Json) -> impl Iterator<Item = &str> {
+    schema["required"].as_array().into_iter().flatten().filter_map(Json::as_str)
+}
+
+fn stand_in(schema: &Json) -> Option<Json> {
+    let keys = required(schema).map(|key| (key.to_owned(), STAND_IN));
+    allows(schema, "object").then(|| Json::Object(keys.collect()))
 }
 
 /// Whether `schema` takes values of this JSON type.
@@ -250,11 +262,15 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Names the nearest key when one is near enough to be meant.
+/// Names the nearest key when one is near enough to be meant, or is a longer or shorter form of it.
 fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
     const NEAR: f64 = 0.75;
     let nearest = known
-        .map(|known| (strsim::normalized_damerau_levenshtein(&key.to_lowercase(), known), known))
+        .map(|known| {
+            let key = key.to_lowercase();
+            let form = !key.is_empty() && (known.starts_with(&key) || key.starts_with(known));
+            (strsim::normalized_damerau_levenshtein(&key, known).max(if form { NEAR } else { 0.0 }), known)
+        })
         .filter(|(nearness, _)| *nearness >= NEAR)
         .max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest {

@@ -48,6 +48,10 @@ impl Node {
         }
     }
 
+    pub(super) fn find(&self, path: &[&str]) -> Option<&Node> {
+        path.iter().try_fold(self, |node, key| node.get(key))
+    }
+
     /// Where the node at `path` comes from, or the nearest node above it.
     pub(super) fn origin_of(&self, path: &[&str]) -> Origin {
         let mut node = self;
@@ -73,12 +77,22 @@ pub(super) fn parse(text: &str) -> Result<Node, Problem> {
         Ok(value) => value,
         Err(error) => {
             let origin = error.location().map_or(Origin::File, |location| Origin::Line(location.line()));
-            let error = error.to_string();
-            let message = format!("is not valid YAML: {}", error.lines().next().unwrap_or_default());
-            return Err(Problem { origin, path: String::new(), message });
+            return Err(Problem {
+                origin,
+                path: String::new(),
+                message: format!("is not valid YAML: {}", cause(&error)),
+            });
         }
     };
     Ok(Node { origin: Origin::File, value })
+}
+
+/// The parser's own words, without the place (it is the problem's origin) and advice to programmers.
+fn cause(error: &serde_saphyr::Error) -> String {
+    let text = error.to_string();
+    let text = text.lines().next().unwrap_or_default();
+    let text = text.rsplit_once(" at line ").map_or(text, |(text, _)| text);
+    text.split(", set DuplicateKeyPolicy").next().unwrap_or_default().to_owned()
 }
 
 impl<'de> Deserialize<'de> for Value {

@@ -110,7 +110,12 @@ struct Build<'a> {
 }
 
 impl Build<'_> {
+    /// A problem of several keys together, unless one of them has been found wrong by itself.
     fn problem(&mut self, path: &str, message: String) {
+        let below = format!("{path}.");
+        if self.problems.iter().any(|problem| problem.path == path || problem.path.starts_with(&below)) {
+            return;
+        }
         let origin = self.tree.origin_of(&path.split('.').collect::<Vec<_>>());
         self.problems.push(Problem { origin, path: path.to_owned(), message });
     }
@@ -230,8 +235,11 @@ impl Build<'_> {
     fn rising(&mut self, section: &str, detection: &str, keys: &[(&str, f64)]) {
         for pair in keys.windows(2) {
             let [(before, least), (key, value)] = pair else { continue };
-            if value < least {
-                let path = format!("{section}detections.{detection}.{key}");
+            let path_of = |key: &str| format!("{section}detections.{detection}.{key}");
+            // What a policy inherits is reported once, where it stands.
+            let own = |key: &str| self.tree.find(&path_of(key).split('.').collect::<Vec<_>>()).is_some();
+            if value < least && (own(key) || own(before)) {
+                let path = path_of(key);
                 self.problem(
                     &path,
                     format!("`{value}` is not allowed; allowed: at least `{before}`, which is {least}"),
@@ -243,7 +251,7 @@ impl Build<'_> {
     fn unique_names<'n>(&mut self, path: &str, names: impl Iterator<Item = &'n String>) {
         let mut seen = BTreeSet::new();
         for (index, name) in names.enumerate() {
-            if !seen.insert(name) {
+            if !name.is_empty() && !seen.insert(name) {
                 self.problem(&format!("{path}.{index}.name"), format!("`{name}` is taken; names must differ"));
             }
         }
