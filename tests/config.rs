@@ -1,5 +1,7 @@
 //! Wrong configurations against the problems they must report, and right ones against what they mean.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,7 @@
 //! Rendered records against goldens, against Graph's own names (`tests/graph`), and against our JSON Schema.
 
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
 use farsign::engine::facts::{CountryCode, ListKind};
 use farsign::engine::finding::{
     EndPoint, Evidence, Familiarity, Finding, LearningPhase, Property, PropertyVerdict, RiskDetail, RiskEventType,

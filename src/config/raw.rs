@@ -1,6 +1,6 @@
 //! The configuration file's shape: names, ranges and defaults of every key. Its JSON Schema is made from here.
 //!
-//! Sections that mirror a struct of the engine's policy are written with [`mirror`], so that a new key is one line
+//! Sections that mirror a struct of the engine's policy are written with `mirror!`, so that a new key is one line
 //! here beside the one in [`policy`]: the compiler asks for it. Doc comments are the descriptions in
 //! `config/farsign.schema.json`.
 

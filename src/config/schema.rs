@@ -1,6 +1,6 @@
 //! Tree × JSON Schema → plain JSON of what is valid, and every problem of what is not.
 //!
-//! It follows the keywords that schemars writes for [`raw`](super::raw), listed in [`KEYWORDS`]; a test holds the
+//! It follows the keywords that schemars writes for [`raw`](super::raw), listed in `KEYWORDS`; a test holds the
 //! schema to that list, and another holds this check against the `jsonschema` crate. Own code, because no
 //! validator knows lines, nearest keys, or values from the environment. A wrong value is left out of the result, or
 //! stood in for, so that the rest can be judged in the same run.
