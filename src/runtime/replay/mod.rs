@@ -1,0 +1,3 @@
+pub mod framing;
+mod scan;
+pub mod source;
