@@ -4,7 +4,38 @@
 //! sign-ins, so decoding calls back once for each. Nothing here fails for outside reasons: what cannot be read is
 //! a [`Reject`] with one of a closed list of reasons.
 
+mod address;
+mod client;
+mod entra;
+mod entra_codes;
+mod entra_result;
+mod event_id;
+mod farsign;
+mod fields;
+mod keys;
+mod lenient;
+mod scalar;
+mod scan;
+mod steps;
+mod text;
+mod time;
+
+use std::borrow::Cow;
+
+use serde::de::{IgnoredAny, MapAccess, SeqAccess};
+use sonic_rs::LazyValue;
+
+pub use address::parse_address;
+pub use entra::TENANT_UNKNOWN;
+pub use entra_codes::{Meaning, meaning_of};
+pub use farsign::{write_farsign, write_farsign_feedback};
+pub use scan::DEPTH_MAX;
+pub use time::{TimeError, parse_time, time_of_float, time_of_integer};
+
 use super::signin::{Category, Feedback, SignIn};
+use fields::KeyName;
+use keys::{Envelope, Slot, column_slot};
+use lenient::Shape;
 
 /// Which decoder reads the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +142,18 @@ pub struct Reject {
     /// Byte offset within the record where reading stopped or the element begins; 0 when unknown.
     pub offset: usize,
     /// What was found, in a few words; never the record's content beyond a field name.
-    pub detail: std::borrow::Cow<'static, str>,
+    pub detail: Cow<'static, str>,
+}
+
+impl Reject {
+    fn new(reason: RejectReason, detail: impl Into<Cow<'static, str>>) -> Reject {
+        Reject { reason, offset: 0, detail: detail.into() }
+    }
+
+    /// The same reject, as seen from `start` bytes before.
+    fn moved(self, start: usize) -> Reject {
+        Reject { offset: self.offset + start, ..self }
+    }
 }
 
 /// What one element of a record turned out to be.
@@ -122,13 +164,212 @@ pub enum Decoded<'a> {
     Skipped(SkipReason),
 }
 
+/// Envelopes may hold envelopes, but not more than this many deep.
+const ENVELOPE_DEPTH_MAX: usize = 4;
+
 /// Decodes one record, calling `each` once for every element in it, in order.
 ///
 /// An empty envelope calls `each` never. `record` holds no newline framing; surrounding white space and a UTF-8
-/// byte order mark are tolerated.
+/// byte order mark are tolerated. A record that is not whole, valid JSON is one reject, whatever it holds.
 pub fn decode<'a>(format: Format, record: &'a [u8], each: &mut impl FnMut(Result<Decoded<'a>, Reject>)) {
-    let _ = (format, record);
-    each(Err(Reject { reason: RejectReason::UnknownFormat, offset: 0, detail: "no decoder yet".into() }));
+    let (text, start) = match scan::checked_text(record) {
+        Ok(checked) => checked,
+        Err(reject) => return each(Err(reject)),
+    };
+    if let Err(reject) = scan::check_depth(text) {
+        return each(Err(reject.moved(start)));
+    }
+    Walk { format, origin: text, start, each }.value(text, 0);
+}
+
+/// One record being taken apart.
+struct Walk<'w, 'a, F> {
+    format: Format,
+    /// The record's text, of which every element is a part.
+    origin: &'a str,
+    /// Where `origin` starts within the record.
+    start: usize,
+    each: &'w mut F,
+}
+
+impl<'a, F: FnMut(Result<Decoded<'a>, Reject>)> Walk<'_, 'a, F> {
+    fn value(&mut self, text: &'a str, depth: usize) {
+        if depth > ENVELOPE_DEPTH_MAX {
+            return self.reject(text, Reject::new(RejectReason::TooDeep, "an envelope too deep in envelopes"));
+        }
+        match text.as_bytes().first() {
+            Some(b'{') => self.object(text, depth),
+            Some(b'[') if depth == 0 => match fields::read_text(text, Whole) {
+                Ok(()) => self.elements(text, depth),
+                Err(reject) => self.reject(text, reject),
+            },
+            Some(b'[') => self.elements(text, depth),
+            _ => {
+                let read = fields::read_text(text, Whole);
+                let not_ours = || Reject::new(RejectReason::UnknownFormat, "neither an object nor an array");
+                self.reject(text, read.map_or_else(|reject| reject, |()| not_ours()));
+            }
+        }
+    }
+
+    fn object(&mut self, text: &'a str, depth: usize) {
+        let is_ours = self.format == Format::Farsign || (self.format == Format::Auto && farsign::is_likely(text));
+        if is_ours {
+            match farsign::decode(text) {
+                Ok(Some(decoded)) => return (self.each)(Ok(decoded)),
+                Err(reject) => return self.reject(text, reject),
+                Ok(None) if self.format == Format::Farsign => {
+                    let detail = "`type` is neither `signIn` nor `feedback`";
+                    return self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
+                }
+                Ok(None) => {}
+            }
+        }
+        let record = match fields::read_record(text) {
+            Ok(record) => record,
+            Err(reject) => return self.reject(text, reject),
+        };
+        if self.format == Format::Auto && farsign::is_type(record.own.get(keys::Key::Type)) {
+            let decoded = farsign::decode(text).and_then(|decoded| {
+                decoded.ok_or_else(|| Reject::new(RejectReason::UnknownFormat, "`type` is not known"))
+            });
+            return self.emit(text, decoded);
+        }
+        match entra::envelope_of(&record) {
+            Some((Envelope::Tables, raw)) => self.tables(raw),
+            Some((Envelope::Records | Envelope::Value, raw)) => self.elements(raw, depth + 1),
+            None => self.emit(text, entra::decode_record(record)),
+        }
+    }
+
+    /// The elements of an array that is known to be valid JSON.
+    fn elements(&mut self, array: &'a str, depth: usize) {
+        for element in raw_elements(array) {
+            self.value(element, depth + 1);
+        }
+    }
+
+    /// The tables of a Log Analytics query's response.
+    fn tables(&mut self, array: &'a str) {
+        for table in raw_elements(array) {
+            let parts = fields::read_text(table, TableShape);
+            let Ok(Some(TableParts { columns, rows: Some(rows) })) = parts else {
+                self.reject(table, Reject::new(RejectReason::UnknownFormat, "a table without columns and rows"));
+                continue;
+            };
+            if columns.iter().all(Option::is_none) {
+                self.reject(table, Reject::new(RejectReason::UnknownFormat, "a table of no known columns"));
+                continue;
+            }
+            for row in raw_elements(rows) {
+                let decoded = if row.starts_with('[') {
+                    fields::read_row(row, &columns).and_then(entra::decode_record)
+                } else {
+                    Err(Reject::new(RejectReason::UnknownFormat, "a row that is no array"))
+                };
+                self.emit(row, decoded);
+            }
+        }
+    }
+
+    fn emit(&mut self, element: &'a str, decoded: Result<Decoded<'a>, Reject>) {
+        match decoded {
+            Ok(decoded) => (self.each)(Ok(decoded)),
+            Err(reject) => self.reject(element, reject),
+        }
+    }
+
+    fn reject(&mut self, element: &str, reject: Reject) {
+        let within = (element.as_ptr() as usize).saturating_sub(self.origin.as_ptr() as usize);
+        (self.each)(Err(reject.moved(self.start + within.min(self.origin.len()))));
+    }
+}
+
+/// Any value, only to see that it is whole.
+struct Whole;
+
+impl<'de> Shape<'de> for Whole {
+    type Value = ();
+
+    fn none(self) {}
+}
+
+/// The texts of an array's elements, unread. The array must be valid JSON.
+fn raw_elements(array: &str) -> impl Iterator<Item = &str> {
+    sonic_rs::to_array_iter(array).map_while(Result::ok).map(|element: LazyValue<'_>| match element.as_raw_cow() {
+        Cow::Borrowed(raw) => raw,
+        // Text with escapes is no record; what it says does not matter.
+        Cow::Owned(_) => "0",
+    })
+}
+
+struct TableParts<'a> {
+    columns: Vec<Option<Slot>>,
+    rows: Option<&'a str>,
+}
+
+struct TableShape;
+
+impl<'de> Shape<'de> for TableShape {
+    type Value = Option<TableParts<'de>>;
+
+    fn none(self) -> Self::Value {
+        None
+    }
+
+    fn object<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut parts = TableParts { columns: Vec::new(), rows: None };
+        while let Some(key) = entries.next_key::<Cow<'de, str>>()? {
+            match &*key {
+                "columns" => parts.columns = entries.next_value_seed(lenient::Lenient(ColumnsShape))?,
+                "rows" => parts.rows = fields::raw_array(entries.next_value()?),
+                _ => {
+                    entries.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(Some(parts))
+    }
+}
+
+struct ColumnsShape;
+
+impl<'de> Shape<'de> for ColumnsShape {
+    type Value = Vec<Option<Slot>>;
+
+    fn none(self) -> Self::Value {
+        Vec::new()
+    }
+
+    fn array<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Self::Value, A::Error> {
+        let mut columns = Vec::new();
+        while let Some(slot) = elements.next_element_seed(lenient::Lenient(ColumnShape))? {
+            columns.push(slot);
+        }
+        Ok(columns)
+    }
+}
+
+struct ColumnShape;
+
+impl<'de> Shape<'de> for ColumnShape {
+    type Value = Option<Slot>;
+
+    fn none(self) -> Self::Value {
+        None
+    }
+
+    fn object<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+        let mut slot = None;
+        while let Some(is_name) = entries.next_key_seed(KeyName(|key: &str| key == "name"))? {
+            if is_name {
+                slot = column_slot(entries.next_value::<scalar::Scalar<'de>>()?.as_str());
+            } else {
+                entries.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(slot)
+    }
 }
 
 /// For counting: the categories that are judged.

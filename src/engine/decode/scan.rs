@@ -1,0 +1,73 @@
+//! The checks a record passes before any parser sees it: length, encoding, depth.
+//!
+//! The parser follows nesting by recursion also where it only skips, so depth is known before it starts. Most
+//! records hold so few brackets that counting them is enough; only the others are read with their strings.
+
+use super::{RECORD_LENGTH_MAX, Reject, RejectReason};
+
+/// Deepest nesting of arrays and objects that is followed. Entra records nest 5 deep, an envelope adds 4.
+pub const DEPTH_MAX: usize = 100;
+
+/// The record as text, without byte order mark and surrounding white space, and where it starts.
+pub(super) fn checked_text(record: &[u8]) -> Result<(&str, usize), Reject> {
+    if record.len() > RECORD_LENGTH_MAX {
+        return Err(Reject::new(RejectReason::TooLarge, format!("longer than {RECORD_LENGTH_MAX} bytes")));
+    }
+    let text = match simdutf8::basic::from_utf8(record) {
+        Ok(text) => text,
+        Err(_) => {
+            let offset = simdutf8::compat::from_utf8(record).map_or_else(|error| error.valid_up_to(), |_| 0);
+            return Err(Reject { offset, ..Reject::new(RejectReason::InvalidUtf8, "not utf-8") });
+        }
+    };
+    let inner = text.strip_prefix('\u{feff}').unwrap_or(text).trim_start();
+    let start = text.len() - inner.len();
+    Ok((inner.trim_end(), start))
+}
+
+/// Refuses text nested deeper than [`DEPTH_MAX`].
+pub(super) fn check_depth(text: &str) -> Result<(), Reject> {
+    // `[` and `{` differ in one bit only.
+    let openings = text.bytes().filter(|byte| byte & 0xdf == b'[').count();
+    if openings <= DEPTH_MAX {
+        return Ok(());
+    }
+    match depth_passed_at(text.as_bytes()) {
+        Some(offset) => {
+            Err(Reject { offset, ..Reject::new(RejectReason::TooDeep, format!("nested more than {DEPTH_MAX} deep")) })
+        }
+        None => Ok(()),
+    }
+}
+
+/// The offset of the first bracket beyond the limit, strings left out.
+fn depth_passed_at(bytes: &[u8]) -> Option<usize> {
+    let mut depth = 0_usize;
+    let mut at = 0;
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return Some(at);
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => at = string_end(bytes, at + 1)?,
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The offset of the quote that ends the string whose text starts at `at`.
+fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr::memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        if bytes[at] == b'"' {
+            return Some(at);
+        }
+        at += 2;
+    }
+}
