@@ -1,1 +1,118 @@
-//! Configuration text → valid configuration.
+//! Configuration text → valid [`Config`].
+//!
+//! YAML and the environment become a [`tree`] of values that know where they stand; the tree is held against the
+//! JSON [`schema`] of the [`raw`] structs, and what passes becomes values that cannot be wrong ([`valid`]). Every
+//! problem is reported, not only the first, each with its key, the value found and what is allowed. [`parse`] is
+//! pure: text and environment come in as values. Tables named here are opened by the runtime, not here.
+
+mod problem;
+pub mod raw;
+mod schema;
+mod tree;
+mod valid;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+pub use problem::{ConfigProblems, Problem};
+
+use crate::engine::facts::{CountryCode, ListKind};
+use crate::engine::policy::EngineConfig;
+use crate::render::ImpossibleTravelName;
+
+/// A longer file is refused unread: no configuration is that long.
+pub const FILE_LENGTH_MAX: u64 = 4 << 20;
+
+/// Everything that can be configured, valid.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `config_hash` covers what verdicts rest on: detections, baseline, exceptions, policies, engine and named
+    /// locations. Paths, output switches and threads are not in it. The runtime mixes in the tables' content
+    /// ([`mix`]).
+    pub engine: EngineConfig,
+    pub tables: TablesConfig,
+    pub output: OutputConfig,
+    pub replay: ReplayConfig,
+    /// The same with every default filled in and every policy merged, as `farsign check` prints it.
+    pub effective: raw::File,
+}
+
+/// Files to enrich from.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TablesConfig {
+    /// Asked in this order; the first that knows an address counts.
+    pub city_db: Vec<PathBuf>,
+    pub asn_db: Option<PathBuf>,
+    pub anonymous_db: Option<PathBuf>,
+    pub isp_db: Option<PathBuf>,
+    pub connection_type_db: Option<PathBuf>,
+    pub lists: Vec<(ListKind, PathBuf)>,
+    pub named_locations: Vec<NamedLocationConfig>,
+}
+
+/// A place with a name: an address is in it by network, country or ASN.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NamedLocationConfig {
+    pub name: String,
+    /// Address, mask length; host bits are zero.
+    pub networks: Vec<(IpAddr, u8)>,
+    pub countries: Vec<CountryCode>,
+    pub asns: Vec<u32>,
+    pub trusted: bool,
+    pub egress: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OutputConfig {
+    pub impossible_travel_name: ImpossibleTravelName,
+    /// Write detections that a suppression silenced, too.
+    pub suppressed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReplayConfig {
+    /// `None` = one a core.
+    pub threads: Option<usize>,
+}
+
+/// Reads `path` (none: the defaults) and applies the environment.
+pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Config, ConfigProblems> {
+    match path {
+        Some(path) => parse(&read(path)?, environment),
+        None => parse("", environment),
+    }
+}
+
+fn read(path: &Path) -> Result<String, ConfigProblems> {
+    let text = || -> std::io::Result<String> {
+        let length = std::fs::metadata(path)?.len();
+        if length > FILE_LENGTH_MAX {
+            return Err(std::io::Error::other(format!("{length} bytes; at most {FILE_LENGTH_MAX} are read")));
+        }
+        std::fs::read_to_string(path)
+    };
+    text().map_err(|error| ConfigProblems::unreadable(path, &error))
+}
+
+/// YAML text and environment → configuration, or every problem in it.
+///
+/// `${NAME}` in a value is replaced by the environment's `NAME`; `$${` writes `${`. `FARSIGN_SECTION__KEY`
+/// overrides the key `section.key`, for any depth.
+pub fn parse(text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigProblems> {
+    let mut problems = Vec::new();
+    let mut root = tree::parse(text).map_err(ConfigProblems::one)?;
+    tree::expand(&mut root, environment, &mut problems);
+    tree::apply_overrides(&mut root, environment, &mut problems);
+    let cleaned = schema::check(&root, &raw::schema(), &mut problems);
+    let config = valid::build(&cleaned, &root, &mut problems);
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(ConfigProblems::new(problems)),
+    }
+}
+
+/// Mixes the hash of more content (a table) into a configuration hash. The order of mixing matters.
+pub fn mix(hash: u64, bytes: &[u8]) -> u64 {
+    xxhash_rust::xxh3::xxh3_64_with_seed(bytes, hash)
+}

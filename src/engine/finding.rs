@@ -185,6 +185,12 @@ pub struct Travel {
     pub min_distance_km: f64,
 }
 
+impl Travel {
+    /// How [`Self::great_circle_km`] is computed, as output names it: `geo::Haversine`, on a sphere of the mean
+    /// earth radius 6371.0088 km.
+    pub const METHOD: &'static str = "haversine";
+}
+
 /// The properties that unfamiliar-properties weighs, and that every detection reports on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Property {

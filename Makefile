@@ -1,0 +1,29 @@
+# The five commands of CONTRIBUTING.md. Each sets up what it needs.
+
+CARGO ?= cargo
+FUZZ_SECONDS ?= 60
+
+.PHONY: help setup demo test lint bench fuzz
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+
+setup: ## check the toolchain and install missing system packages
+	@scripts/setup.sh
+
+demo: setup ## simulate an organisation under attack, replay its logs, explain the alerts
+	$(CARGO) run --release --locked -- demo
+
+# Debug assertions stay on: the dev profile is optimised enough (Cargo.toml) to run the whole suite.
+# Cargo runs the doc tests after the library's and the integration tests.
+test: setup ## run every test
+	$(CARGO) test --locked
+
+lint: setup ## format, clippy, documentation, shell scripts
+	@scripts/lint.sh
+
+bench: setup ## run the benchmarks, each beside its floor
+	$(CARGO) bench --locked
+
+fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60)
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
