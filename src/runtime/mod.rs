@@ -4,3 +4,4 @@
 
 pub mod clock;
 pub mod replay;
+pub mod task;

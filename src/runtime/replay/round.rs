@@ -90,6 +90,11 @@ impl Round {
         batch
     }
 
+    /// Stream time behind the round.
+    pub fn newest(&self) -> EventTime {
+        self.runs.last().map_or(EventTime::MIN, |placed| placed.stream_time_at(placed.run.range.end - 1))
+    }
+
     /// Stream time at the item with this position of the round.
     pub fn stream_time(&self, position: u64) -> EventTime {
         let index = self.runs.partition_point(|placed| placed.position <= position).saturating_sub(1);
