@@ -1,5 +1,9 @@
 //! The binary: arguments → command → exit code.
 
-fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    farsign::cli::run(farsign::cli::Cli::parse())
 }

@@ -1,5 +1,60 @@
-//! One file a command.
-pub mod geoip;
-pub mod simulate;
+//! The command line: one file a command.
+//!
+//! Every command is a clap `Args` and `run(args) -> anyhow::Result<ExitCode>`. Exit codes: 0 fine, 1 problems in
+//! the input or configuration, 2 could not run, 130 interrupted. Data goes to stdout, talk to stderr.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod geoip;
+pub mod replay;
+pub mod simulate;
+
+/// Could not run: a missing file, a database that cannot be read, a bad command line.
+pub const COULD_NOT_RUN: u8 = 2;
+/// The input or the configuration has problems.
+pub const PROBLEMS: u8 = 1;
+/// Ended by Ctrl-C, as shells report it.
+pub const INTERRUPTED: u8 = 130;
+
+/// Streaming risk detection for sign-in logs.
+#[derive(Parser)]
+#[command(name = "farsign", version)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Read sign-in logs from files and write risk detections.
+    Replay(replay::Args),
+    /// Check a configuration.
+    Check(check::Args),
+    /// Build GeoIP databases, or look an address up.
+    Geoip(geoip::GeoipArgs),
+    /// Write the sign-in logs of an invented organisation, with ground truth.
+    Simulate(simulate::Args),
+}
+
+/// Runs the command and reports a failure, once, with its causes.
+pub fn run(cli: Cli) -> ExitCode {
+    let result = match cli.command {
+        Command::Replay(args) => replay::run(args),
+        Command::Check(args) => check::run(&args),
+        Command::Geoip(args) => geoip::run(args),
+        Command::Simulate(args) => simulate::run(args),
+    };
+    result.unwrap_or_else(|error| {
+        say(&format!("error: {error:#}"));
+        ExitCode::from(COULD_NOT_RUN)
+    })
+}
+
+/// A line to stderr. When that is gone there is nobody to tell.
+pub fn say(line: &str) {
+    drop(writeln!(std::io::stderr(), "{line}"));
+}

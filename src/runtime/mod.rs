@@ -1,1 +1,7 @@
 //! The only code that waits, reads, writes or asks the time.
+//!
+//! `task` is one part of the users with its engine, the same for every runtime; `replay` feeds tasks from files.
+
+pub mod clock;
+pub mod replay;
+pub mod task;

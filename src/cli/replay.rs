@@ -1,0 +1,193 @@
+//! `farsign replay`: sign-in logs from files → risk detections.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use anyhow::{Context, bail};
+use clap::ValueEnum;
+
+use super::{INTERRUPTED, PROBLEMS, say};
+use crate::config::{self, Config};
+use crate::engine::decode::Format;
+use crate::engine::enrich::Tables;
+use crate::engine::facts::ListKind;
+use crate::render::RenderContext;
+use crate::runtime::replay::input;
+use crate::runtime::replay::output::Outputs;
+use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
+use crate::runtime::replay::settle::Order;
+use crate::runtime::replay::summary::Summary;
+
+const WRITE_BUFFER_LENGTH: usize = 256 * 1024;
+
+#[derive(clap::Args)]
+pub struct Args {
+    /// Configuration file (YAML).
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Format of the records.
+    #[arg(long, value_enum, default_value = "auto")]
+    format: FormatName,
+    /// City database; several are asked in order.
+    #[arg(long, value_name = "MMDB")]
+    city_db: Vec<PathBuf>,
+    /// Database of autonomous systems.
+    #[arg(long, value_name = "MMDB")]
+    asn_db: Vec<PathBuf>,
+    /// Database of anonymous addresses.
+    #[arg(long, value_name = "MMDB")]
+    anonymous_db: Vec<PathBuf>,
+    /// Network list: one address, CIDR or AS number a line.
+    #[arg(long, value_name = "KIND=FILE", value_parser = parse_list)]
+    list: Vec<(ListKind, PathBuf)>,
+    /// Where detections go; `-` is stdout.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+    /// Write rejected records here.
+    #[arg(long, value_name = "FILE")]
+    rejects: Option<PathBuf>,
+    /// Write the summary here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// Write detections that a suppression silenced, too.
+    #[arg(long)]
+    emit_suppressed: bool,
+    /// Write every version of a detection at once, as a live run does, not the settled one.
+    #[arg(long)]
+    updates: bool,
+    /// Threads to work with [default: one a core].
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    threads: Option<u16>,
+    /// Exit with 1 when any record was rejected.
+    #[arg(long)]
+    strict: bool,
+    /// Files, folders, globs; `-` is stdin. Plain, gzip or zstd.
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatName {
+    Auto,
+    Entra,
+    Farsign,
+}
+
+fn parse_list(text: &str) -> Result<(ListKind, PathBuf), String> {
+    let (kind, file) = text.split_once('=').ok_or("expected KIND=FILE")?;
+    let kinds = || ListKind::ALL.map(ListKind::name).join(", ");
+    let kind = ListKind::parse(kind).ok_or_else(|| format!("unknown kind `{kind}`: one of {}", kinds()))?;
+    Ok((kind, file.into()))
+}
+
+pub fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let config = match config::load(args.config.as_deref(), &environment) {
+        Ok(config) => config,
+        Err(problems) if problems.unreadable => bail!(problems),
+        Err(problems) => {
+            say(&format!("error: the configuration is not valid\n{problems}"));
+            return Ok(ExitCode::from(PROBLEMS));
+        }
+    };
+    let (options, context) = prepare(&args, config)?;
+    let mut outputs = Outputs::new(create(&args.output)?, args.rejects.as_deref().map(create).transpose()?, context);
+    let interrupted = watch_for_interrupt()?;
+    let summary = match sequencer::run(&options, &mut outputs, &interrupted) {
+        Ok(summary) => summary,
+        // The reader of our output has seen enough.
+        Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
+        Err(error) => return Err(error),
+    };
+    report(&args, &summary)?;
+    Ok(exit_code(&args, &summary))
+}
+
+fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContext)> {
+    let mut engine = config.engine;
+    engine.emit_suppressed |= args.emit_suppressed;
+    let tables = Tables::default();
+    let context = RenderContext {
+        impossible_travel_name: config.output.impossible_travel_name,
+        config_hash: engine.config_hash,
+        geoip_builds: Vec::new(),
+    };
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let options = Options {
+        inputs: input::expand(&args.inputs)?,
+        format: match args.format {
+            FormatName::Auto => Format::Auto,
+            FormatName::Entra => Format::Entra,
+            FormatName::Farsign => Format::Farsign,
+        },
+        threads: args.threads.map(usize::from).or(config.replay.threads).unwrap_or_else(cores),
+        engine: Arc::new(engine),
+        tables: Arc::new(tables),
+        order: if args.updates { Order::Updates } else { Order::Settled },
+        block_length: BLOCK_LENGTH,
+        round_items_max: ROUND_ITEMS_MAX,
+    };
+    Ok((options, context))
+}
+
+fn create(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufWriter::with_capacity(WRITE_BUFFER_LENGTH, io::stdout())));
+    }
+    let file = File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(Box::new(BufWriter::with_capacity(WRITE_BUFFER_LENGTH, file)))
+}
+
+/// Ctrl-C asks for a clean end; a second one does not wait for it.
+fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let flag = interrupted.clone();
+    ctrlc::set_handler(move || {
+        if flag.swap(true, Ordering::Relaxed) {
+            #[expect(clippy::exit, reason = "the second interrupt asks for an end at once")]
+            std::process::exit(i32::from(INTERRUPTED));
+        }
+    })
+    .context("cannot watch for Ctrl-C")?;
+    Ok(interrupted)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
+    kinds.into_iter().any(|kind| kind == io::ErrorKind::BrokenPipe)
+}
+
+fn report(args: &Args, summary: &Summary) -> anyhow::Result<()> {
+    for (file, error) in &summary.broken {
+        say(&format!("warning: `{file}` could not be read to its end: {error}"));
+    }
+    if let Some((file, most)) = summary.disorder.iter().max_by_key(|(_, disorder)| disorder.behind_max_s) {
+        let items: u64 = summary.disorder.iter().map(|(_, disorder)| disorder.items).sum();
+        let files = summary.disorder.len();
+        let behind = most.behind_max_s;
+        say(&format!("warning: {items} records in {files} files were out of order, by up to {behind} s in `{file}`"));
+    }
+    say(summary.to_string().trim_end());
+    if let Some(path) = &args.summary {
+        let failed = || format!("cannot write `{}`", path.display());
+        let mut file = File::create(path).with_context(failed)?;
+        writeln!(file, "{:#}", summary.to_json()).with_context(failed)?;
+    }
+    Ok(())
+}
+
+fn exit_code(args: &Args, summary: &Summary) -> ExitCode {
+    let rejected = summary.rejects_total() > 0;
+    if summary.interrupted {
+        ExitCode::from(INTERRUPTED)
+    } else if (args.strict && rejected) || summary.nothing_readable() || !summary.broken.is_empty() {
+        ExitCode::from(PROBLEMS)
+    } else {
+        ExitCode::SUCCESS
+    }
+}

@@ -1,0 +1,240 @@
+//! Several files → one stream in order of event time.
+//!
+//! The next run comes from the file whose next item is the oldest (ties: the file named first), and goes on until
+//! another file's next item is older. A file is taken in its own order even when that is not sorted; the engine
+//! judges late events as if in order. A file joins when the stream reaches its first event, so a folder of
+//! thousands of files keeps few of them open; at most [`OPEN_FILES_MAX`] are, and a file that finds no room waits
+//! for one to end.
+//!
+//! The order depends on the files alone. For that, a decision waits until every joined file's next item is known.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::block::Block;
+use super::round::Run;
+use crate::engine::signin::EventTime;
+
+/// Files merged at once.
+pub const OPEN_FILES_MAX: usize = 128;
+/// Files read ahead of the stream's reaching them.
+const READ_AHEAD_FILES: usize = 2;
+
+/// What the merge can give now.
+pub enum Turn {
+    Run(Run),
+    /// A block of some file must come first.
+    Blocked,
+    /// All files are at their end.
+    Ended,
+}
+
+/// Part of a block that the stream has passed.
+pub struct Passed {
+    pub block: Arc<Block>,
+    /// The block's notes that lie in the part.
+    pub notes: Range<usize>,
+    /// The part is the block's last.
+    pub whole: bool,
+}
+
+/// Disorder inside one file.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Disorder {
+    /// Items older than one before them.
+    pub items: u64,
+    /// Most that one was older, in seconds.
+    pub behind_max_s: i64,
+}
+
+/// One file's place in the merge.
+struct Stream {
+    file: usize,
+    first: EventTime,
+    /// Blocks that came, by their number.
+    blocks: BTreeMap<u64, Arc<Block>>,
+    /// Number of the block in use.
+    current: u64,
+    cursor: usize,
+    /// Notes of the current block that were passed.
+    noted: usize,
+    ended: bool,
+    newest: EventTime,
+    disorder: Disorder,
+}
+
+impl Stream {
+    fn head(&self) -> Option<EventTime> {
+        self.blocks.get(&self.current)?.entries().times.get(self.cursor).copied()
+    }
+
+    /// Moves on to the block that holds the next item, passing what comes before it. False when that block is not
+    /// here yet.
+    fn settle(&mut self, passed: &mut Vec<Passed>) -> bool {
+        while !self.ended && self.head().is_none() {
+            let Some(block) = self.blocks.remove(&self.current) else { return false };
+            self.ended = block.raw().last;
+            let notes = self.noted..block.entries().notes.len();
+            passed.push(Passed { block, notes, whole: true });
+            (self.current, self.cursor, self.noted) = (self.current + 1, 0, 0);
+            self.measure();
+        }
+        if let Some(block) = self.blocks.get(&self.current) {
+            let count = block.entries().notes.partition_point(|note| note.before <= self.cursor);
+            if count > self.noted {
+                passed.push(Passed { block: block.clone(), notes: self.noted..count, whole: false });
+                self.noted = count;
+            }
+        }
+        true
+    }
+
+    /// Adds up the disorder of the block that has become the current one.
+    fn measure(&mut self) {
+        let Some(block) = self.blocks.get(&self.current) else { return };
+        for &time in &block.entries().times {
+            if time < self.newest {
+                self.disorder.items += 1;
+                self.disorder.behind_max_s = self.disorder.behind_max_s.max(self.newest.seconds() - time.seconds());
+            }
+            self.newest = self.newest.max(time);
+        }
+    }
+}
+
+pub struct Merge {
+    /// Joined files, in order of their index.
+    joined: Vec<Stream>,
+    /// Files to come, by first event and index.
+    waiting: VecDeque<Stream>,
+    disorder: BTreeMap<usize, Disorder>,
+    /// What the stream has passed, in order.
+    passed: Vec<Passed>,
+}
+
+impl Merge {
+    /// `firsts` gives the first event time of each file; [`EventTime::MIN`] makes it join at once.
+    pub fn new(firsts: &[EventTime]) -> Merge {
+        let mut waiting: Vec<Stream> = firsts.iter().enumerate().map(|(file, first)| new_stream(file, *first)).collect();
+        waiting.sort_by_key(|stream| (stream.first, stream.file));
+        Merge { joined: Vec::new(), waiting: waiting.into(), disorder: BTreeMap::new(), passed: Vec::new() }
+    }
+
+    /// Takes a decoded block, in any order.
+    pub fn supply(&mut self, block: Arc<Block>) {
+        let stream = self.joined.iter_mut().chain(&mut self.waiting).find(|stream| stream.file == block.file);
+        if let Some(stream) = stream {
+            let sequence = block.sequence;
+            stream.blocks.insert(sequence, block);
+            if sequence == stream.current {
+                stream.measure();
+            }
+        }
+    }
+
+    /// Files to read: those joined, and the next few; each with the number of the block in use.
+    pub fn wanted(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let open = OPEN_FILES_MAX.saturating_sub(self.joined.len());
+        let soon = self.waiting.iter().take(open.min(READ_AHEAD_FILES));
+        self.joined.iter().chain(soon).filter(|stream| !stream.ended).map(|stream| (stream.file, stream.current))
+    }
+
+    pub fn joined_count(&self) -> usize {
+        self.joined.len()
+    }
+
+    /// The next run.
+    pub fn next(&mut self) -> Turn {
+        loop {
+            if !self.settle_all() {
+                return Turn::Blocked;
+            }
+            let oldest = self.joined.iter().enumerate().filter_map(|(at, s)| Some((s.head()?, s.file, at))).min();
+            if self.join_due(oldest.map(|(time, ..)| time)) {
+                continue;
+            }
+            let Some((_, _, at)) = oldest else { return Turn::Ended };
+            return Turn::Run(self.take_run(at));
+        }
+    }
+
+    /// Finds every joined file's next item, in order of the files; false when a block is missing.
+    fn settle_all(&mut self) -> bool {
+        let Merge { joined, passed, disorder, .. } = self;
+        if !joined.iter_mut().all(|stream| stream.settle(passed)) {
+            return false;
+        }
+        joined.retain(|stream| {
+            if stream.ended {
+                disorder.insert(stream.file, stream.disorder);
+            }
+            !stream.ended
+        });
+        true
+    }
+
+    /// Lets the files join whose first event is due at `time`, or the first one when there is no other.
+    fn join_due(&mut self, time: Option<EventTime>) -> bool {
+        let mut any = false;
+        let mut time = time;
+        while self.joined.len() < OPEN_FILES_MAX
+            && self.waiting.front().is_some_and(|stream| time.is_none_or(|time| stream.first <= time))
+        {
+            let Some(stream) = self.waiting.pop_front() else { break };
+            time = time.or(Some(stream.first));
+            let at = self.joined.partition_point(|joined| joined.file < stream.file);
+            self.joined.insert(at, stream);
+            any = true;
+        }
+        any
+    }
+
+    /// Takes items of one file until another file's next is older, another file is due, or the block ends.
+    fn take_run(&mut self, at: usize) -> Run {
+        let others = self.joined.iter().enumerate().filter(|(other, _)| *other != at);
+        let rival = others.filter_map(|(_, stream)| Some((stream.head()?, stream.file))).min();
+        let full = self.joined.len() >= OPEN_FILES_MAX;
+        let due = self.waiting.front().filter(|_| !full).map(|stream| stream.first);
+        let stream = &mut self.joined[at];
+        let file = stream.file;
+        let block = stream.blocks[&stream.current].clone();
+        let times = &block.entries().times;
+        let start = stream.cursor;
+        let mut end = times.len();
+        if rival.is_some() || due.is_some() {
+            let goes_on = |time: &EventTime| {
+                rival.is_none_or(|rival| (*time, file) < rival) && due.is_none_or(|due| *time < due)
+            };
+            end = start + times[start..].iter().take_while(|time| goes_on(time)).count();
+        }
+        debug_assert!(end > start, "the oldest item is always taken");
+        let range: Range<usize> = start..end.max(start + 1);
+        stream.cursor = range.end;
+        Run { block, range }
+    }
+
+    /// What the stream has passed since the last call.
+    pub fn take_passed(&mut self) -> Vec<Passed> {
+        std::mem::take(&mut self.passed)
+    }
+
+    /// Disorder by file, for files that have ended.
+    pub fn disorder(&self) -> &BTreeMap<usize, Disorder> {
+        &self.disorder
+    }
+}
+
+fn new_stream(file: usize, first: EventTime) -> Stream {
+    Stream {
+        file,
+        first,
+        blocks: BTreeMap::new(),
+        current: 0,
+        cursor: 0,
+        noted: 0,
+        ended: false,
+        newest: EventTime::MIN,
+        disorder: Disorder::default(),
+    }
+}

@@ -1,0 +1,27 @@
+//! Files → detections, as fast as the machine allows and always with the same bytes.
+//!
+//! ```text
+//! input ─▶ source ─▶ framing ─▶ block ─▶ merge ─▶ round ─▶ task × SHARDS ─▶ settle ─▶ output
+//! (files)  (bytes)   (records)  (items)  (by time) (to a day border)        (in order)
+//! ```
+//! Reading, decoding and stepping are jobs that any worker does; the sequencer alone decides on order. What comes
+//! out depends on the input's records, the configuration and the tables: never on threads, block size or the size
+//! of rounds.
+
+pub mod block;
+pub mod framing;
+pub mod input;
+pub mod merge;
+pub mod output;
+pub mod pool;
+pub mod progress;
+pub mod round;
+mod scan;
+pub mod sequencer;
+pub mod settle;
+pub mod source;
+pub mod summary;
+
+/// Parts that users are divided into, each stepped by one thread at a time. Not the number of threads: limits that
+/// an engine keeps for its users must not depend on that.
+pub const SHARDS: usize = 16;

@@ -1,0 +1,74 @@
+//! Where a replay writes: detections, and rejected records, one JSON object a line.
+
+use std::io::{self, Write};
+
+use serde_json::json;
+
+use super::block::{Block, Rejected};
+use super::framing::HEAD_LENGTH_MAX;
+use crate::engine::out::Detection;
+use crate::render::{RenderContext, graph};
+
+pub struct Outputs {
+    pub detections: Box<dyn Write + Send>,
+    pub rejects: Option<Box<dyn Write + Send>>,
+    pub context: RenderContext,
+    line: Vec<u8>,
+}
+
+impl Outputs {
+    pub fn new(
+        detections: Box<dyn Write + Send>,
+        rejects: Option<Box<dyn Write + Send>>,
+        context: RenderContext,
+    ) -> Outputs {
+        Outputs { detections, rejects, context, line: Vec::new() }
+    }
+
+    pub fn detection(&mut self, detection: &Detection) -> io::Result<()> {
+        self.line.clear();
+        graph::write(detection, &self.context, &mut self.line);
+        self.line.push(b'\n');
+        self.detections.write_all(&self.line)
+    }
+
+    /// Writes a rejected record with its place and the beginning of its text: as it is, or in hexadecimal digits
+    /// when it is not UTF-8.
+    pub fn reject(&mut self, file: &str, block: &Block, rejected: &Rejected) -> io::Result<()> {
+        let Some(rejects) = &mut self.rejects else { return Ok(()) };
+        let mut line = json!({
+            "file": file,
+            "line": rejected.line,
+            "offset": rejected.offset,
+            "reason": rejected.reject.reason.name(),
+            "detail": rejected.reject.detail,
+            "at": rejected.reject.offset,
+            "length": rejected.length,
+        });
+        let text = block.text_of(rejected, HEAD_LENGTH_MAX);
+        match readable(text) {
+            Some(text) => line["record"] = text.into(),
+            None => line["recordHex"] = hexadecimal(text).into(),
+        }
+        writeln!(rejects, "{line}")
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.detections.flush()?;
+        self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush())
+    }
+}
+
+/// The text, without a character that was cut off at its end; `None` when it is not UTF-8.
+fn readable(bytes: &[u8]) -> Option<&str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Some(text),
+        Err(error) if error.error_len().is_none() => std::str::from_utf8(&bytes[..error.valid_up_to()]).ok(),
+        Err(_) => None,
+    }
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(|half| char::from(DIGITS[usize::from(half)])).collect()
+}

@@ -1,0 +1,380 @@
+//! The one thread that decides on order: it asks for blocks, cuts the merged stream into rounds, and writes what
+//! comes of them.
+//!
+//! One round is stepped at a time while further blocks are decoded. At a day border of stream time the shared
+//! profiles advance, when all rounds before it have contributed to them and none behind it has begun.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::SHARDS;
+use super::input::Input;
+use super::merge::{Merge, Turn};
+use super::output::Outputs;
+use super::pool::{Done, Job, Pool, Worker};
+use super::progress::Progress;
+use super::round::{Round, Run};
+use super::settle::{Order, Settler};
+use super::source::{self, Source};
+use super::summary::{self, Summary};
+use crate::engine::decode::{Decoded, Format, decode};
+use crate::engine::enrich::Tables;
+use crate::engine::out::{Detection, Out};
+use crate::engine::policy::EngineConfig;
+use crate::engine::profile::Profiles;
+use crate::engine::signin::EventTime;
+use crate::runtime::clock;
+use crate::runtime::task::Task;
+
+/// Bytes a block is read by, unless many files are open.
+pub const BLOCK_LENGTH: usize = 1 << 20;
+/// With many files open, blocks shrink to this.
+const BLOCK_LENGTH_MIN: usize = 64 * 1024;
+/// Files from which on blocks shrink.
+const FULL_BLOCK_FILES_MAX: usize = 8;
+/// Items in a round.
+pub const ROUND_ITEMS_MAX: usize = 8_192;
+/// Read to find a file's first event.
+const FIRST_LOOK_LENGTH: usize = 64 * 1024;
+/// How long the sequencer waits before it looks at the interrupt and the clock.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+pub struct Options {
+    pub inputs: Vec<Input>,
+    pub format: Format,
+    pub threads: usize,
+    pub engine: Arc<EngineConfig>,
+    pub tables: Arc<Tables>,
+    pub order: Order,
+    /// [`BLOCK_LENGTH`]; another value changes nothing that is written.
+    pub block_length: usize,
+    /// [`ROUND_ITEMS_MAX`]; another value changes nothing that is written.
+    pub round_items_max: usize,
+}
+
+/// Replays the inputs to their end, or until `interrupted`.
+pub fn run(options: &Options, outputs: &mut Outputs, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Summary> {
+    let worker = || Worker::new(options.tables.clone(), options.format);
+    if options.threads <= 1 {
+        return Sequencer::new(options, Pool::inline(worker()), outputs, interrupted)?.run();
+    }
+    std::thread::scope(|scope| {
+        let (jobs, jobs_taken) = crossbeam_channel::unbounded();
+        let (done_sent, done) = crossbeam_channel::unbounded();
+        for _ in 0..options.threads {
+            let (jobs_taken, done_sent, worker) = (jobs_taken.clone(), done_sent.clone(), worker());
+            scope.spawn(move || worker.work(&jobs_taken, &done_sent));
+        }
+        Sequencer::new(options, Pool::Threads { jobs, done }, outputs, interrupted)?.run()
+    })
+}
+
+/// A file on its way through the readers.
+enum Reading {
+    Unopened,
+    Idle(Box<Source>),
+    Busy,
+    Ended,
+}
+
+/// The round being stepped, and what its shards have given.
+struct Stepping {
+    round: Arc<Round>,
+    outs: Vec<Out>,
+}
+
+struct Sequencer<'a> {
+    options: &'a Options,
+    outputs: &'a mut Outputs,
+    interrupted: &'a Arc<AtomicBool>,
+    pool: Pool,
+    merge: Merge,
+    /// For each file: where its source is, and the number of its next block.
+    readings: Vec<(Reading, u64)>,
+    read: Arc<AtomicU64>,
+    tasks: Vec<Option<Box<Task>>>,
+    profiles: Arc<Profiles>,
+    stepping: Option<Stepping>,
+    /// The round being filled, and what did not go into it.
+    filling: Round,
+    held: Option<Run>,
+    position: u64,
+    stream_time: EventTime,
+    /// Day of stream time for which the profiles are set.
+    day: i32,
+    settler: Settler,
+    summary: Summary,
+}
+
+/// Can the round being filled take more?
+#[derive(PartialEq, Eq)]
+enum Filled {
+    /// It is full, or at a day border.
+    Full,
+    Blocked,
+    Ended,
+}
+
+impl<'a> Sequencer<'a> {
+    fn new(
+        options: &'a Options,
+        pool: Pool,
+        outputs: &'a mut Outputs,
+        interrupted: &'a Arc<AtomicBool>,
+    ) -> anyhow::Result<Sequencer<'a>> {
+        let profiles = Arc::new(Profiles::default());
+        // The limits hold for the replay as a whole.
+        let shard_config = Arc::new(EngineConfig {
+            hot_users_max: options.engine.hot_users_max.div_ceil(SHARDS),
+            users_max: options.engine.users_max.div_ceil(SHARDS),
+            ..EngineConfig::clone(&options.engine)
+        });
+        let task = || Some(Box::new(Task::new(shard_config.clone(), profiles.clone())));
+        Ok(Sequencer {
+            options,
+            outputs,
+            interrupted,
+            pool,
+            merge: Merge::new(&first_times(options)?),
+            readings: options.inputs.iter().map(|_| (Reading::Unopened, 0)).collect(),
+            read: Arc::default(),
+            tasks: std::iter::repeat_with(task).take(SHARDS).collect(),
+            profiles,
+            stepping: None,
+            filling: Round::default(),
+            held: None,
+            position: 0,
+            stream_time: EventTime::MIN,
+            day: i32::MIN,
+            settler: Settler::new(options.order, options.engine.lateness_horizon_s),
+            summary: Summary { files: options.inputs.len() as u64, ..Summary::default() },
+        })
+    }
+
+    fn run(mut self) -> anyhow::Result<Summary> {
+        let started = clock::now();
+        let lengths = self.options.inputs.iter().map(|input| input.length);
+        let mut progress = Progress::new(lengths.sum());
+        loop {
+            if self.interrupted.load(Ordering::Relaxed) {
+                self.summary.interrupted = true;
+                break;
+            }
+            self.request_reads()?;
+            let filled = self.fill_round();
+            self.note_passed()?;
+            if self.stepping.is_none() && self.filling.items > 0 {
+                self.dispatch()?;
+            } else if self.stepping.is_none() && filled == Filled::Ended {
+                break;
+            }
+            if let Some(done) = self.pool.wait(PATIENCE)? {
+                self.handle(done)?;
+            }
+            progress.show(self.read.load(Ordering::Relaxed), self.summary.records);
+        }
+        while self.stepping.is_some() {
+            if let Some(done) = self.pool.wait(PATIENCE)? {
+                self.handle(done)?;
+            }
+        }
+        progress.finish();
+        let Sequencer { settler, outputs, summary, .. } = &mut self;
+        settler.finish(&mut |detection| write(outputs, summary, detection)).context("cannot write detections")?;
+        outputs.flush().context("cannot write")?;
+        self.finish_summary();
+        self.summary.run.elapsed = started.elapsed();
+        Ok(self.summary)
+    }
+
+    fn finish_summary(&mut self) {
+        let named = |file: usize| self.options.inputs[file].name.clone();
+        let disorder = self.merge.disorder().iter().filter(|(_, disorder)| disorder.items > 0);
+        self.summary.disorder = disorder.map(|(file, disorder)| (named(*file), *disorder)).collect();
+        self.summary.written_early = self.settler.early;
+        self.summary.run.bytes = self.read.load(Ordering::Relaxed);
+        self.summary.run.threads = self.options.threads;
+        self.summary.run.memory_peak_bytes = summary::memory_peak_bytes();
+    }
+
+    /// Asks for the next block of every file the merge wants and whose source is free.
+    fn request_reads(&mut self) -> anyhow::Result<()> {
+        let joined = self.merge.joined_count();
+        let ahead = if self.options.threads > 1 && joined <= 2 { 2 * self.options.threads as u64 + 2 } else { 1 };
+        let shrunk = self.options.block_length * FULL_BLOCK_FILES_MAX / joined.max(FULL_BLOCK_FILES_MAX);
+        let length = shrunk.max(BLOCK_LENGTH_MIN.min(self.options.block_length));
+        let wanted: Vec<(usize, u64)> = self.merge.wanted().collect();
+        for (file, current) in wanted {
+            let (reading, sequence) = &mut self.readings[file];
+            if *sequence >= current + ahead {
+                continue;
+            }
+            let source = match std::mem::replace(reading, Reading::Busy) {
+                Reading::Idle(source) => source,
+                Reading::Unopened => {
+                    let input = &self.options.inputs[file];
+                    let opened = input.open(&self.read, self.interrupted);
+                    Box::new(opened.with_context(|| format!("cannot read `{}`", input.name))?)
+                }
+                other => {
+                    *reading = other;
+                    continue;
+                }
+            };
+            self.pool.submit(Job::Read { file, sequence: *sequence, source, length })?;
+            *sequence += 1;
+        }
+        Ok(())
+    }
+
+    /// Moves runs from the merge into the round until it is full or there is no more for now.
+    fn fill_round(&mut self) -> Filled {
+        while self.filling.items < self.options.round_items_max {
+            let mut run = match self.held.take() {
+                Some(run) => run,
+                None => match self.merge.next() {
+                    Turn::Run(run) => run,
+                    Turn::Blocked => return Filled::Blocked,
+                    Turn::Ended => return Filled::Ended,
+                },
+            };
+            let mut before_border = run.items_until_after(self.day);
+            if before_border == 0 && self.filling.items == 0 && self.stepping.is_none() {
+                self.begin_day(run.block.entries().latest[run.range.start]);
+                before_border = run.items_until_after(self.day);
+            }
+            let count = before_border.min(self.options.round_items_max - self.filling.items);
+            if count == 0 {
+                self.held = Some(run);
+                return Filled::Full;
+            }
+            self.held = run.split(count);
+            self.stream_time = self.filling.push(run, self.position, self.stream_time);
+            self.position += count as u64;
+        }
+        Filled::Full
+    }
+
+    /// Every user settles, what settled contributes, and only then do the profiles advance: so all that a sign-in
+    /// of the new day sees is complete.
+    fn begin_day(&mut self, stream_time: EventTime) {
+        for task in self.tasks.iter_mut().flatten() {
+            let out = task.settle(stream_time);
+            self.summary.counts.add(&out.counts);
+            self.profiles.contribute(&out.contributions);
+        }
+        self.day = stream_time.day();
+        self.profiles.advance(self.day);
+    }
+
+    /// Counts the blocks that the stream has passed and writes their rejects.
+    fn note_passed(&mut self) -> anyhow::Result<()> {
+        for passed in self.merge.take_passed() {
+            let (block, entries) = (&passed.block, passed.block.entries());
+            let name = &self.options.inputs[block.file].name;
+            for note in &entries.notes[passed.notes] {
+                *self.summary.rejects.entry(note.rejected.reject.reason).or_default() += 1;
+                self.outputs.reject(name, block, &note.rejected).context("cannot write rejects")?;
+            }
+            if passed.whole {
+                self.summary.records += entries.records;
+                for (reason, count) in &entries.skipped {
+                    *self.summary.skipped.entry(*reason).or_default() += count;
+                }
+                if let Some(error) = &block.raw().error {
+                    self.summary.broken.push((name.clone(), error.to_string()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn dispatch(&mut self) -> anyhow::Result<()> {
+        let round = Arc::new(std::mem::take(&mut self.filling));
+        for (shard, task) in self.tasks.iter_mut().enumerate() {
+            if let Some(task) = task.take() {
+                self.pool.submit(Job::Step { shard, task, round: round.clone() })?;
+            }
+        }
+        self.stepping = Some(Stepping { round, outs: Vec::with_capacity(SHARDS) });
+        Ok(())
+    }
+
+    fn handle(&mut self, done: Done) -> anyhow::Result<()> {
+        match done {
+            Done::Source { file, source } => self.readings[file].0 = source.map_or(Reading::Ended, Reading::Idle),
+            Done::Block(block) => self.merge.supply(Arc::from(block)),
+            Done::Stepped { shard, task, out } => {
+                self.tasks[shard] = Some(task);
+                if let Some(stepping) = &mut self.stepping {
+                    stepping.outs.push(*out);
+                    if stepping.outs.len() == SHARDS {
+                        self.finish_round()?;
+                    }
+                }
+            }
+            Done::Lost => {}
+        }
+        Ok(())
+    }
+
+    /// Takes over what the shards gave, in the order of the items that caused it.
+    fn finish_round(&mut self) -> anyhow::Result<()> {
+        let Some(Stepping { round, outs }) = self.stepping.take() else { return Ok(()) };
+        let mut detections = Vec::new();
+        for out in outs {
+            self.summary.counts.add(&out.counts);
+            self.profiles.contribute(&out.contributions);
+            detections.extend(out.detections);
+        }
+        // Stable: what one item caused comes from one shard, and stays in its order.
+        detections.sort_by_key(|detection: &Detection| detection.position);
+        let Sequencer { settler, outputs, summary, .. } = self;
+        let mut write = |detection: &Detection| write(outputs, summary, detection);
+        for detection in detections {
+            let stream_time = round.stream_time(detection.position);
+            settler.take(detection, stream_time, &mut write).context("cannot write detections")?;
+        }
+        settler.release(round.newest(), &mut write).context("cannot write detections")
+    }
+}
+
+fn write(outputs: &mut Outputs, summary: &mut Summary, detection: &Detection) -> io::Result<()> {
+    *(if detection.is_update { &mut summary.written_updates } else { &mut summary.written }) += 1;
+    outputs.detection(detection)
+}
+
+/// The first event time of every file, as far as a look at its beginning tells. Not needed for a single file, and
+/// not to be had of a pipe.
+fn first_times(options: &Options) -> anyhow::Result<Vec<EventTime>> {
+    let single = options.inputs.len() == 1;
+    let first = |input: &Input| {
+        if single || input.length.is_none() {
+            return Ok(EventTime::MIN);
+        }
+        let source = source::open(&input.path, Arc::default());
+        let mut source = source.with_context(|| format!("cannot read `{}`", input.name))?;
+        Ok(first_time(&mut source, options.format))
+    };
+    options.inputs.iter().map(first).collect()
+}
+
+fn first_time(source: &mut Source, format: Format) -> EventTime {
+    let Some(block) = source.next(FIRST_LOOK_LENGTH) else { return EventTime::MIN };
+    let mut found = None;
+    for frame in &block.frames {
+        decode(format, &block.bytes[frame.start..frame.end], &mut |decoded| match decoded {
+            Ok(Decoded::SignIn(sign_in)) => found = found.or(Some(sign_in.event_time)),
+            Ok(Decoded::Feedback(feedback)) => found = found.or(Some(feedback.event_time)),
+            _ => {}
+        });
+        if let Some(time) = found {
+            return time;
+        }
+    }
+    EventTime::MIN
+}

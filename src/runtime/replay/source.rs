@@ -1,0 +1,112 @@
+//! One input as a run of blocks: opened, decompressed, cut into frames.
+//!
+//! A block's frames lie whole inside its bytes; a record that the read cut in two is carried into the next block.
+//! Compression is told by the first bytes, not by the name. An input that breaks in the middle (a disk error, a
+//! damaged archive) ends there: what came before is used, and the error is kept for the report.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use flate2::bufread::MultiGzDecoder;
+
+use super::framing::{Frame, Framer};
+
+/// Bytes read from a compressed file at a time.
+const COMPRESSED_BUFFER_LENGTH: usize = 256 * 1024;
+const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
+const ZSTD_MAGIC: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
+
+/// Bytes and the frames in them.
+#[derive(Debug, Default)]
+pub struct RawBlock {
+    pub bytes: Vec<u8>,
+    pub frames: Vec<Frame>,
+    /// The input ends with this block.
+    pub last: bool,
+    /// Why it ends before its end.
+    pub error: Option<io::Error>,
+}
+
+/// Cuts what it reads into blocks.
+pub struct BlockReader<R> {
+    reader: R,
+    framer: Framer,
+    /// The beginning of a record whose end was not read yet.
+    carry: Vec<u8>,
+    ended: bool,
+}
+
+impl<R: Read> BlockReader<R> {
+    pub fn new(reader: R) -> BlockReader<R> {
+        BlockReader { reader, framer: Framer::default(), carry: Vec::new(), ended: false }
+    }
+
+    /// The next block, made of reads of `length` bytes; `None` behind the last one. Frames never depend on
+    /// `length`.
+    pub fn next(&mut self, length: usize) -> Option<RawBlock> {
+        if self.ended {
+            return None;
+        }
+        let mut block = RawBlock { bytes: Vec::with_capacity(self.carry.len() + length + 1), ..RawBlock::default() };
+        block.bytes.append(&mut self.carry);
+        loop {
+            let before = block.bytes.len();
+            let result = self.reader.by_ref().take(length as u64).read_to_end(&mut block.bytes);
+            block.error = result.err();
+            block.last = block.error.is_some() || block.bytes.len() - before < length;
+            let done = self.framer.frame(&block.bytes, block.last, &mut block.frames);
+            if block.last || !block.frames.is_empty() {
+                self.carry.extend_from_slice(&block.bytes[done..]);
+                block.bytes.truncate(done);
+                self.ended = block.last;
+                return Some(block);
+            }
+            block.bytes.drain(..done);
+        }
+    }
+}
+
+/// Counts bytes as they are read from the file, for the progress bar.
+struct Counting<R> {
+    reader: R,
+    read: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counting<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.reader.read(buffer)?;
+        self.read.fetch_add(length as u64, Ordering::Relaxed);
+        Ok(length)
+    }
+}
+
+/// A file, pipe or standard input, open for reading.
+pub type Source = BlockReader<Box<dyn Read + Send>>;
+
+/// Opens a file. `read` counts its bytes as they are on disk.
+pub fn open(path: &std::path::Path, read: Arc<AtomicU64>) -> io::Result<Source> {
+    Ok(BlockReader::new(decompress(Counting { reader: File::open(path)?, read })?))
+}
+
+/// Wraps anything readable the way [`open`] wraps a file.
+pub fn from_reader(reader: impl Read + Send + 'static, read: Arc<AtomicU64>) -> io::Result<Source> {
+    Ok(BlockReader::new(decompress(Counting { reader, read })?))
+}
+
+fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let mut magic = Vec::with_capacity(ZSTD_MAGIC.len());
+    reader.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic)?;
+    let (gzip, zstd) = (magic.starts_with(GZIP_MAGIC), magic == ZSTD_MAGIC);
+    let whole = io::Cursor::new(magic).chain(reader);
+    if gzip {
+        let buffered = BufReader::with_capacity(COMPRESSED_BUFFER_LENGTH, whole);
+        return Ok(Box::new(MultiGzDecoder::new(buffered)));
+    }
+    if zstd {
+        let buffered = BufReader::with_capacity(COMPRESSED_BUFFER_LENGTH, whole);
+        return Ok(Box::new(zstd::stream::read::Decoder::with_buffer(buffered)?));
+    }
+    Ok(Box::new(whole))
+}

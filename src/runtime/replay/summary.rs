@@ -1,0 +1,170 @@
+//! What a replay did, counted: for people on stderr, for programs as JSON.
+//!
+//! Everything but `run` (speed, memory) follows from the input and is the same on every run.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::merge::Disorder;
+use crate::engine::decode::{RejectReason, SkipReason};
+use crate::engine::finding::{RiskEventType, RiskLevel, Suppression};
+use crate::engine::out::Counts;
+
+#[derive(Debug, Default)]
+pub struct Summary {
+    pub files: u64,
+    pub records: u64,
+    pub skipped: BTreeMap<SkipReason, u64>,
+    pub rejects: BTreeMap<RejectReason, u64>,
+    pub counts: Counts,
+    /// Lines written, by type and level (low, medium, high); updates apart.
+    pub written: u64,
+    pub written_updates: u64,
+    /// Detections written before they had settled.
+    pub written_early: u64,
+    /// Files that were not in order of time.
+    pub disorder: Vec<(String, Disorder)>,
+    /// Files that broke off, and why.
+    pub broken: Vec<(String, String)>,
+    pub interrupted: bool,
+    pub run: Run,
+}
+
+/// What differs from run to run.
+#[derive(Debug, Default)]
+pub struct Run {
+    pub elapsed: Duration,
+    /// Read from disk, before decompression.
+    pub bytes: u64,
+    pub threads: usize,
+    pub memory_peak_bytes: Option<u64>,
+}
+
+impl Summary {
+    pub fn rejects_total(&self) -> u64 {
+        self.rejects.values().sum()
+    }
+
+    /// Were there records, and none that could be read?
+    pub fn nothing_readable(&self) -> bool {
+        let skipped: u64 = self.skipped.values().sum();
+        self.rejects_total() > 0 && self.counts.sign_ins + self.counts.feedback + skipped == 0
+    }
+
+    pub fn to_json(&self) -> Value {
+        let counts = &self.counts;
+        json!({
+            "interrupted": self.interrupted,
+            "files": self.files,
+            "records": self.records,
+            "signIns": counts.sign_ins,
+            "signInsJudged": counts.sign_ins_judged,
+            "feedback": counts.feedback,
+            "feedbackWithoutEffect": counts.feedback_without_effect,
+            "users": counts.users_new,
+            "usersForgotten": counts.users_forgotten,
+            "skipped": by_name(&self.skipped, SkipReason::name),
+            "rejects": by_name(&self.rejects, RejectReason::name),
+            "duplicates": counts.duplicates,
+            "reordered": counts.reordered,
+            "late": counts.late,
+            "withdrawn": counts.withdrawn,
+            "tailOverflow": counts.tail_overflow,
+            "detections": detections(counts),
+            "suppressions": suppressions(counts),
+            "written": self.written,
+            "writtenUpdates": self.written_updates,
+            "writtenEarly": self.written_early,
+            "disorder": self.disorder.iter().map(|(file, disorder)| json!({
+                "file": file, "items": disorder.items, "behindMaxSeconds": disorder.behind_max_s,
+            })).collect::<Vec<_>>(),
+            "broken": self.broken.iter().map(|(file, error)| json!({"file": file, "error": error}))
+                .collect::<Vec<_>>(),
+            "run": {
+                "elapsedSeconds": self.run.elapsed.as_secs_f64(),
+                "bytes": self.run.bytes,
+                "recordsPerSecond": self.records_per_second(),
+                "threads": self.run.threads,
+                "memoryPeakBytes": self.run.memory_peak_bytes,
+            },
+        })
+    }
+
+    fn records_per_second(&self) -> f64 {
+        (self.records as f64 / self.run.elapsed.as_secs_f64().max(1e-9)).round()
+    }
+}
+
+fn by_name<K: Copy>(counts: &BTreeMap<K, u64>, name: fn(K) -> &'static str) -> Value {
+    counts.iter().map(|(key, count)| (name(*key).to_owned(), Value::from(*count))).collect::<Map<_, _>>().into()
+}
+
+fn detections(counts: &Counts) -> Value {
+    let of_type = |levels: &[u64; 3]| -> Value {
+        let names = [RiskLevel::Low, RiskLevel::Medium, RiskLevel::High].map(RiskLevel::name);
+        names.into_iter().zip(levels).map(|(name, count)| (name.to_owned(), Value::from(*count))).collect()
+    };
+    let types = RiskEventType::ALL.into_iter().zip(&counts.detections);
+    let seen = types.filter(|(_, levels)| levels.iter().any(|count| *count > 0));
+    seen.map(|(kind, levels)| (kind.name().to_owned(), of_type(levels))).collect()
+}
+
+fn suppressions(counts: &Counts) -> Value {
+    let of_type = |reasons: &[u64; Suppression::ALL.len()]| -> Value {
+        let named = Suppression::ALL.into_iter().zip(reasons).filter(|(_, count)| **count > 0);
+        named.map(|(reason, count)| (reason.name().to_owned(), Value::from(*count))).collect()
+    };
+    let types = RiskEventType::ALL.into_iter().zip(&counts.suppressions);
+    let seen = types.filter(|(_, reasons)| reasons.iter().any(|count| *count > 0));
+    seen.map(|(kind, reasons)| (kind.name().to_owned(), of_type(reasons))).collect()
+}
+
+/// "none", or "low 3, high 1".
+fn listed(value: &Value) -> String {
+    let Some(members) = value.as_object().filter(|members| !members.is_empty()) else { return "none".into() };
+    members.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let counts = &self.counts;
+        let line = |f: &mut fmt::Formatter<'_>, name: &str, text: String| writeln!(f, "{name:<14}{text}");
+        if self.interrupted {
+            writeln!(f, "interrupted: what follows is true of the part that was read")?;
+        }
+        line(f, "files", self.files.to_string())?;
+        line(f, "records", self.records.to_string())?;
+        line(f, "sign-ins", format!("{} ({} judged)", counts.sign_ins, counts.sign_ins_judged))?;
+        line(f, "feedback", counts.feedback.to_string())?;
+        line(f, "users", counts.users_new.to_string())?;
+        line(f, "skipped", listed(&by_name(&self.skipped, SkipReason::name)))?;
+        line(f, "rejects", listed(&by_name(&self.rejects, RejectReason::name)))?;
+        let order = format!("{} duplicates, {} reordered, {} late", counts.duplicates, counts.reordered, counts.late);
+        line(f, "order", order)?;
+        line(f, "written", format!("{} detections, {} updates", self.written, self.written_updates))?;
+        for (title, types) in [("detections", detections(counts)), ("suppressions", suppressions(counts))] {
+            for (index, (kind, by)) in types.as_object().into_iter().flatten().enumerate() {
+                line(f, if index == 0 { title } else { "" }, format!("{kind}: {}", listed(by)))?;
+            }
+        }
+        if self.written_early > 0 {
+            line(f, "early", format!("{} detections were written before they had settled", self.written_early))?;
+        }
+        let seconds = self.run.elapsed.as_secs_f64();
+        let megabytes = self.run.bytes as f64 / 1e6;
+        let rate = format!("{} records/s, {:.1} MB/s", self.records_per_second(), megabytes / seconds.max(1e-9));
+        line(f, "time", format!("{seconds:.1} s, {rate}, {} threads", self.run.threads))?;
+        let memory = self.run.memory_peak_bytes.map(|bytes| format!("{:.0} MB", bytes as f64 / 1e6));
+        line(f, "memory peak", memory.unwrap_or_else(|| "unknown".into()))
+    }
+}
+
+/// Most memory this process ever held, where the system says.
+pub fn memory_peak_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1_024)
+}
