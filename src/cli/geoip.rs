@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{BufReader, Write as _};
-use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 

@@ -23,7 +23,7 @@ pub struct Extent {
 pub fn extent(country: CountryCode) -> Option<Extent> {
     let at = EXTENTS.binary_search_by_key(&country.0, |row| row.0).ok()?;
     let (_, latitude, longitude, radius_km) = EXTENTS[at];
-    Some(Extent { latitude, longitude, radius_km })
+    Some(Extent { latitude, longitude, radius_km: radius_km.max(RADIUS_KM_MIN) })
 }
 
 /// [`RADIUS_KM_UNKNOWN`] for a country that the table does not have.

@@ -99,12 +99,8 @@ impl Lists {
     }
 
     /// Distinct networks and AS numbers.
-    pub fn len(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.networks.len() + self.networks6.len() + self.asns.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
