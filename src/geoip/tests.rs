@@ -53,7 +53,12 @@ fn public_city_tables_become_city_databases() {
             let found = reader.lookup(address.parse().unwrap()).unwrap().decode::<geoip2::City<'_>>().unwrap();
             found.map(|city| {
                 let region = city.subdivisions[0].names.english.unwrap();
-                (city.city.names.english.unwrap(), region, city.country.iso_code.unwrap(), city.location.latitude.unwrap())
+                (
+                    city.city.names.english.unwrap(),
+                    region,
+                    city.country.iso_code.unwrap(),
+                    city.location.latitude.unwrap(),
+                )
             })
         };
         let oslo = Some(("Oslo", "Oslo County", "NO", 59.91));
@@ -72,7 +77,8 @@ fn public_asn_tables_become_asn_databases() {
         let built = build(Kind::Asn, format, csv);
         assert_eq!((built.rows, built.rows_empty, built.networks), (2, 1, 1));
         let reader = Reader::from_source(built.bytes).unwrap();
-        let found = reader.lookup("192.0.2.9".parse().unwrap()).unwrap().decode::<geoip2::Asn<'_>>().unwrap().unwrap();
+        let found =
+            reader.lookup("192.0.2.9".parse().unwrap()).unwrap().decode::<geoip2::Asn<'_>>().unwrap().unwrap();
         assert_eq!(found.autonomous_system_number, Some(64_512));
         assert_eq!(found.autonomous_system_organization, Some("Example, Broadband"));
     }
@@ -99,8 +105,18 @@ fn of_nested_networks_the_inner_one_wins_in_any_order() {
 fn a_bad_row_is_an_error_with_its_line() {
     let good = "192.0.2.0,192.0.2.255,64512,Example\n";
     for (kind, format, bad, message) in [
-        (Kind::Asn, Format::DbipAsn, "192.0.2.9,192.0.2.1,64512,x\n", "line 2: `192.0.2.9` to `192.0.2.1` is not a range"),
-        (Kind::Asn, Format::DbipAsn, "192.0.2.9,2001:db8::,64512,x\n", "line 2: `192.0.2.9` to `2001:db8::` is not a range"),
+        (
+            Kind::Asn,
+            Format::DbipAsn,
+            "192.0.2.9,192.0.2.1,64512,x\n",
+            "line 2: `192.0.2.9` to `192.0.2.1` is not a range",
+        ),
+        (
+            Kind::Asn,
+            Format::DbipAsn,
+            "192.0.2.9,2001:db8::,64512,x\n",
+            "line 2: `192.0.2.9` to `2001:db8::` is not a range",
+        ),
         (Kind::Asn, Format::DbipAsn, "192.0.2,192.0.2.1,64512,x\n", "line 2: `192.0.2` is not an address"),
         (Kind::Asn, Format::DbipAsn, "192.0.2.1,192.0.2.1,AS1,x\n", "line 2: `AS1` is not an AS number"),
     ] {
@@ -109,7 +125,8 @@ fn a_bad_row_is_an_error_with_its_line() {
         assert_eq!(error.to_string(), message);
     }
     let mut builder = DatabaseBuilder::new(Kind::City, 0);
-    let error = builder.add_ranges(Format::DbipCity, "192.0.2.0,192.0.2.1,EU,NO,,Oslo,91,0\n".as_bytes()).unwrap_err();
+    let error =
+        builder.add_ranges(Format::DbipCity, "192.0.2.0,192.0.2.1,EU,NO,,Oslo,91,0\n".as_bytes()).unwrap_err();
     assert_eq!(error.to_string(), "line 1: `91` is not within 90 degrees");
     assert!(builder.add_ranges(Format::DbipAsn, good.as_bytes()).is_err(), "an ASN table makes no city database");
 }

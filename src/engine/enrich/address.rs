@@ -66,7 +66,8 @@ impl KnownPlace {
             && *place.region == *region
             && place.country == country
             && coordinates
-            && (place.precision == Precision::Country) == (location.coordinates.is_none() || location.city.is_empty())
+            && (place.precision == Precision::Country)
+                == (location.coordinates.is_none() || location.city.is_empty())
     }
 }
 
@@ -129,7 +130,8 @@ impl Addresses {
             network.unwrap_or(NetworkRecord { asn: 0, organization: "", connection: Connection::Unknown });
         let asn = if network.asn == 0 { provider_asn } else { network.asn };
         let mut lists = tables.lists.of(address, asn);
-        if let Some(flags) = tables.of_role(Role::Anonymous).find_map(|(_, database)| database.anonymous(address)) {
+        if let Some(flags) = tables.of_role(Role::Anonymous).find_map(|(_, database)| database.anonymous(address))
+        {
             lists = lists.union(flags);
         }
         let by_type = tables.of_role(Role::ConnectionType).find_map(|(_, database)| database.connection(address));
@@ -169,7 +171,9 @@ pub fn named(tables: &Tables, address: Option<IpAddr>, asn: u32, country: Countr
     }
 }
 
-fn cache<K: Eq + std::hash::Hash, V: Clone>(items_max: usize) -> Cache<K, V, quick_cache::UnitWeighter, FixedState> {
+fn cache<K: Eq + std::hash::Hash, V: Clone>(
+    items_max: usize,
+) -> Cache<K, V, quick_cache::UnitWeighter, FixedState> {
     // A fixed hasher: which entry is evicted is the same in every run, though no result depends on it.
     Cache::with(
         items_max,

@@ -24,7 +24,21 @@ const SYSTEMS: &[(&str, &[&str])] = &[
     ("macOS", &["macos", "mac os x", "mac os", "mac", "osx", "os x"]),
     ("iOS", &["ios", "ipados", "iphone os", "iphone", "ipad"]),
     ("Android", &["android"]),
-    ("Linux", &["linux", "ubuntu", "debian", "fedora", "red hat", "centos", "suse", "arch linux", "linux mint", "gentoo"]),
+    (
+        "Linux",
+        &[
+            "linux",
+            "ubuntu",
+            "debian",
+            "fedora",
+            "red hat",
+            "centos",
+            "suse",
+            "arch linux",
+            "linux mint",
+            "gentoo",
+        ],
+    ),
     ("Chrome OS", &["chrome os", "chromeos", "cros"]),
 ];
 
@@ -64,7 +78,8 @@ const TOOLS: &[(&str, &str, DeviceKind)] = &[
 /// Reads all three texts; empty means absent.
 pub fn read_agent(user_agent: &str, browser: &str, operating_system: &str) -> Agent {
     let (mut family, mut major) = split_version(browser);
-    let mut system = normal(SYSTEMS, split_version(operating_system).0.trim_end_matches(|c: char| c.is_ascii_digit()));
+    let mut system =
+        normal(SYSTEMS, split_version(operating_system).0.trim_end_matches(|c: char| c.is_ascii_digit()));
     let tool = tool(user_agent);
     if family.is_empty() || major == 0 || system.is_empty() {
         let (other_family, other_major) = match tool {
@@ -89,7 +104,10 @@ pub fn read_agent(user_agent: &str, browser: &str, operating_system: &str) -> Ag
 /// "Chrome Mobile 77.0.3865" → "Chrome Mobile", 77. The version begins at the first word that begins with a digit.
 fn split_version(text: &str) -> (String, u16) {
     let text = text.trim();
-    let version_at = text.match_indices(' ').map(|(at, _)| at + 1).find(|at| text[*at..].starts_with(|c: char| c.is_ascii_digit()));
+    let version_at = text
+        .match_indices(' ')
+        .map(|(at, _)| at + 1)
+        .find(|at| text[*at..].starts_with(|c: char| c.is_ascii_digit()));
     match version_at {
         Some(at) => (text[..at].trim().to_owned(), leading_number(&text[at..])),
         None => (text.to_owned(), 0),
@@ -126,7 +144,8 @@ fn tool(user_agent: &str) -> Option<(&'static str, DeviceKind, u16)> {
 /// site, which nothing here can tell.
 fn device_kind(user_agent: &str, system: &str, family: &str) -> DeviceKind {
     let has = |token: &str| user_agent.contains(token);
-    let lower_has = |token: &str| memchr::memmem::find(user_agent.to_ascii_lowercase().as_bytes(), token.as_bytes()).is_some();
+    let lower_has =
+        |token: &str| memchr::memmem::find(user_agent.to_ascii_lowercase().as_bytes(), token.as_bytes()).is_some();
     if family.contains("Headless") || lower_has("bot/") || lower_has("crawler") || lower_has("spider") {
         return DeviceKind::Other;
     }
@@ -199,7 +218,13 @@ mod tests {
         check(["CBAInPROD", "", ""], "CBAInPROD", 0, "", Other);
         check(["python-requests/2.31.0", "", ""], "Python Requests", 2, "", Other);
         check(["okhttp/4.9.3", "", ""], "okhttp", 4, "", Other);
-        check(["Windows-AzureAD-Authentication-Provider/1.0", "", "Windows 10"], "Windows-AzureAD-Authentication-Provider", 1, "Windows", Desktop);
+        check(
+            ["Windows-AzureAD-Authentication-Provider/1.0", "", "Windows 10"],
+            "Windows-AzureAD-Authentication-Provider",
+            1,
+            "Windows",
+            Desktop,
+        );
         check(["Dalvik/2.1.0 (Linux; U; Android 9; SM-G960F Build/PPR1)", "", ""], "Dalvik", 2, "Android", Mobile);
         check(["axios/1.6.2", "", ""], "axios", 1, "", Other);
     }

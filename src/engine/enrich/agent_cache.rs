@@ -42,8 +42,11 @@ impl Agents {
 
     pub fn read(&mut self, user_agent: &str, browser: &str, operating_system: &str) -> KnownAgent {
         let texts = [user_agent, browser, operating_system];
-        let key = texts.iter().fold(0_u64, |key, text| key.rotate_left(21) ^ hash64(Seed::UserAgent, text.as_bytes()));
-        if let Some(entry) = self.cache.get(&key).filter(|entry| entry.texts.iter().zip(texts).all(|(a, b)| **a == *b)) {
+        let key =
+            texts.iter().fold(0_u64, |key, text| key.rotate_left(21) ^ hash64(Seed::UserAgent, text.as_bytes()));
+        if let Some(entry) =
+            self.cache.get(&key).filter(|entry| entry.texts.iter().zip(texts).all(|(a, b)| **a == *b))
+        {
             return entry.known.clone();
         }
         let known = read(user_agent, browser, operating_system);

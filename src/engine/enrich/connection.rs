@@ -13,7 +13,12 @@ const NAME_WORDS: &[(Connection, &[&str])] = &[
     (Connection::Fixed, &["broadband", "cable", "fiber", "fibre", "dsl", "adsl", "ftth", "cablevision"]),
 ];
 
-pub fn infer(lists: ListSet, by_type: Option<Connection>, by_network: Connection, organization: &str) -> Connection {
+pub fn infer(
+    lists: ListSet,
+    by_type: Option<Connection>,
+    by_network: Connection,
+    organization: &str,
+) -> Connection {
     for (kind, connection) in [
         (ListKind::Satellite, Connection::Satellite),
         (ListKind::Mobile, Connection::Mobile),

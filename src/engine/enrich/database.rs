@@ -50,8 +50,17 @@ impl Role {
             Role::Network => &["autonomous_system_number", "asn"],
             Role::ConnectionType => &["connection_type"],
             Role::Anonymous => &[
-                "is_anonymous", "is_anonymous_vpn", "is_tor_exit_node", "is_hosting_provider", "is_public_proxy",
-                "is_residential_proxy", "vpn", "tor", "proxy", "hosting", "relay",
+                "is_anonymous",
+                "is_anonymous_vpn",
+                "is_tor_exit_node",
+                "is_hosting_provider",
+                "is_public_proxy",
+                "is_residential_proxy",
+                "vpn",
+                "tor",
+                "proxy",
+                "hosting",
+                "relay",
             ],
         }
     }
@@ -104,7 +113,12 @@ impl Database {
             ip_version: metadata.ip_version,
         };
         let shape = find_shape(&reader, role)?.ok_or_else(|| {
-            format!("`{}` is no {} database: its records have none of {}", info.database_type, role.name(), role.fields().join(", "))
+            format!(
+                "`{}` is no {} database: its records have none of {}",
+                info.database_type,
+                role.name(),
+                role.fields().join(", ")
+            )
         })?;
         Ok(Database { info, reader, shape })
     }

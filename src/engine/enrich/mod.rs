@@ -51,7 +51,12 @@ impl Enricher {
 
     /// As [`Self::new`] with smaller caches.
     pub fn with_cache(tables: Arc<Tables>, addresses_max: usize, agents_max: usize) -> Enricher {
-        Enricher { tables, addresses: Addresses::new(addresses_max), agents: Agents::new(agents_max), scratch: Vec::new() }
+        Enricher {
+            tables,
+            addresses: Addresses::new(addresses_max),
+            agents: Agents::new(agents_max),
+            scratch: Vec::new(),
+        }
     }
 
     pub fn tables(&self) -> &Arc<Tables> {
@@ -61,7 +66,8 @@ impl Enricher {
     pub fn enrich<'a>(&mut self, sign_in: SignIn<'a>) -> Prepared<'a> {
         let address = sign_in.address.map(|address| address.to_canonical());
         let (network, named) = self.place(address, sign_in.asn.unwrap_or(0), &sign_in.location);
-        let agent = self.agents.read(&sign_in.user_agent, &sign_in.device.browser, &sign_in.device.operating_system);
+        let agent =
+            self.agents.read(&sign_in.user_agent, &sign_in.device.browser, &sign_in.device.operating_system);
         let user = UserKey::new(&sign_in.tenant_id, &sign_in.user_id);
         let facts = self.facts(&sign_in, address, &network, named, &agent);
         Prepared {

@@ -4,6 +4,7 @@
 //! batches. The builder takes everything, and gives the tables or all errors at once.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use xxhash_rust::xxh3::Xxh3;
 
@@ -34,6 +35,17 @@ impl Tables {
     /// What the databases say of themselves, in the order in which they are asked.
     pub fn databases(&self) -> impl Iterator<Item = &DatabaseInfo> {
         self.databases.iter().map(|database| &database.info)
+    }
+
+    /// The database of a role that answers for an address.
+    pub fn source(&self, role: Role, address: IpAddr) -> Option<&DatabaseInfo> {
+        let answers = |database: &Database| match role {
+            Role::Place => database.place(address).is_some(),
+            Role::Network => database.network(address).is_some(),
+            Role::ConnectionType => database.connection(address).is_some(),
+            Role::Anonymous => database.anonymous(address).is_some(),
+        };
+        self.of_role(role).find(|(_, database)| answers(database)).map(|(_, database)| &database.info)
     }
 
     /// Networks and AS numbers on the lists.

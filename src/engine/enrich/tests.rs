@@ -121,7 +121,10 @@ fn every_record_reads_as_maxminddb_reads_it() {
         assert_eq!(oracle.location.latitude, Some(place.latitude));
         assert_eq!(oracle.location.longitude, Some(place.longitude));
         assert_eq!(oracle.location.accuracy_radius, Some(place.radius_km));
-        assert_eq!(oracle.subdivisions.first().and_then(|first| first.names.english).unwrap_or(""), &*place.region);
+        assert_eq!(
+            oracle.subdivisions.first().and_then(|first| first.names.english).unwrap_or(""),
+            &*place.region
+        );
         networks += 1;
     }
     assert!(networks > 3_000, "{networks}");
@@ -142,7 +145,8 @@ fn every_schema_of_place_is_read() {
     let names = |name: &str| Value::map([("names", Value::map([("en", name)]))]);
     let country = Value::map([("iso_code", "NO")]);
     let location = || vec![("latitude", Value::from(59.91)), ("longitude", Value::from(10.75))];
-    let mut ip_location_db = text(&[("city", "Oslo"), ("country_code", "NO"), ("state1", "Oslo County"), ("postcode", "")]);
+    let mut ip_location_db =
+        text(&[("city", "Oslo"), ("country_code", "NO"), ("state1", "Oslo County"), ("postcode", "")]);
     ip_location_db.push(("latitude".into(), Value::from(59.91_f32)));
     ip_location_db.push(("longitude".into(), Value::from(10.75_f32)));
     let nested = |location: Vec<(&str, Value)>| {
@@ -161,16 +165,35 @@ fn every_schema_of_place_is_read() {
     for (database_type, record, coordinates, radius_km, precision, city) in [
         ("GeoLite2-City", nested(with_radius), oslo, 20, Precision::City, "Oslo"),
         ("DBIP-City-Lite", nested(location()), oslo, CITY_RADIUS_KM, Precision::City, "Oslo"),
-        ("GeoLite2-Country", Value::map([("country", country.clone())]), at_centre, extent.radius_km, Precision::Country, ""),
+        (
+            "GeoLite2-Country",
+            Value::map([("country", country.clone())]),
+            at_centre,
+            extent.radius_km,
+            Precision::Country,
+            "",
+        ),
         (
             "ipinfo location",
-            Value::map(text(&[("city", "Oslo"), ("region", "Oslo County"), ("country", "NO"), ("lat", "59.91"), ("lng", "10.75")])),
-            oslo, CITY_RADIUS_KM, Precision::City, "Oslo",
+            Value::map(text(&[
+                ("city", "Oslo"),
+                ("region", "Oslo County"),
+                ("country", "NO"),
+                ("lat", "59.91"),
+                ("lng", "10.75"),
+            ])),
+            oslo,
+            CITY_RADIUS_KM,
+            Precision::City,
+            "Oslo",
         ),
         (
             "ipinfo lite",
             Value::map(text(&[("asn", "AS64512"), ("country", "Norway"), ("country_code", "NO")])),
-            at_centre, extent.radius_km, Precision::Country, "",
+            at_centre,
+            extent.radius_km,
+            Precision::Country,
+            "",
         ),
         ("ip-location-db", Value::map(ip_location_db), oslo, CITY_RADIUS_KM, Precision::City, "Oslo"),
     ] {
@@ -179,7 +202,11 @@ fn every_schema_of_place_is_read() {
         let mut enricher = Enricher::new(Arc::new(builder.build().unwrap()));
         let place = enricher.enrich(sign_in("192.0.2.9")).place.unwrap();
         assert_eq!((place.latitude, place.longitude), coordinates, "{database_type}");
-        assert_eq!((place.radius_km, place.precision, &*place.city), (radius_km, precision, city), "{database_type}");
+        assert_eq!(
+            (place.radius_km, place.precision, &*place.city),
+            (radius_km, precision, city),
+            "{database_type}"
+        );
         assert_eq!(place.country.as_str(), "NO", "{database_type}");
         assert_eq!(&*place.region, if city.is_empty() { "" } else { "Oslo County" }, "{database_type}");
         assert_eq!(enricher.enrich(sign_in("198.51.100.9")).place, None, "{database_type}");
@@ -203,9 +230,17 @@ fn every_schema_of_network_is_read() {
         (
             Role::Network,
             Value::map(text(&[("asn", "AS64512"), ("name", "Example"), ("type", "hosting")])),
-            64_512, Some("Example"), Connection::Hosting,
+            64_512,
+            Some("Example"),
+            Connection::Hosting,
         ),
-        (Role::Network, Value::map(text(&[("asn", "AS64512"), ("as_name", "Example")])), 64_512, Some("Example"), Connection::Unknown),
+        (
+            Role::Network,
+            Value::map(text(&[("asn", "AS64512"), ("as_name", "Example")])),
+            64_512,
+            Some("Example"),
+            Connection::Unknown,
+        ),
         (Role::ConnectionType, connection_type, 0, None, Connection::Corporate),
     ] {
         let mut builder = Tables::builder();
@@ -223,10 +258,17 @@ fn all_table_errors_come_at_once() {
         .database(Role::Place, "asn.mmdb", ASN.to_vec())
         .database(Role::Network, "text.mmdb", b"no database".to_vec())
         .list(ListKind::Tor, "tor.txt", "192.0.2.1\nnonsense\n\n10.0.0.0/99\n")
-        .named_location(&NamedLocationRule { name: "hq".into(), countries: vec!["NOR".into()], ..NamedLocationRule::default() });
+        .named_location(&NamedLocationRule {
+            name: "hq".into(),
+            countries: vec!["NOR".into()],
+            ..NamedLocationRule::default()
+        });
     let errors = builder.build().err().unwrap();
     let places: Vec<_> = errors.iter().map(|error| (error.name.as_str(), error.line)).collect();
-    assert_eq!(places, [("asn.mmdb", None), ("text.mmdb", None), ("tor.txt", Some(2)), ("tor.txt", Some(4)), ("hq", None)]);
+    assert_eq!(
+        places,
+        [("asn.mmdb", None), ("text.mmdb", None), ("tor.txt", Some(2)), ("tor.txt", Some(4)), ("hq", None)]
+    );
     assert!(errors[0].to_string().contains("is no place database"), "{}", errors[0]);
     assert_eq!(errors[2].to_string(), "`tor.txt` line 2: `nonsense` is not a network, an address or an AS number");
 }
@@ -240,11 +282,12 @@ fn the_providers_place_serves_only_where_no_database_does() {
         coordinates,
     };
     let mut enricher = Enricher::new(test_tables());
-    let mut check = |address: &str, location: ProviderLocation<'static>, expected: Option<(Precision, u16, bool)>| {
-        let prepared = enricher.enrich(SignIn { location, ..sign_in(address) });
-        let place = prepared.place.map(|place| (place.precision, place.radius_km, place.from_provider));
-        assert_eq!(place, expected, "{address}");
-    };
+    let mut check =
+        |address: &str, location: ProviderLocation<'static>, expected: Option<(Precision, u16, bool)>| {
+            let prepared = enricher.enrich(SignIn { location, ..sign_in(address) });
+            let place = prepared.place.map(|place| (place.precision, place.radius_km, place.from_provider));
+            assert_eq!(place, expected, "{address}");
+        };
     let country_km = country::radius_km(CountryCode(*b"NO"));
     let somewhere = Some((59.9, 10.7));
     check("192.0.2.1", location("Tromsø", Some((69.6, 18.9))), Some((Precision::City, 10, false)));
@@ -260,8 +303,18 @@ fn absent_is_zero_and_equal_is_equal() {
     let mut enricher = Enricher::new(Arc::new(Tables::default()));
     let facts = enricher.enrich(SignIn { client_app_used: "".into(), ..sign_in("") }).facts;
     for hash in [
-        facts.address_hash, facts.prefix_hash, facts.region_hash, facts.city_hash, facts.device_hash, facts.user_agent_hash,
-        facts.browser_hash, facts.operating_system_hash, facts.client_hash, facts.app_hash, facts.session_hash, facts.asn,
+        facts.address_hash,
+        facts.prefix_hash,
+        facts.region_hash,
+        facts.city_hash,
+        facts.device_hash,
+        facts.user_agent_hash,
+        facts.browser_hash,
+        facts.operating_system_hash,
+        facts.client_hash,
+        facts.app_hash,
+        facts.session_hash,
+        facts.asn,
     ] {
         assert_eq!(hash, 0);
     }
@@ -311,7 +364,8 @@ proptest! {
 
 #[test]
 fn the_first_database_that_knows_an_address_answers() {
-    let place = |code: &str| database("GeoLite2-Country", Value::map([("country", Value::map([("iso_code", code)]))]));
+    let place =
+        |code: &str| database("GeoLite2-Country", Value::map([("country", Value::map([("iso_code", code)]))]));
     let mut builder = Tables::builder();
     builder.database(Role::Place, "a", place("SE")).database(Role::Place, "b", CITY.to_vec());
     let tables = builder.build().unwrap();
