@@ -2,7 +2,7 @@
 //!
 //! The centre is a rounded centroid of the main territory. The radius is 1.4 × that of a circle of the country's
 //! area: half the diagonal of a rectangle twice as long as wide, so that most of most countries is inside. At least
-//! [`RADIUS_KM_MIN`]. Areas are the total areas of the UN Demographic Yearbook, rounded.
+//! [`RADIUS_KM_MIN`]. Areas and centres are common knowledge, rounded; no surveyed table was copied.
 
 use crate::engine::facts::CountryCode;
 

@@ -15,7 +15,8 @@ use super::record::{Anonymous, ConnectionType, FlatPlace, NestedPlace, Network};
 use crate::engine::facts::{Connection, CountryCode, ListKind, ListSet, Place, Precision};
 use crate::engine::signin::ProviderLocation;
 
-/// Uncertainty assumed for a city when the database gives none. GeoLite2 gives 50 km or less for most city records.
+/// Uncertainty assumed for a city when the database gives none. In GeoLite2-City of 2026-09 38 % of all IPv4 addresses
+/// have a radius of 50 km or less, about as many as have a city (46 %).
 pub const CITY_RADIUS_KM: u16 = 50;
 /// Uncertainty assumed for a region: about that of a French région or a German Land.
 pub const REGION_RADIUS_KM: u16 = 200;
