@@ -11,3 +11,6 @@ mod source;
 
 pub use build::{Built, DatabaseBuilder, Kind};
 pub use source::{Format, Place, SourceError, read_places};
+
+#[cfg(test)]
+mod tests;

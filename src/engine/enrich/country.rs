@@ -2,7 +2,7 @@
 //!
 //! The centre is a rounded centroid of the main territory. The radius is 1.4 × that of a circle of the country's
 //! area: half the diagonal of a rectangle twice as long as wide, so that most of most countries is inside. At least
-//! [`RADIUS_KM_MIN`]. Areas are the total areas of the UN Demographic Yearbook, rounded.
+//! [`RADIUS_KM_MIN`]. Areas and centres are common knowledge, rounded; no surveyed table was copied.
 
 use crate::engine::facts::CountryCode;
 
@@ -23,7 +23,7 @@ pub struct Extent {
 pub fn extent(country: CountryCode) -> Option<Extent> {
     let at = EXTENTS.binary_search_by_key(&country.0, |row| row.0).ok()?;
     let (_, latitude, longitude, radius_km) = EXTENTS[at];
-    Some(Extent { latitude, longitude, radius_km })
+    Some(Extent { latitude, longitude, radius_km: radius_km.max(RADIUS_KM_MIN) })
 }
 
 /// [`RADIUS_KM_UNKNOWN`] for a country that the table does not have.

@@ -99,12 +99,8 @@ impl Lists {
     }
 
     /// Distinct networks and AS numbers.
-    pub fn len(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.networks.len() + self.networks6.len() + self.asns.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
     }
 }
 
@@ -116,8 +112,10 @@ mod tests {
 
     #[test]
     fn every_form_of_line_is_read() {
-        let text = "\u{feff}# Tor\r\n192.0.2.7\r\n\r\n198.51.100.9/24 # note\n  2001:db8::/32\nas64512\nAS4200000000\n";
-        let expected = ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::/32"].map(|net| ListEntry::Network(net.parse().unwrap()));
+        let text =
+            "\u{feff}# Tor\r\n192.0.2.7\r\n\r\n198.51.100.9/24 # note\n  2001:db8::/32\nas64512\nAS4200000000\n";
+        let expected = ["192.0.2.7/32", "198.51.100.0/24", "2001:db8::/32"]
+            .map(|net| ListEntry::Network(net.parse().unwrap()));
         let entries = parse_list(text).unwrap();
         assert_eq!(entries[..3], expected);
         assert_eq!(entries[3..], [ListEntry::Asn(64512), ListEntry::Asn(4_200_000_000)]);
@@ -125,7 +123,17 @@ mod tests {
 
     #[test]
     fn every_bad_line_is_reported_with_its_number() {
-        for bad in ["10.0.0.0/33", "10.0.0", "AS", "AS0", "AS-1", "AS4294967296", "2001:db8::/129", "example.test", "10.0.0.1-9"] {
+        for bad in [
+            "10.0.0.0/33",
+            "10.0.0",
+            "AS",
+            "AS0",
+            "AS-1",
+            "AS4294967296",
+            "2001:db8::/129",
+            "example.test",
+            "10.0.0.1-9",
+        ] {
             let errors = parse_list(&format!("# head\n10.0.0.0/8\n{bad}\n\n{bad} # again\n")).unwrap_err();
             assert_eq!(errors.iter().map(|error| error.line).collect::<Vec<_>>(), [3, 5], "{bad}");
             assert_eq!(errors[0].text, bad);

@@ -137,7 +137,11 @@ mod tests {
 
     #[test]
     fn every_error_of_a_rule_is_given() {
-        let errors = NamedLocations::default().add(&rule("bad", &["10.0.0.0/40", "AS1", "10.0.0.1"], &["NOR", "SE"], &[]));
-        assert_eq!(errors, ["`10.0.0.0/40` is not a network", "`AS1` is not a network", "`NOR` is not a country code"]);
+        let errors =
+            NamedLocations::default().add(&rule("bad", &["10.0.0.0/40", "AS1", "10.0.0.1"], &["NOR", "SE"], &[]));
+        assert_eq!(
+            errors,
+            ["`10.0.0.0/40` is not a network", "`AS1` is not a network", "`NOR` is not a country code"]
+        );
     }
 }
