@@ -123,7 +123,7 @@ pub fn write(detection: &Detection, context: &RenderContext, out: &mut Vec<u8>) 
 }
 
 impl<'a> RiskDetection<'a> {
-    /// The record that [`write`] writes.
+    /// The record that [`write()`] writes.
     pub fn new(detection: &'a Detection, context: &'a RenderContext) -> RiskDetection<'a> {
         let subject = &detection.subject;
         let finding = detection.finding.as_deref();

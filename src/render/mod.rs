@@ -1,6 +1,6 @@
 //! Findings → output records.
 //!
-//! [`graph::write`] makes one Microsoft Graph `riskDetection` object of one [`Detection`], with what Farsign knows
+//! [`graph::write()`] makes one Microsoft Graph `riskDetection` object of one [`Detection`], with what Farsign knows
 //! beyond Graph in a `farsign` object beside it ([`farsign`]). The same detection and [`RenderContext`] always give
 //! the same bytes: properties have a written order, and every fraction is rounded to decimals that its doc names.
 //! Nothing is judged here, and no text of the record is left out or interpreted.
