@@ -270,7 +270,10 @@ pub struct Prepared<'a> {
     pub asn_organization: Option<Arc<str>>,
 }
 
-#[expect(clippy::large_enum_variant, reason = "nearly every item is a sign-in; boxing it would cost an allocation an event")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every item is a sign-in; boxing it would cost an allocation an event"
+)]
 /// One item of the ordered stream that [`Engine::step`](super::Engine::step) consumes.
 #[derive(Clone, Debug)]
 pub enum Item<'a> {
