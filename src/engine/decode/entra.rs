@@ -91,7 +91,7 @@ fn log_of(record: &Record<'_>) -> Option<Log> {
     if record.properties == Properties::Read && operation.trim().eq_ignore_ascii_case("sign-in activity") {
         return Some(log_of_kind(fields));
     }
-    if [Key::ActivityDisplayName, Key::RiskEventType, Key::RiskLastUpdatedDateTime].into_iter().any(has) {
+    if OF_OTHER_OBJECTS.into_iter().any(has) {
         return Some(Log::Skipped(SkipReason::NotASignIn));
     }
     if is_graph_sign_in(has) {
@@ -100,6 +100,15 @@ fn log_of(record: &Record<'_>) -> Option<Log> {
     let is_azure = has(Key::OperationName) && (has(Key::Time) || has(Key::ResourceId));
     is_azure.then_some(Log::Skipped(SkipReason::NotASignIn))
 }
+
+/// Properties of Graph's audit, risk detection and risky user objects that no sign-in has.
+const OF_OTHER_OBJECTS: [Key; 5] = [
+    Key::ActivityDisplayName,
+    Key::ActivityDateTime,
+    Key::DetectedDateTime,
+    Key::RiskEventType,
+    Key::RiskLastUpdatedDateTime,
+];
 
 /// Graph's `user` and `application` objects have some of these properties too, but not as many.
 fn is_graph_sign_in(has: impl Fn(Key) -> bool) -> bool {
@@ -155,11 +164,7 @@ fn workload(types: EventTypes) -> Option<SkipReason> {
 }
 
 /// `fields` holds the sign-in, `outer` what stands around it (nothing, where the form has no `properties`).
-fn sign_in<'a>(
-    category: Category,
-    fields: &mut Fields<'a>,
-    outer: &mut Fields<'a>,
-) -> Result<SignIn<'a>, Reject> {
+fn sign_in<'a>(category: Category, fields: &mut Fields<'a>, outer: &mut Fields<'a>) -> Result<SignIn<'a>, Reject> {
     let event_time = time_of(fields, outer)?;
     let (user_id, user_principal_name) = user_of(fields)?;
     let id = fields.take(Key::Id).into_id("id")?;
@@ -197,7 +202,12 @@ fn sign_in<'a>(
         user_agent,
         device: device_of(fields),
         session_id: fields.take(Key::SessionId).into_text(),
-        correlation_id: first_present(fields.take(Key::CorrelationId).into_text(), fields, outer, Key::CorrelationId),
+        correlation_id: first_present(
+            fields.take(Key::CorrelationId).into_text(),
+            fields,
+            outer,
+            Key::CorrelationId,
+        ),
         incoming_token_type: fields.take(Key::IncomingTokenType).into_text(),
         token_issuer_type: fields.take(Key::TokenIssuerType).into_text(),
     };
@@ -209,7 +219,12 @@ fn sign_in<'a>(
 }
 
 /// `found`, or the first of the two objects' values of `key` that says something.
-fn first_present<'a>(found: Cow<'a, str>, fields: &mut Fields<'a>, outer: &mut Fields<'a>, key: Key) -> Cow<'a, str> {
+fn first_present<'a>(
+    found: Cow<'a, str>,
+    fields: &mut Fields<'a>,
+    outer: &mut Fields<'a>,
+    key: Key,
+) -> Cow<'a, str> {
     if !found.is_empty() {
         return found;
     }

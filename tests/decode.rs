@@ -1,0 +1,18 @@
+//! Decoding: every form and reject by example, and the decoder against a slow one written separately.
+
+#[path = "decode/differential.rs"]
+mod differential;
+#[path = "decode/farsign_format.rs"]
+mod farsign_format;
+#[path = "decode/fixtures.rs"]
+mod fixtures;
+#[path = "decode/forms.rs"]
+mod forms;
+#[path = "decode/oracle.rs"]
+mod oracle;
+#[path = "decode/rejects.rs"]
+mod rejects;
+#[path = "decode/results.rs"]
+mod results;
+#[path = "decode/values.rs"]
+mod values;
