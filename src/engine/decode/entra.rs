@@ -155,11 +155,7 @@ fn workload(types: EventTypes) -> Option<SkipReason> {
 }
 
 /// `fields` holds the sign-in, `outer` what stands around it (nothing, where the form has no `properties`).
-fn sign_in<'a>(
-    category: Category,
-    fields: &mut Fields<'a>,
-    outer: &mut Fields<'a>,
-) -> Result<SignIn<'a>, Reject> {
+fn sign_in<'a>(category: Category, fields: &mut Fields<'a>, outer: &mut Fields<'a>) -> Result<SignIn<'a>, Reject> {
     let event_time = time_of(fields, outer)?;
     let (user_id, user_principal_name) = user_of(fields)?;
     let id = fields.take(Key::Id).into_id("id")?;
@@ -197,7 +193,12 @@ fn sign_in<'a>(
         user_agent,
         device: device_of(fields),
         session_id: fields.take(Key::SessionId).into_text(),
-        correlation_id: first_present(fields.take(Key::CorrelationId).into_text(), fields, outer, Key::CorrelationId),
+        correlation_id: first_present(
+            fields.take(Key::CorrelationId).into_text(),
+            fields,
+            outer,
+            Key::CorrelationId,
+        ),
         incoming_token_type: fields.take(Key::IncomingTokenType).into_text(),
         token_issuer_type: fields.take(Key::TokenIssuerType).into_text(),
     };
@@ -209,7 +210,12 @@ fn sign_in<'a>(
 }
 
 /// `found`, or the first of the two objects' values of `key` that says something.
-fn first_present<'a>(found: Cow<'a, str>, fields: &mut Fields<'a>, outer: &mut Fields<'a>, key: Key) -> Cow<'a, str> {
+fn first_present<'a>(
+    found: Cow<'a, str>,
+    fields: &mut Fields<'a>,
+    outer: &mut Fields<'a>,
+    key: Key,
+) -> Cow<'a, str> {
     if !found.is_empty() {
         return found;
     }

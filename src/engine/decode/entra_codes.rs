@@ -59,12 +59,23 @@ pub fn meaning_of(code: u32, is_password_grant: bool) -> Meaning {
         700016 if is_password_grant => REFUSED,
 
         // Wrong password, one-time code, temporary access pass or key signature.
-        50126 | 50012 | 50052 | 50054 | 50056 | 50064 | 50181 | 50182 | 50184 | 501811 | 130503 | 130005 | 120000 => {
-            WRONG
-        }
+        50126 | 50012 | 50052 | 50054 | 50056 | 50064 | 50181 | 50182 | 50184 | 501811 | 130503 | 130005
+        | 120000 => WRONG,
         // No such account here, no such tenant, or an account of another kind: the password is never tested.
-        50034 | 16003 | 51004 | 50020 | 50177 | 50178 | 50197 | 500211 | 90072 | 50059 | 50128 | 500200..=500208
-        | 500344 | 700056 => NO_SUCH_USER,
+        50034
+        | 16003
+        | 51004
+        | 50020
+        | 50177
+        | 50178
+        | 50197
+        | 500211
+        | 90072
+        | 50059
+        | 50128
+        | 500200..=500208
+        | 500344
+        | 700056 => NO_SUCH_USER,
         500341 => DELETED,
         // Smart lockout or a malicious address: returned for right and wrong passwords alike.
         50053 => LOCKED,
@@ -80,30 +91,69 @@ pub fn meaning_of(code: u32, is_password_grant: bool) -> Meaning {
 
         // Conditional Access, device and application policy, risk, security defaults, assignment, cross-tenant
         // access, tenant restrictions and credential policy: evaluated after the first factor.
-        53000..=53004 | 53008..=53011 | 530001..=530004 | 530011 | 530021 | 530022 | 530031..=530035 | 530081
-        | 50005 | 50105 | 50127 | 50129 | 50131 | 50155 | 50187 | 501291..=501293 | 501311..=501313 | 500212
-        | 500213 | 500021 | 500022 | 500186 | 130500..=130502 => REFUSED,
+        53000..=53004
+        | 53008..=53011
+        | 530001..=530004
+        | 530011
+        | 530021
+        | 530022
+        | 530031..=530035
+        | 530081
+        | 50005
+        | 50105
+        | 50127
+        | 50129
+        | 50131
+        | 50155
+        | 50187
+        | 501291..=501293
+        | 501311..=501313
+        | 500212
+        | 500213
+        | 500021
+        | 500022
+        | 500186
+        | 130500..=130502 => REFUSED,
         // Device authentication is asked for; the client answers and goes on.
         50097 => STEP,
 
         // Keep me signed in, native bridge, confirmation, consent: pages on the way, after the first factor.
-        50140 | 50199 | 50201 | 50202 | 50204 | 50207 | 50209 | 501314 | 65001 | 65004 | 90094 | 90095 | 900941 => STEP,
+        50140 | 50199 | 50201 | 50202 | 50204 | 50207 | 50209 | 501314 | 65001 | 65004 | 90094 | 90095
+        | 900941 => STEP,
         // Pages before it: account choice, no session for silent sign-on, certificate choice, redirection, QR code.
-        16000 | 16001 | 16002 | 50058 | 50019 | 50157 | 50168 | 50180 | 500581 | 500583 | 29200 | 53006 | 53007 => {
-            STEP_BEFORE_PASSWORD
-        }
+        16000 | 16001 | 16002 | 50058 | 50019 | 50157 | 50168 | 50180 | 500581 | 500583 | 29200 | 53006
+        | 53007 => STEP_BEFORE_PASSWORD,
 
         // Tokens and sessions that expired, were revoked or are not valid: no password was typed.
-        50013 | 50132 | 50133 | 50139 | 50143 | 50173 | 70000 | 70008 | 70043..=70046 | 500133 | 700081..=700084 => {
-            UNTESTED
-        }
+        50013
+        | 50132
+        | 50133
+        | 50139
+        | 50143
+        | 50173
+        | 70000
+        | 70008
+        | 70043..=70046
+        | 500133
+        | 700081..=700084 => UNTESTED,
         // The on-premises agent could not validate the password or could not be reached (it rejects wrong ones with
         // 50126): nothing is known.
         80001..=80999 => UNTESTED,
         // The application's own credential, not the user's: client secret or assertion.
         7000215 | 7000222 | 700024 | 700027 => UNTESTED,
         // Application and configuration errors, and Microsoft's own transient ones.
-        700016 | 7000112 | 50000 | 50001 | 500011 | 500014 | 50011 | 500113 | 75011 | 50004 | 50033 | 50196
+        700016
+        | 7000112
+        | 50000
+        | 50001
+        | 500011
+        | 500014
+        | 50011
+        | 500113
+        | 75011
+        | 50004
+        | 50033
+        | 50196
         | 90000..=90033 => UNTESTED,
         _ => UNLISTED,
     }

@@ -108,9 +108,7 @@ fn time_of(fields: &Fields<'_>) -> Result<EventTime, Reject> {
     match fields.get(Key::Time).to_time("time")? {
         None => Err(Reject::new(RejectReason::NoTime, "no time")),
         Some(Ok(time)) => Ok(time),
-        Some(Err(TimeError::Unreadable)) => {
-            Err(Reject::new(RejectReason::NoTime, "the time is in no known form"))
-        }
+        Some(Err(TimeError::Unreadable)) => Err(Reject::new(RejectReason::NoTime, "the time is in no known form")),
         Some(Err(TimeError::OutOfRange)) => {
             Err(Reject::new(RejectReason::TimeOutOfRange, "the time is before 2000 or after 2099"))
         }
@@ -153,8 +151,11 @@ fn name_of<T: Copy + PartialEq>(value: T, words: &[(&'static str, T)]) -> &'stat
 }
 
 const PROVIDERS: [(&str, Provider); 2] = [("entra", Provider::Entra), ("farsign", Provider::Farsign)];
-const CATEGORIES: [(&str, Category); 3] =
-    [("interactive", Category::Interactive), ("nonInteractive", Category::NonInteractive), ("adfs", Category::Adfs)];
+const CATEGORIES: [(&str, Category); 3] = [
+    ("interactive", Category::Interactive),
+    ("nonInteractive", Category::NonInteractive),
+    ("adfs", Category::Adfs),
+];
 const OUTCOMES: [(&str, Outcome); 4] = [
     ("success", Outcome::Success),
     ("interrupted", Outcome::Interrupted),

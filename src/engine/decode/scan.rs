@@ -33,9 +33,10 @@ pub(super) fn check_depth(text: &str) -> Result<(), Reject> {
         return Ok(());
     }
     match depth_passed_at(text.as_bytes()) {
-        Some(offset) => {
-            Err(Reject { offset, ..Reject::new(RejectReason::TooDeep, format!("nested more than {DEPTH_MAX} deep")) })
-        }
+        Some(offset) => Err(Reject {
+            offset,
+            ..Reject::new(RejectReason::TooDeep, format!("nested more than {DEPTH_MAX} deep"))
+        }),
         None => Ok(()),
     }
 }

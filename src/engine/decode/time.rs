@@ -194,7 +194,8 @@ impl Cursor<'_> {
     /// The zone's offset in seconds east of UTC; the text must end with it.
     fn zone(&mut self) -> Result<i64, TimeError> {
         let word = self.rest;
-        if word.is_empty() || [b"Z".as_slice(), b"UTC", b"GMT"].iter().any(|zone| word.eq_ignore_ascii_case(zone)) {
+        if word.is_empty() || [b"Z".as_slice(), b"UTC", b"GMT"].iter().any(|zone| word.eq_ignore_ascii_case(zone))
+        {
             return Ok(0);
         }
         let sign = match (self.eat_any(b"+"), self.eat_any(b"-")) {
