@@ -96,7 +96,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let (options, context) = prepare(&args, config)?;
-    let mut outputs = Outputs::new(create(&args.output)?, args.rejects.as_deref().map(create).transpose()?, context);
+    let mut outputs =
+        Outputs::new(create(&args.output)?, args.rejects.as_deref().map(create).transpose()?, context);
     let interrupted = watch_for_interrupt()?;
     let summary = match sequencer::run(&options, &mut outputs, &interrupted) {
         Ok(summary) => summary,
@@ -170,7 +171,9 @@ fn report(args: &Args, summary: &Summary) -> anyhow::Result<()> {
         let items: u64 = summary.disorder.iter().map(|(_, disorder)| disorder.items).sum();
         let files = summary.disorder.len();
         let behind = most.behind_max_s;
-        say(&format!("warning: {items} records in {files} files were out of order, by up to {behind} s in `{file}`"));
+        say(&format!(
+            "warning: {items} records in {files} files were out of order, by up to {behind} s in `{file}`"
+        ));
     }
     say(summary.to_string().trim_end());
     if let Some(path) = &args.summary {

@@ -103,8 +103,11 @@ impl Block {
 
     /// The beginning of a rejected record's text, at most `length` bytes.
     pub fn text_of<'a>(&'a self, rejected: &'a Rejected, length: usize) -> &'a [u8] {
-        let text =
-            if rejected.head.is_empty() { &self.raw().bytes[rejected.start..rejected.end] } else { &rejected.head };
+        let text = if rejected.head.is_empty() {
+            &self.raw().bytes[rejected.start..rejected.end]
+        } else {
+            &rejected.head
+        };
         &text[..text.len().min(length)]
     }
 }
@@ -131,7 +134,9 @@ fn decode_frame<'a>(
             }
             return;
         }
-        FrameKind::TooLarge { length, head } => (RejectReason::TooLarge, "record is too large", *length, head.clone()),
+        FrameKind::TooLarge { length, head } => {
+            (RejectReason::TooLarge, "record is too large", *length, head.clone())
+        }
         FrameKind::Unclosed => (RejectReason::Malformed, "array or envelope is not closed", 0, Box::default()),
     };
     let reject = Reject { reason, offset: 0, detail: detail.into() };

@@ -34,7 +34,10 @@ pub struct Frame {
 pub enum FrameKind {
     Record,
     /// Longer than [`RECORD_LENGTH_MAX`]; its bytes are gone except for the head.
-    TooLarge { length: u64, head: Box<[u8]> },
+    TooLarge {
+        length: u64,
+        head: Box<[u8]>,
+    },
     /// The input ends, or breaks, inside an array or envelope.
     Unclosed,
 }

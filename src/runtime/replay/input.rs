@@ -103,8 +103,11 @@ impl Input {
         if self.length.is_some() {
             return source::open(&self.path, read.clone());
         }
-        let reader: Box<dyn Read + Send> =
-            if self.name == STDIN_NAME { Box::new(io::stdin()) } else { Box::new(std::fs::File::open(&self.path)?) };
+        let reader: Box<dyn Read + Send> = if self.name == STDIN_NAME {
+            Box::new(io::stdin())
+        } else {
+            Box::new(std::fs::File::open(&self.path)?)
+        };
         source::from_reader(Pumped::new(reader, interrupted.clone()), read.clone())
     }
 }

@@ -96,7 +96,8 @@ impl Stream {
         for &time in &block.entries().times {
             if time < self.newest {
                 self.disorder.items += 1;
-                self.disorder.behind_max_s = self.disorder.behind_max_s.max(self.newest.seconds() - time.seconds());
+                self.disorder.behind_max_s =
+                    self.disorder.behind_max_s.max(self.newest.seconds() - time.seconds());
             }
             self.newest = self.newest.max(time);
         }
@@ -116,7 +117,8 @@ pub struct Merge {
 impl Merge {
     /// `firsts` gives the first event time of each file; [`EventTime::MIN`] makes it join at once.
     pub fn new(firsts: &[EventTime]) -> Merge {
-        let mut waiting: Vec<Stream> = firsts.iter().enumerate().map(|(file, first)| new_stream(file, *first)).collect();
+        let mut waiting: Vec<Stream> =
+            firsts.iter().enumerate().map(|(file, first)| new_stream(file, *first)).collect();
         waiting.sort_by_key(|stream| (stream.first, stream.file));
         Merge { joined: Vec::new(), waiting: waiting.into(), disorder: BTreeMap::new(), passed: Vec::new() }
     }
@@ -145,7 +147,7 @@ impl Merge {
     }
 
     /// The next run.
-    pub fn next(&mut self) -> Turn {
+    pub fn take_turn(&mut self) -> Turn {
         loop {
             if !self.settle_all() {
                 return Turn::Blocked;
@@ -238,3 +240,6 @@ fn new_stream(file: usize, first: EventTime) -> Stream {
         disorder: Disorder::default(),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,15 +21,31 @@ use crate::runtime::task::Task;
 
 pub enum Job {
     /// Read the next block of a file and decode it.
-    Read { file: usize, sequence: u64, source: Box<Source>, length: usize },
-    Step { shard: usize, task: Box<Task>, round: Arc<Round> },
+    Read {
+        file: usize,
+        sequence: u64,
+        source: Box<Source>,
+        length: usize,
+    },
+    Step {
+        shard: usize,
+        task: Box<Task>,
+        round: Arc<Round>,
+    },
 }
 
 pub enum Done {
     /// The source after one read, so that the next can begin while this block is decoded; `None` at its end.
-    Source { file: usize, source: Option<Box<Source>> },
+    Source {
+        file: usize,
+        source: Option<Box<Source>>,
+    },
     Block(Box<Block>),
-    Stepped { shard: usize, task: Box<Task>, out: Box<Out> },
+    Stepped {
+        shard: usize,
+        task: Box<Task>,
+        out: Box<Out>,
+    },
     /// A worker died.
     Lost,
 }

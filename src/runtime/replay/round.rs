@@ -17,10 +17,6 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn len(&self) -> usize {
-        self.range.len()
-    }
-
     /// Cuts off what comes behind the first `count` items.
     pub fn split(&mut self, count: usize) -> Option<Run> {
         let at = self.range.start + count;
@@ -62,7 +58,7 @@ pub struct Round {
 impl Round {
     /// Appends a run and gives the stream time behind it.
     pub fn push(&mut self, run: Run, position: u64, stream_time: EventTime) -> EventTime {
-        self.items += run.len();
+        self.items += run.range.len();
         let last = run.range.end - 1;
         let placed = Placed { run, position, stream_time };
         let after = placed.stream_time_at(last);

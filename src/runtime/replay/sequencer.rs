@@ -236,7 +236,7 @@ impl<'a> Sequencer<'a> {
         while self.filling.items < self.options.round_items_max {
             let mut run = match self.held.take() {
                 Some(run) => run,
-                None => match self.merge.next() {
+                None => match self.merge.take_turn() {
                     Turn::Run(run) => run,
                     Turn::Blocked => return Filled::Blocked,
                     Turn::Ended => return Filled::Ended,

@@ -156,7 +156,12 @@ mod tests {
 
     /// Feeds (stream time, detection) and gives (id, is an update) in the order written; `ends` are stream times
     /// at which a round ends after each.
-    fn written(order: Order, pending_max: usize, arrivals: &[(i64, Detection)], round_ends: bool) -> Vec<(u128, bool)> {
+    fn written(
+        order: Order,
+        pending_max: usize,
+        arrivals: &[(i64, Detection)],
+        round_ends: bool,
+    ) -> Vec<(u128, bool)> {
         let mut settler = Settler { pending_max, ..Settler::new(order, HORIZON_S) };
         let mut lines = Vec::new();
         let mut write = |detection: &Detection| -> Result<(), ()> {

@@ -49,7 +49,8 @@ impl<R: Read> BlockReader<R> {
         if self.ended {
             return None;
         }
-        let mut block = RawBlock { bytes: Vec::with_capacity(self.carry.len() + length + 1), ..RawBlock::default() };
+        let mut block =
+            RawBlock { bytes: Vec::with_capacity(self.carry.len() + length + 1), ..RawBlock::default() };
         block.bytes.append(&mut self.carry);
         loop {
             let before = block.bytes.len();

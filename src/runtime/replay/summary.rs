@@ -142,7 +142,8 @@ impl fmt::Display for Summary {
         line(f, "users", counts.users_new.to_string())?;
         line(f, "skipped", listed(&by_name(&self.skipped, SkipReason::name)))?;
         line(f, "rejects", listed(&by_name(&self.rejects, RejectReason::name)))?;
-        let order = format!("{} duplicates, {} reordered, {} late", counts.duplicates, counts.reordered, counts.late);
+        let order =
+            format!("{} duplicates, {} reordered, {} late", counts.duplicates, counts.reordered, counts.late);
         line(f, "order", order)?;
         line(f, "written", format!("{} detections, {} updates", self.written, self.written_updates))?;
         for (title, types) in [("detections", detections(counts)), ("suppressions", suppressions(counts))] {

@@ -80,7 +80,8 @@ fn arrays_and_envelopes() {
         &[("{\"a\":1}", 1), ("{\"b\":2}", 2)],
     );
     // Near misses: the key is something else, or holds no array, or comes behind another.
-    for text in ["{\"values\":[1]}", "{\"value\":{\"a\":[1]}}", "{\"x\":1,\"records\":[{}]}", "{\"@odata\":\"x\"}"] {
+    for text in ["{\"values\":[1]}", "{\"value\":{\"a\":[1]}}", "{\"x\":1,\"records\":[{}]}", "{\"@odata\":\"x\"}"]
+    {
         check(text, &[(text, 1)]);
     }
 }
@@ -89,12 +90,10 @@ fn arrays_and_envelopes() {
 fn what_is_no_record_goes_to_the_decoder_by_the_line() {
     check("oops\n{\"a\":1}\n", &[("oops", 1), ("{\"a\":1}", 2)]);
     check("[INFO] start\n{\"a\":1}\n", &[("[INFO] start", 1), ("{\"a\":1}", 2)]);
-    check("{\"a\":1}\n{\"a\":\n{\"a\":3}\n{\"a\":4}\n", &[
-        ("{\"a\":1}", 1),
-        ("{\"a\":", 2),
-        ("{\"a\":3}", 3),
-        ("{\"a\":4}", 4),
-    ]);
+    check(
+        "{\"a\":1}\n{\"a\":\n{\"a\":3}\n{\"a\":4}\n",
+        &[("{\"a\":1}", 1), ("{\"a\":", 2), ("{\"a\":3}", 3), ("{\"a\":4}", 4)],
+    );
     check("{\"a\":1}\n{\"a\":\"cut\n{\"a\":3}\n", &[("{\"a\":1}", 1), ("{\"a\":\"cut", 2), ("{\"a\":3}", 3)]);
     check("{\"a\":1}}\n{\"b\":2}\n", &[("{\"a\":1}", 1), ("}", 1), ("{\"b\":2}", 2)]);
     check("[{\"a\":1},\n{\"a\":\"cut\n,{\"a\":3}]", &[("{\"a\":1}", 1), ("{\"a\":\"cut", 2), ("{\"a\":3}", 3)]);

@@ -1,0 +1,275 @@
+//! `farsign replay` as a process: inputs in every form, places of rejects, exit codes, interrupts.
+
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_farsign");
+
+/// A folder of inputs and what a run left behind.
+struct Bench {
+    folder: TempDir,
+}
+
+struct Ran {
+    code: i32,
+    stderr: String,
+    rejects: String,
+    summary: Value,
+}
+
+impl Bench {
+    fn new() -> Bench {
+        Bench { folder: TempDir::new().expect("a temporary folder") }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn put(&self, name: &str, bytes: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().expect("has a parent")).expect("folder");
+        std::fs::write(&path, bytes).expect("file");
+        path
+    }
+
+    /// Runs in the folder, so that names in rejects are the same on every run.
+    fn replay(&self, arguments: &[&str]) -> Ran {
+        let output = Command::new(BINARY)
+            .current_dir(self.folder.path())
+            .args(["replay", "--rejects", ".rejects", "--summary", ".summary", "-o", ".out"])
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .expect("runs");
+        let read = |name: &str| std::fs::read_to_string(self.path(name)).unwrap_or_default();
+        Ran {
+            code: output.status.code().expect("not killed"),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            rejects: read(".rejects"),
+            summary: serde_json::from_str(&read(".summary")).unwrap_or_default(),
+        }
+    }
+}
+
+impl Ran {
+    /// The summary without what differs from run to run.
+    fn result(mut self) -> (Value, String) {
+        self.summary.as_object_mut().expect("a summary").remove("run");
+        (self.summary, self.rejects)
+    }
+
+    fn reject_places(&self) -> Vec<(u64, u64, String)> {
+        let lines = self.rejects.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+        let number = |line: &Value, key: &str| line[key].as_u64().expect("a number");
+        lines
+            .map(|line| {
+                let reason = line["reason"].as_str().expect("a reason").to_owned();
+                (number(&line, "line"), number(&line, "offset"), reason)
+            })
+            .collect()
+    }
+}
+
+/// An administrator's word about a user, at this minute.
+fn feedback(minute: u32) -> String {
+    let (hour, minute) = (minute / 60, minute % 60);
+    format!(
+        r#"{{"type":"feedback","tenantId":"6b1f0c52-0d1e-4b8a-9a55-3f1c2a7d9e01","userId":"ida@example.com","id":"f{hour}-{minute}","time":"2026-03-02T{hour:02}:{minute:02}:00Z","action":"dismiss"}}"#
+    )
+}
+
+/// Good records, a bad line after every tenth.
+fn lines(minutes: std::ops::Range<u32>) -> String {
+    minutes.map(|minute| feedback(minute) + if minute % 10 == 9 { "\nnot json\n" } else { "\n" }).collect()
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(text.as_bytes()).expect("into memory");
+    encoder.finish().expect("into memory")
+}
+
+#[test]
+fn every_form_of_the_same_records_gives_the_same() {
+    let records: Vec<String> = (0..40).map(feedback).collect();
+    let members: Vec<Vec<u8>> = records.chunks(7).map(|part| gzip(&(part.join("\n") + "\n"))).collect();
+    let pretty: String = records
+        .iter()
+        .map(|record| serde_json::from_str::<Value>(record).expect("JSON"))
+        .map(|value| serde_json::to_string_pretty(&value).expect("JSON") + "\n")
+        .collect();
+    let forms: [(&str, Vec<u8>); 9] = [
+        ("lines", records.join("\n").into()),
+        ("crlf", (records.join("\r\n") + "\r\n").into()),
+        ("bom", format!("\u{feff}{}\n", records.join("\n")).into()),
+        ("array", format!("[{}]", records.join(",\n")).into()),
+        ("envelope", format!("{{\"@odata.context\":\"x\",\"value\":[{}]}}", records.join(",")).into()),
+        ("joined", records.concat().into()),
+        ("pretty", pretty.into()),
+        ("gz", members.concat()),
+        ("zst", zstd::encode_all(records.join("\n").as_bytes(), 1).expect("into memory")),
+    ];
+    for (name, bytes) in forms {
+        let bench = Bench::new();
+        bench.put(name, bytes);
+        let ran = bench.replay(&["--strict", name]);
+        assert_eq!((ran.code, ran.summary["records"].as_u64()), (0, Some(40)), "{name}: {}", ran.stderr);
+        assert_eq!(ran.rejects, "", "{name}");
+    }
+}
+
+#[test]
+fn rejects_are_told_with_their_place() {
+    let bench = Bench::new();
+    let good = feedback(1);
+    let text = format!("{good}\r\n\r\noops\r\n{good}\n\u{0}\n{{\"cut\":");
+    bench.put("in.json", &text);
+    let ran = bench.replay(&["in.json"]);
+    let at = |what: &str| text.rfind(what).expect("is there") as u64;
+    let expected = [(3, at("oops")), (5, at("\u{0}")), (6, at("{\"cut"))];
+    let found: Vec<(u64, u64)> = ran.reject_places().into_iter().map(|(line, offset, _)| (line, offset)).collect();
+    assert_eq!(found, expected);
+    assert_eq!(ran.code, 0, "the run goes on");
+    assert_eq!(bench.replay(&["--strict", "in.json"]).code, 1);
+}
+
+#[test]
+fn a_record_that_is_too_large_is_told_without_its_text() {
+    let bench = Bench::new();
+    bench.put("in.json", format!("{{\"a\":\"{}\"}}\n{}\n", "x".repeat(3 << 20), feedback(1)));
+    let ran = bench.replay(&["in.json"]);
+    assert_eq!(ran.reject_places(), [(1, 0, "tooLarge".to_owned())]);
+    assert!(ran.rejects.len() < 5_000, "the text is cut");
+    assert_eq!(ran.summary["records"], 2);
+}
+
+#[test]
+fn threads_make_no_difference() {
+    let bench = Bench::new();
+    for file in 0..5 {
+        bench.put(&format!("in/{file}.json"), lines(file * 200..file * 200 + 260));
+    }
+    let one = bench.replay(&["--threads", "1", "in"]).result();
+    assert_eq!(one.0["records"], 5 * 286);
+    assert_eq!(one.1.lines().count(), 5 * 26);
+    for threads in ["2", "3", "8"] {
+        assert_eq!(bench.replay(&["--threads", threads, "in"]).result(), one, "{threads} threads");
+    }
+}
+
+#[test]
+fn folders_globs_and_repeated_names() {
+    let bench = Bench::new();
+    bench.put("in/b.json", feedback(3));
+    bench.put("in/a/deep.json.gz", gzip(&feedback(2)));
+    bench.put("in/.hidden", "not read");
+    bench.put("other.json", feedback(1));
+    for (arguments, files) in [(vec!["in"], 2), (vec!["in/*.json"], 1), (vec!["*.json", "other.json"], 1)] {
+        let ran = bench.replay(&arguments);
+        assert_eq!(ran.summary["files"], files, "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.summary["records"], files, "{arguments:?}");
+    }
+}
+
+#[test]
+fn what_cannot_run_says_so_once() {
+    let bench = Bench::new();
+    bench.put("in.json", feedback(1));
+    std::fs::create_dir(bench.path("empty")).expect("folder");
+    for arguments in [&["missing.json"][..], &["*.nothing"], &["empty"], &["-c", "missing.yaml", "in.json"]] {
+        let ran = bench.replay(arguments);
+        assert_eq!(ran.code, 2, "{arguments:?}");
+        assert_eq!(ran.stderr.matches("error").count(), 1, "{arguments:?}: {}", ran.stderr);
+    }
+}
+
+#[test]
+fn empty_input_is_fine_and_unreadable_input_is_not() {
+    let bench = Bench::new();
+    bench.put("empty.json", "");
+    bench.put("noise.json", "a\nb\n");
+    bench.put("cut.gz", &gzip(&lines(0..500))[..300]);
+    assert_eq!(bench.replay(&["empty.json"]).code, 0);
+    assert_eq!(bench.replay(&["noise.json"]).code, 1, "no readable record at all");
+    let ran = bench.replay(&["cut.gz"]);
+    assert_eq!(ran.code, 1, "{}", ran.stderr);
+    assert!(ran.stderr.contains("warning: `cut.gz` could not be read to its end"), "{}", ran.stderr);
+}
+
+#[test]
+fn disorder_is_warned_about() {
+    let bench = Bench::new();
+    bench.put("in.json", [feedback(1), feedback(9), feedback(4), feedback(10)].join("\n"));
+    let ran = bench.replay(&["in.json"]);
+    assert!(ran.stderr.contains("1 records in 1 files were out of order, by up to 300 s"), "{}", ran.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_cleanly_while_waiting_for_input() {
+    for threads in ["1", "2"] {
+        let bench = Bench::new();
+        let mut child = Command::new(BINARY)
+            .args(["replay", "--threads", threads, "--summary"])
+            .arg(bench.path("summary"))
+            .arg("-")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("starts");
+        let mut stdin = child.stdin.take().expect("piped");
+        // More than one block, so that the first is done with before the interrupt.
+        stdin.write_all(lines(0..1_400).repeat(20).as_bytes()).expect("reads");
+        wait_until_idle(child.id());
+        let killed = Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill runs");
+        assert!(killed.success());
+        let output = child.wait_with_output().expect("ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "{stderr}");
+        assert!(stderr.contains("interrupted"), "{stderr}");
+        let summary = std::fs::read_to_string(bench.path("summary")).expect("written all the same");
+        let summary: Value = serde_json::from_str(&summary).expect("JSON");
+        assert_eq!(summary["interrupted"], true);
+        drop(stdin);
+    }
+}
+
+/// Waits until the process has taken its input and uses no more processor time.
+#[cfg(unix)]
+fn wait_until_idle(process: u32) {
+    let used = || {
+        let stat = std::fs::read_to_string(Path::new("/proc").join(process.to_string()).join("stat"));
+        let stat = stat.expect("the process lives");
+        stat.rsplit(')').next().and_then(|rest| rest.split(' ').nth(12)).map(str::to_owned)
+    };
+    let mut before = None;
+    while before.is_none() || used() != before {
+        before = used();
+        std::thread::sleep(std::time::Duration::from_millis(200));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_reader_that_leaves_ends_the_run_quietly() {
+    let bench = Bench::new();
+    let input = bench.put("in.json", "not json\n".repeat(200_000));
+    let mut child = Command::new(BINARY)
+        .args(["replay", "--rejects", "-", "-o"])
+        .arg(bench.path("out"))
+        .arg(input)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("starts");
+    let mut first = [0; 10];
+    child.stdout.take().expect("piped").read_exact(&mut first).expect("one line");
+    let output = child.wait_with_output().expect("ends");
+    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stderr).as_ref()), (Some(0), ""));
+}
