@@ -70,7 +70,7 @@ fn evidence() -> Evidence {
         ],
         total_bits: None,
         lists: vec![ListKind::Hosting],
-        named_location: String::new(),
+        named_location: 0,
         thresholds: vec![Threshold { key: "impossible_travel.max_speed_kmh", value: 1_000.0 }],
         suppressions: vec![SuppressionConsidered {
             reason: Suppression::NearbyCountry,

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use crate::engine::enrich::{Enricher, Role, Tables};
 use crate::engine::facts::{Connection, ListKind, Precision};
 use crate::geoip::{Built, DatabaseBuilder, Format, Kind, read_places};
+use crate::runtime::tables::{TableFiles, parse_list_argument};
 
 /// Build and inspect geography databases.
 #[derive(Args, Debug)]
@@ -64,17 +65,10 @@ struct InspectArgs {
     #[arg(long, value_name = "MMDB")]
     connection_db: Vec<PathBuf>,
     /// Network list: tor, vpn, proxy, hosting, malicious, threat-actor, mobile, satellite, relay.
-    #[arg(long, value_name = "KIND=FILE", value_parser = parse_list_arg)]
+    #[arg(long, value_name = "KIND=FILE", value_parser = parse_list_argument)]
     list: Vec<(ListKind, PathBuf)>,
     #[arg(required = true, value_name = "IP")]
     address: Vec<IpAddr>,
-}
-
-/// `KIND=FILE`.
-pub fn parse_list_arg(text: &str) -> Result<(ListKind, PathBuf), String> {
-    let (kind, file) = text.split_once('=').ok_or_else(|| format!("`{text}` is not KIND=FILE"))?;
-    let kind = ListKind::parse(kind).ok_or_else(|| format!("`{kind}` is not a kind of list"))?;
-    Ok((kind, PathBuf::from(file)))
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug)]
@@ -164,27 +158,12 @@ fn inspect(args: &InspectArgs) -> Result<ExitCode> {
 }
 
 fn read_tables(args: &InspectArgs) -> Result<Tables> {
-    let mut builder = Tables::builder();
-    let databases = [
-        (Role::Place, &args.city_db),
-        (Role::Network, &args.asn_db),
-        (Role::Anonymous, &args.anonymous_db),
-        (Role::ConnectionType, &args.connection_db),
-    ];
-    for (role, files) in databases {
-        for file in files {
-            let bytes = std::fs::read(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-            builder.database(role, &file.display().to_string(), bytes);
-        }
-    }
-    for (kind, file) in &args.list {
-        let text = std::fs::read_to_string(file).with_context(|| format!("cannot read `{}`", file.display()))?;
-        builder.list(*kind, &file.display().to_string(), &text);
-    }
-    builder.build().map_err(|errors| {
-        let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();
-        anyhow::anyhow!("{}", lines.join("\n"))
-    })
+    let mut files = TableFiles { lists: args.list.clone(), ..TableFiles::default() };
+    files.prepend(Role::ConnectionType, &args.connection_db);
+    files.prepend(Role::Anonymous, &args.anonymous_db);
+    files.prepend(Role::Network, &args.asn_db);
+    files.prepend(Role::Place, &args.city_db);
+    files.load()
 }
 
 fn describe(tables: &Tables, enricher: &mut Enricher, address: IpAddr) -> Value {

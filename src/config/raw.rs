@@ -193,6 +193,9 @@ mirror! {
         /// Familiarity halves in this many days.
         #[schemars(range(min = 1, max = 3_650))]
         half_life_days: u32,
+        /// The same finding about the same stranger is reported again only after this many hours.
+        #[schemars(range(max = 8_760))]
+        repeat_after_hours: u32,
     }
 }
 

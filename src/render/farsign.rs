@@ -220,7 +220,7 @@ impl<'a> Farsign<'a> {
             sentence: finding.and_then(|finding| known(&finding.evidence.sentence)),
             suppressed_by: finding.and_then(|finding| finding.suppressed_by).map(|reason| reason.name()),
             sign_in: SignInView::new(&detection.subject),
-            evidence: finding.map(|finding| EvidenceView::new(&finding.evidence)),
+            evidence: finding.map(|finding| EvidenceView::new(&finding.evidence, context)),
             configuration_hash: format!("{:016x}", context.config_hash),
             engine_version: env!("CARGO_PKG_VERSION"),
             detector_version: detection.kind.version(),
@@ -252,7 +252,8 @@ impl<'a> SignInView<'a> {
 }
 
 impl<'a> EvidenceView<'a> {
-    fn new(evidence: &'a Evidence) -> EvidenceView<'a> {
+    fn new(evidence: &'a Evidence, context: &'a RenderContext) -> EvidenceView<'a> {
+        let named = usize::from(evidence.named_location).checked_sub(1);
         EvidenceView {
             this: EndPointView::new(&evidence.this),
             reference: evidence.reference.as_ref().map(EndPointView::new),
@@ -260,7 +261,7 @@ impl<'a> EvidenceView<'a> {
             properties: evidence.properties.iter().map(PropertyView::new).collect(),
             total_bits: evidence.total_bits.and_then(|bits| rounded(bits, 2)),
             lists: evidence.lists.iter().map(|kind| kind.name()).collect(),
-            named_location: known(&evidence.named_location),
+            named_location: named.and_then(|index| context.named_locations.get(index)).map(String::as_str),
             thresholds: evidence
                 .thresholds
                 .iter()

@@ -48,4 +48,6 @@ pub struct RenderContext {
     pub config_hash: u64,
     /// The databases in use, in the order in which they are asked.
     pub geoip_builds: Vec<TableBuild>,
+    /// Names of the named locations, in the order in which the engine counts them from 1.
+    pub named_locations: Vec<String>,
 }

@@ -4,4 +4,5 @@
 
 pub mod clock;
 pub mod replay;
+pub mod tables;
 pub mod task;
