@@ -465,11 +465,8 @@ fn country(fields: &Value, around: &Value, place: &Value) -> String {
             &outer["countryOrRegion"],
         ),
     ];
-    let codes = candidates.iter().map(text).map(|code| code.to_ascii_uppercase());
-    codes
-        .filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic()))
-        .next()
-        .unwrap_or_default()
+    let mut codes = candidates.iter().map(text).map(|code| code.to_ascii_uppercase());
+    codes.find(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic())).unwrap_or_default()
 }
 
 fn tenant_of(fields: &Value, around: &Value) -> String {
