@@ -159,7 +159,7 @@ prop_compose! {
 
 fn schema() -> jsonschema::Validator {
     let text = include_str!("../../docs/formats/sign-in.schema.json");
-    jsonschema::validator_for(&serde_json::from_str(text).unwrap()).unwrap()
+    jsonschema::validator_for(&serde_json::from_str(text).expect("json")).expect("a schema")
 }
 
 #[test]

@@ -313,8 +313,18 @@ fn log_of(outer: &Value, inner: Option<&Value>) -> Option<Log> {
     (has("operationName") && (!nothing(columns("time")) || has("resourceId"))).then_some(()).and(other)
 }
 
+/// Under `properties`, the keys of the record around it and of Log Analytics mean nothing.
+fn without_outer_keys(mut properties: Value) -> Value {
+    if let Some(entries) = properties.as_object_mut() {
+        let outer = ["identity", "resultType", "resultSignature", "tenantId", "resourceId", "time"];
+        entries
+            .retain(|key, _| !outer.contains(&key.as_str()) && !key.starts_with(|c: char| c.is_ascii_uppercase()));
+    }
+    properties
+}
+
 fn record(outer: &Value) -> Seen {
-    let properties = outer.get("properties").map(opened);
+    let properties = outer.get("properties").map(opened).map(without_outer_keys);
     let inner = properties.as_ref().filter(|value| value.is_object());
     match log_of(outer, inner) {
         None => reject(RejectReason::UnknownFormat),
@@ -465,11 +475,8 @@ fn country(fields: &Value, around: &Value, place: &Value) -> String {
             &outer["countryOrRegion"],
         ),
     ];
-    let codes = candidates.iter().map(text).map(|code| code.to_ascii_uppercase());
-    codes
-        .filter(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic()))
-        .next()
-        .unwrap_or_default()
+    let mut codes = candidates.iter().map(text).map(|code| code.to_ascii_uppercase());
+    codes.find(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic())).unwrap_or_default()
 }
 
 fn tenant_of(fields: &Value, around: &Value) -> String {

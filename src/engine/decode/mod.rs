@@ -158,6 +158,10 @@ impl Reject {
 
 /// What one element of a record turned out to be.
 #[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are sign-ins, and a box would be an allocation for each"
+)]
 pub enum Decoded<'a> {
     SignIn(SignIn<'a>),
     Feedback(Feedback<'a>),
