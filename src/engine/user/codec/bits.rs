@@ -6,7 +6,7 @@
 use super::StateCodecError;
 
 /// Appends bits to bytes. [`Self::finish`] pads the last byte with zeros.
-pub(super) struct Writer<'a> {
+pub(in crate::engine::user) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     pending: u64,
     /// Bits in `pending`, below 32 between calls.
@@ -14,7 +14,7 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(out: &'a mut Vec<u8>) -> Writer<'a> {
+    pub(in crate::engine::user) fn new(out: &'a mut Vec<u8>) -> Writer<'a> {
         Writer { out, pending: 0, count: 0 }
     }
 
@@ -44,7 +44,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Exponential-Golomb code of order `k`, below 32.
-    pub(super) fn number(&mut self, value: u32, k: u32) {
+    pub(in crate::engine::user) fn number(&mut self, value: u32, k: u32) {
         let quotient = u64::from(value >> k) + 1;
         let extra = quotient.ilog2();
         let low = (quotient - (1 << extra)) as u32;
@@ -77,7 +77,7 @@ impl<'a> Writer<'a> {
 }
 
 /// Reads what [`Writer`] wrote.
-pub(super) struct Reader<'a> {
+pub(in crate::engine::user) struct Reader<'a> {
     bytes: &'a [u8],
     /// First byte not in `pending`.
     at: usize,
@@ -88,7 +88,7 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    pub(super) fn new(bytes: &'a [u8]) -> Reader<'a> {
+    pub(in crate::engine::user) fn new(bytes: &'a [u8]) -> Reader<'a> {
         Reader { bytes, at: 0, pending: 0, count: 0 }
     }
 
@@ -141,7 +141,7 @@ impl<'a> Reader<'a> {
         Ok(u128::from(self.u64()?) << 64 | u128::from(low))
     }
 
-    pub(super) fn number(&mut self, k: u32) -> Result<u32, StateCodecError> {
+    pub(in crate::engine::user) fn number(&mut self, k: u32) -> Result<u32, StateCodecError> {
         if self.count <= 32 {
             self.refill();
         }
