@@ -15,6 +15,8 @@ use farsign::engine::policy::EngineConfig;
 use proptest::prelude::*;
 
 const USERS: usize = 6;
+/// Users who only have habits, so that there is an organisation to compare with.
+const COLLEAGUES: usize = 10;
 const NETWORKS: [&str; 9] = [
     "oslo-fixed",
     "oslo-mobile",
@@ -47,8 +49,8 @@ struct Happening {
 
 fn happening() -> impl Strategy<Value = Happening> {
     // Hours are few, so that sign-ins come close together.
-    (0..USERS, 14..18_i64, 0..4_i64, 0..3_600_i64, 0..1_000_usize, 0..10_u8, any::<prop::sample::Index>()).prop_map(
-        |(user, day, hour, second, pick, kind, about)| Happening {
+    (0..USERS, 14..18_i64, 0..4_i64, 0..3_600_i64, 0..1_000_usize, 0..10_u8, any::<prop::sample::Index>())
+        .prop_map(|(user, day, hour, second, pick, kind, about)| Happening {
             user,
             day,
             second: 22 * 3_600 + hour * 1_200 + second,
@@ -57,15 +59,14 @@ fn happening() -> impl Strategy<Value = Happening> {
             outcome: pick / 7,
             kind,
             about: about.index(100),
-        },
-    )
+        })
 }
 
 /// Two weeks of habits for every user, then what happens, in order of time.
 fn stream(happenings: &[Happening]) -> Vec<Item<'static>> {
     let mut items = Vec::new();
     for day in 0..14 {
-        for user in 0..USERS {
+        for user in 0..USERS + COLLEAGUES {
             let spec = Spec::new(
                 &format!("habit-{day}-{user}"),
                 at(day, 28_800 + 60 * user as i64),
@@ -160,7 +161,7 @@ fn same(one: &Answer, other: &Answer) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, max_shrink_iters: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 400, ..ProptestConfig::default() })]
 
     #[test]
     fn batch_sizes_and_tasks_do_not_show(

@@ -8,7 +8,6 @@
 //! Options: user, host, session, app, account; kind=non-interactive; client=legacy.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use farsign::engine::facts::{CountryCode, Item};
 use farsign::engine::finding::RiskEventType;
@@ -193,22 +192,22 @@ impl Scenario {
                 name(detection) == row.words[0] && detection.kind.name() == row.words[1]
             });
             match found.map(|index| actual.remove(index)) {
-                None => drop(writeln!(wrong, "  missing:    {}", row.words.join(" "))),
+                None => wrong.push_str(&format!("  missing:    {}\n", row.words.join(" "))),
                 Some(found) => compare(&row, found, &mut wrong),
             }
         }
         for found in actual {
-            drop(writeln!(wrong, "  unexpected: {}", describe(found)));
+            wrong.push_str(&format!("  unexpected: {}\n", describe(found)));
         }
         self.check_counts(&answer, &mut wrong);
         if wrong.is_empty() {
             return Ok(());
         }
         for found in answer.detections.iter().filter(|(detection, _)| self.looks_at(detection)) {
-            drop(writeln!(wrong, "  have: {}", describe(found)));
+            wrong.push_str(&format!("  have: {}\n", describe(found)));
             let sentence = found.0.finding.as_ref().map_or("", |finding| &finding.evidence.sentence);
-            drop(writeln!(wrong, "        {sentence}"));
-            drop(writeln!(wrong, "        {}", bits(&found.0)));
+            wrong.push_str(&format!("        {sentence}\n"));
+            wrong.push_str(&format!("        {}\n", bits(&found.0)));
         }
         Err(format!("{}\n{wrong}", self.title))
     }
@@ -233,7 +232,7 @@ impl Scenario {
                 other => panic!("no count `{other}`"),
             };
             if actual != *expected {
-                drop(writeln!(wrong, "  count {key}: {actual}, expected {expected}"));
+                wrong.push_str(&format!("  count {key}: {actual}, expected {expected}\n"));
             }
         }
     }
@@ -287,7 +286,7 @@ fn value(detection: &Detection, versions: usize, key: &str) -> String {
 fn compare(row: &Row<'_>, found: &(Detection, usize), wrong: &mut String) {
     let (detection, versions) = found;
     let mut differs = |what: &str, actual: &str, expected: &str| {
-        drop(writeln!(wrong, "  {} {}: {what} is {actual}, expected {expected}", row.words[0], row.words[1]));
+        wrong.push_str(&format!("  {} {}: {what} is {actual}, expected {expected}\n", row.words[0], row.words[1]));
     };
     for (what, actual, expected) in
         [("level", detection.level.name(), row.words[2]), ("state", detection.state.name(), row.words[3])]
@@ -324,7 +323,7 @@ fn describe((detection, versions): &(Detection, usize)) -> String {
     for key in ["detail", "suppressed", "distance", "speed", "reference", "versions"] {
         let value = value(detection, *versions, key);
         if !matches!((key, value.as_str()), (_, "-" | "none") | ("versions", "1")) {
-            drop(write!(text, " {key}={value}"));
+            text.push_str(&format!(" {key}={value}"));
         }
     }
     text
@@ -334,7 +333,7 @@ fn bits(detection: &Detection) -> String {
     let Some(finding) = &detection.finding else { return String::new() };
     let mut text = finding.evidence.total_bits.map_or(String::new(), |bits| format!("total {bits:.1}:"));
     for verdict in &finding.evidence.properties {
-        drop(write!(text, " {} {:.1}", verdict.property.name(), verdict.bits));
+        text.push_str(&format!(" {} {:.1}", verdict.property.name(), verdict.bits));
     }
     text
 }
@@ -374,9 +373,8 @@ fn set(config: &mut EngineConfig, key: &str, value: &str) {
 }
 
 fn exception(text: &ExceptionText) -> Exception {
-    let kind = |name: &String| {
-        RiskEventType::ALL.into_iter().find(|kind| kind.name() == name).expect("a type's name")
-    };
+    let kind =
+        |name: &String| RiskEventType::ALL.into_iter().find(|kind| kind.name() == name).expect("a type's name");
     let network = |text: &String| {
         let (address, length) = text.split_once('/').expect("a network");
         (address.parse().expect("an address"), length.parse().expect("a length"))

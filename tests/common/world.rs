@@ -119,13 +119,12 @@ pub const NETWORKS: &[Network] = &[
     Network { connection: Connection::Satellite, ..fixed("madrid-inflight", MADRID, 65_542) },
     listed("newyork-hosting", NEW_YORK, 65_543, &[ListKind::Hosting]),
     Network { shared: true, ..listed("newyork-gateway", NEW_YORK, 65_544, &[]) },
+    Network { place: ("", "", ""), coordinates: None, radius_km: 0, ..fixed("no-geography", OSLO, 65_545) },
     Network {
-        place: ("", "", ""),
-        coordinates: None,
-        radius_km: 0,
-        ..fixed("no-geography", OSLO, 65_545)
+        place: ("", "", "US"),
+        radius_km: 2_000,
+        ..fixed("us-country", (("", "", ""), (39.8, -98.6)), 65_546)
     },
-    Network { place: ("", "", "US"), radius_km: 2_000, ..fixed("us-country", (("", "", ""), (39.8, -98.6)), 65_546) },
     Network { asn: 0, ..fixed("newyork-no-asn", NEW_YORK, 0) },
     // The first network's addresses after a database said they are elsewhere.
     fixed("oslo-fixed-moved", NEW_YORK, 64_496),

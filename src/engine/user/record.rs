@@ -409,12 +409,7 @@ fn emit_confirmation(feedback: &TailFeedback, bench: &Bench<'_>, out: &mut Out) 
     });
 }
 
-fn transition(
-    transitioned: &Transitioned,
-    time: EventTime,
-    subject: Subject,
-    bench: &Bench<'_>,
-) -> Detection {
+fn transition(transitioned: &Transitioned, time: EventTime, subject: Subject, bench: &Bench<'_>) -> Detection {
     let risk = &transitioned.risk;
     Detection {
         id: detection_id(bench.judge.tenant_id, &risk.request_id.to_string(), risk.kind),
