@@ -473,6 +473,6 @@ impl Weigher<'_> {
 const SHARED_ADDRESS_USERS: u32 = 3;
 const SHARED_ADDRESS_BITS: f64 = -2.0;
 /// Most that a network common in the organisation speaks for the owner, bits.
-const COMMON_NETWORK_BITS_MIN: f64 = -1.5;
+const COMMON_NETWORK_BITS_MIN: f64 = -2.0;
 const BACKWARD_VERSION_BITS: f64 = 1.5;
 const LEGACY_BITS: f64 = 1.0;
