@@ -29,8 +29,9 @@ use policy::EngineConfig;
 use profile::Profiles;
 use rules::Rules;
 use signin::EventTime;
+use user::codec::StateCodecError;
 use user::record::{Bench, Scope};
-use user::store::UserStore;
+use user::store::{StoreStats, UserStore};
 
 /// One item with its place in the task's input.
 pub struct Input<'a> {
@@ -77,7 +78,7 @@ impl Engine {
         let boundary = self.boundary(input.stream_time);
         let (record, is_new) = self.users.get_or_insert(key, &self.rules, &mut out.counts);
         out.counts.users_new += u64::from(is_new);
-        record.scope = scope;
+        record.enter(scope, &self.rules);
         let bench = bench(&self.rules, &self.profiles, key, scope, boundary, input.position, (tenant_id, user_id));
         match input.item {
             Item::SignIn(prepared) => record.take_sign_in(prepared, &bench, out),
@@ -94,6 +95,24 @@ impl Engine {
             let bench = bench(rules, profiles, key, record.scope, boundary, 0, ("", ""));
             record.settle(&bench, out);
         });
+    }
+
+    /// Every user's state as bytes, by rising key: what [`Self::import`] takes.
+    pub fn export(&mut self) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
+        self.users.export(&self.rules)
+    }
+
+    /// Takes one user's state back.
+    ///
+    /// # Errors
+    /// When the bytes are no user state; then nothing changes.
+    pub fn import(&mut self, key: UserKey, bytes: &[u8]) -> Result<(), StateCodecError> {
+        self.users.import(key, bytes, &self.rules)
+    }
+
+    /// Sizes of the users' memory.
+    pub fn store_stats(&self) -> StoreStats {
+        self.users.stats()
     }
 
     /// Users remembered.

@@ -83,7 +83,7 @@ impl UserState {
     /// Opens the risks of a sign-in that was just judged.
     pub fn open_risks(&mut self, facts: &Facts, request_id: &str, judged: &[Judged]) {
         for finding in judged.iter().filter(|finding| finding.suppressed_by.is_none()) {
-            if self.open.is_full() {
+            if self.open.len() >= OPEN_RISKS_MAX {
                 self.open.remove(0);
             }
             self.open.push(OpenRisk {

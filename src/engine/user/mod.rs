@@ -4,6 +4,7 @@
 //! [`UserState::apply_feedback`] are its only steps. [`record`] decides in which order they run when events arrive
 //! late; [`store`] keeps many users in little memory; [`codec`] turns state into bytes and back.
 
+pub mod codec;
 pub mod familiarity;
 pub mod learning;
 pub mod record;
@@ -229,8 +230,10 @@ pub struct UserState {
     /// Wrong passwords from unfamiliar addresses, decayed by the hour. Fixed point, 1/16.
     pub failures: u16,
     pub failures_hour: u32,
-    pub quarantine: ArrayVec<Quarantined, QUARANTINE_MAX>,
-    pub open: ArrayVec<OpenRisk, OPEN_RISKS_MAX>,
+    /// At most [`QUARANTINE_MAX`]. On the heap, as most users have none.
+    pub quarantine: Vec<Quarantined>,
+    /// At most [`OPEN_RISKS_MAX`].
+    pub open: Vec<OpenRisk>,
     /// Low 32 bits of recent event ids, newest last.
     pub seen: ArrayVec<u32, SEEN_MAX>,
 }
@@ -295,7 +298,7 @@ impl UserState {
         if self.quarantine.iter().any(|held| held.properties == properties && !held.compromised) {
             return;
         }
-        if self.quarantine.is_full() {
+        if self.quarantine.len() >= QUARANTINE_MAX {
             self.quarantine.remove(0);
         }
         self.quarantine.push(Quarantined { event: facts.event, time: facts.time, properties, compromised: false });
@@ -347,7 +350,8 @@ impl UserState {
                 baseline.new_addresses_expected /= 2;
             }
             baseline.new_addresses_expected += (expected * 16.0) as u16;
-            baseline.new_addresses += 16 * u16::from(new_address);
+            // A script may change its address within every minute: expected stays, this one rises.
+            baseline.new_addresses = baseline.new_addresses.saturating_add(16 * u16::from(new_address));
         }
         if new_address {
             let new_prefix = baseline.prefix.get(properties.prefix, day, decay).is_none();
@@ -462,6 +466,39 @@ impl Baseline {
             self.browser_majors.remove(0);
         }
         self.browser_majors.push((browser, major));
+    }
+
+    /// Every table's values, in the order of the fields.
+    pub fn tables(&self) -> [&[familiarity::Entry]; 11] {
+        [
+            &self.address.entries,
+            &self.prefix.entries,
+            &self.asn.entries,
+            &self.city.entries,
+            &self.region.entries,
+            &self.country.entries,
+            &self.device.entries,
+            &self.user_agent.entries,
+            &self.browser.entries,
+            &self.operating_system.entries,
+            &self.client.entries,
+        ]
+    }
+
+    /// The rates, in the order of the fields.
+    pub fn rates(&self) -> [Rate; 6] {
+        [self.new_prefix, self.new_asn, self.new_country, self.new_region, self.new_device, self.new_browser]
+    }
+
+    pub fn rates_mut(&mut self) -> [&mut Rate; 6] {
+        [
+            &mut self.new_prefix,
+            &mut self.new_asn,
+            &mut self.new_country,
+            &mut self.new_region,
+            &mut self.new_device,
+            &mut self.new_browser,
+        ]
     }
 
     pub fn newest_major(&self, browser: u32) -> Option<u16> {

@@ -13,6 +13,7 @@ use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, Risk
 use crate::engine::out::{Counts, Detection, Out, Subject};
 use crate::engine::profile::{self, Contribution};
 use crate::engine::risk::{Transitioned, detection_id};
+use crate::engine::rules::Rules;
 use crate::engine::signin::{Credential, EventTime, Feedback, FeedbackAction, Outcome};
 
 /// A user's whole memory.
@@ -68,6 +69,17 @@ impl UserRecord {
             fold(&mut current, entry, teacher);
         }
         UserRecord { scope, settled, current, tail }
+    }
+
+    /// Brings the user under a scope. Under another policy the tail is folded again, so that the current state never
+    /// depends on whether the record was packed away in between.
+    pub fn enter(&mut self, scope: Scope, rules: &Rules) {
+        let is_other_policy = self.scope.policy != scope.policy;
+        self.scope = scope;
+        if is_other_policy && !self.tail.is_empty() {
+            let (settled, tail) = (std::mem::take(&mut self.settled), std::mem::take(&mut self.tail));
+            *self = UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy));
+        }
     }
 
     /// Takes one sign-in.
