@@ -1,5 +1,5 @@
 //! The same sign-ins give the same final detections, however they are cut up, spread over tasks, shuffled within
-//! the lateness horizon, or delivered twice.
+//! the lateness horizon, delivered twice, or interrupted by a restart from exported state.
 //!
 //! What is compared is the last version of each detection, withdrawn ones left out; how many versions it took, and
 //! the position in the input, may differ.
@@ -172,8 +172,8 @@ proptest! {
     ) {
         let items = stream(&happenings);
         let config = config(emit_suppressed);
-        let plain = run(&config, &items, Cut { batch: 1, tasks: 1 });
-        let cut = run(&config, &items, Cut { batch, tasks });
+        let plain = run(&config, &items, Cut { batch: 1, ..Cut::default() });
+        let cut = run(&config, &items, Cut { batch, tasks, restart_after: 0 });
         same(&plain, &cut)?;
         prop_assert_eq!(plain.counts, cut.counts);
     }
@@ -207,6 +207,22 @@ proptest! {
         let other = run(&config, &again, Cut::default());
         same(&plain, &other)?;
         prop_assert_eq!(other.counts.duplicates, items.len().div_ceil(2) as u64);
+    }
+
+    #[test]
+    fn cut_and_restore_does_not_show(
+        happenings in prop::collection::vec(happening(), 1..100),
+        delays in prop::collection::vec(any::<i64>(), 1..60),
+        batch in 1..60_usize,
+        restart_after in 1..6_usize,
+        tasks in 1..=3_usize,
+    ) {
+        let items = shuffled(&stream(&happenings), &delays, HORIZON_S);
+        let config = config(true);
+        let plain = run(&config, &items, Cut { batch, tasks, restart_after: 0 });
+        let cut = run(&config, &items, Cut { batch, tasks, restart_after });
+        same(&plain, &cut)?;
+        prop_assert_eq!(plain.counts, cut.counts);
     }
 }
 

@@ -22,11 +22,13 @@ pub struct Cut {
     pub batch: usize,
     /// Engines that share the users among them.
     pub tasks: usize,
+    /// After so many batches a task ends, and another takes over its exported state; 0 = never.
+    pub restart_after: usize,
 }
 
 impl Default for Cut {
     fn default() -> Cut {
-        Cut { batch: 64, tasks: 1 }
+        Cut { batch: 64, tasks: 1, restart_after: 0 }
     }
 }
 
@@ -35,6 +37,7 @@ pub struct Task {
     pub engine: Engine,
     pub stream_time: StreamTime,
     pub position: u64,
+    pub batches: usize,
 }
 
 /// Versions of detections by id: finding and level come from the newest version that has them.
@@ -64,11 +67,6 @@ impl Versions {
 /// Runs the items in arrival order. Days are barriers for all tasks: each settles and hands in its contributions
 /// before the profiles move on, and then the first item of the new day is judged.
 pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
-    run_with(config, items, cut, |_| {})
-}
-
-/// The same, with `meddle` called on every task after each batch.
-pub fn run_with(config: &EngineConfig, items: &[Item<'_>], cut: Cut, mut meddle: impl FnMut(&mut Task)) -> Answer {
     let config = Arc::new(config.clone());
     let profiles = Arc::new(Profiles::default());
     let mut tasks: Vec<Task> = (0..cut.tasks)
@@ -76,6 +74,7 @@ pub fn run_with(config: &EngineConfig, items: &[Item<'_>], cut: Cut, mut meddle:
             engine: Engine::new(config.clone(), profiles.clone()),
             stream_time: StreamTime::default(),
             position: 0,
+            batches: 0,
         })
         .collect();
     let mut out = Out::default();
@@ -101,7 +100,11 @@ pub fn run_with(config: &EngineConfig, items: &[Item<'_>], cut: Cut, mut meddle:
         if waiting[owner].len() >= cut.batch {
             flush(&mut tasks[owner], &mut waiting[owner], &mut out);
             versions.upsert(&mut out.detections);
-            meddle(&mut tasks[owner]);
+            let task = &mut tasks[owner];
+            task.batches += 1;
+            if cut.restart_after > 0 && task.batches.is_multiple_of(cut.restart_after) {
+                task.engine = restarted(&mut task.engine, Engine::new(config.clone(), profiles.clone()));
+            }
         }
     }
     for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
@@ -120,4 +123,12 @@ fn flush(task: &mut Task, waiting: &mut Vec<&Item<'_>>, out: &mut Out) {
         })
         .collect();
     task.engine.step(&inputs, out);
+}
+
+/// An engine with the state that another exported.
+fn restarted(old: &mut Engine, mut new: Engine) -> Engine {
+    for (key, bytes) in old.export() {
+        new.import(key, &bytes).expect("exported state");
+    }
+    new
 }
