@@ -64,7 +64,9 @@ fn level(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor) -> RiskLevel
     let facts = case.facts;
     let mut level = RiskLevel::Medium;
     let stranger = !assessment.known_device && !assessment.known_agent;
-    if stranger && !assessment.known_asn && assessment.device_bits > 1.0 {
+    // A network that no table names says nothing.
+    let new_network = facts.asn != 0 && !assessment.known_asn;
+    if stranger && new_network && assessment.device_bits > 1.0 {
         level = level.raised();
     }
     if facts.device_hash != 0 && facts.device_hash == anchor.device_hash {
@@ -175,7 +177,7 @@ fn sentence(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor, journey: 
         libm::round(journey.distance_km),
         libm::round(journey.speed_kmh),
         case.judge.policy.impossible_travel.max_speed_kmh,
-        if assessment.known_asn { "" } else { ", a new network" },
+        if assessment.known_asn || case.facts.asn == 0 { "" } else { ", a new network" },
     )
 }
 

@@ -303,7 +303,9 @@ impl Weigher<'_> {
             // The user's own network: what others do says nothing more.
             return 0.0;
         }
-        if asn < 0.0 { asn + country.min(0.0) * CORRELATED } else { asn.max(country) }
+        // A network that colleagues use vouches for a stranger's device only so far: an intruder's proxy is on the
+        // victim's big carrier, too. The country says nothing beside it.
+        if asn < 0.0 { asn.max(COMMON_NETWORK_BITS_MIN) } else { asn.max(country) }
     }
 
     /// Device id with user agent, browser, operating system.
@@ -325,7 +327,12 @@ impl Weigher<'_> {
         let managed =
             self.case.facts.device_managed == Some(true) || self.case.facts.device_compliant == Some(true);
         let new_device = baseline.new_device.mean(owner::NEW_DEVICE, owner::WEIGHT);
-        let (familiarity, bits) = if self.values.device == NO_DEVICE {
+        let no_agent =
+            self.values.browser == 0 && self.values.operating_system == 0 && self.values.user_agent == 0;
+        let (familiarity, bits) = if self.values.device == NO_DEVICE && no_agent {
+            // The record tells nothing of the device at all, which is missing data and no habit.
+            (Familiarity::Unknown, 0.0)
+        } else if self.values.device == NO_DEVICE {
             let habit = share.max(new_device);
             let bits = ratio(stranger::NO_DEVICE, habit.min(1.0));
             (Familiarity::Unknown, bits.max(0.0) * confidence)
@@ -465,5 +472,7 @@ impl Weigher<'_> {
 /// An address used by this many colleagues is the organisation's, whoever owns it.
 const SHARED_ADDRESS_USERS: u32 = 3;
 const SHARED_ADDRESS_BITS: f64 = -2.0;
+/// Most that a network common in the organisation speaks for the owner, bits.
+const COMMON_NETWORK_BITS_MIN: f64 = -2.0;
 const BACKWARD_VERSION_BITS: f64 = 1.5;
 const LEGACY_BITS: f64 = 1.0;

@@ -139,7 +139,9 @@ impl UserState {
             if concerned && effect.compromised {
                 held.compromised = true;
             }
-            if concerned && effect.teaches && !held.compromised {
+            // Confirmed safe by its own id, a sign-in is the owner's, whatever was assumed of it before.
+            let confirmed = feedback.action == FeedbackAction::ConfirmSafe && held.event == feedback.about;
+            if concerned && effect.teaches && (!held.compromised || confirmed) {
                 let held = self.quarantine.remove(index);
                 self.baseline.observe(&held.properties, compact_day(held.time.day()), decay);
             } else {

@@ -7,7 +7,7 @@
 
 use super::familiarity::{Day, compact_day};
 use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn, Verdict};
-use super::{Teacher, UserState, event_hash};
+use super::{OpenRisk, Teacher, UserState, event_hash};
 use crate::engine::detect::{self, Judge};
 use crate::engine::facts::{Facts, Prepared};
 use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState};
@@ -118,6 +118,10 @@ impl UserRecord {
             Arrival::Late => {
                 out.counts.late += 1;
                 entry.time = self.newest_time(entry.time).max(bench.boundary);
+                // Behind everything in the tail, which is kept in order of time and id.
+                if self.current.newest.is_some_and(|newest| (entry.time, entry.event) <= newest) {
+                    entry.time = EventTime(entry.time.0.saturating_add(1));
+                }
                 self.append_feedback(entry, bench, out);
             }
             Arrival::Insert(index) => {
@@ -128,7 +132,7 @@ impl UserRecord {
     }
 
     fn arrival(&self, order: (EventTime, u64), bench: &Bench<'_>) -> Arrival {
-        if self.current.has_seen(order.1) || self.tail.iter().any(|entry| entry.order().1 == order.1) {
+        if self.knows(order.1) {
             return Arrival::Duplicate;
         }
         if self.current.newest.is_none_or(|newest| order > newest) {
@@ -138,6 +142,14 @@ impl UserRecord {
             return Arrival::Late;
         }
         Arrival::Insert(self.tail.partition_point(|entry| entry.order() < order))
+    }
+
+    /// Whether an event id is remembered: by the tail, the last settled ones, or as a risk of its own.
+    fn knows(&self, event: u64) -> bool {
+        self.current.has_seen(event)
+            || self.tail.iter().any(|entry| entry.order().1 == event)
+            || self.current.open.iter().any(|risk| risk.event == event)
+            || self.current.quarantine.iter().any(|held| held.event == event)
     }
 
     /// Learns for good what no late event can precede any more.
@@ -161,7 +173,8 @@ impl UserRecord {
         let entry = tail_sign_in(prepared, &verdict);
         for (finding, judged) in verdict.findings.into_iter().zip(&entry.judged) {
             count_finding(&mut out.counts, judged, 1);
-            emit(Origin::new(&entry.facts, &text), finding, bench, false, out);
+            let standing = Standing::new(entry.facts.event, judged);
+            emit(Origin { facts: &entry.facts, text: &text, standing }, finding, bench, false, out);
         }
         let entry = TailEntry::SignIn(entry);
         fold(&mut self.current, &entry, &bench.teacher());
@@ -190,8 +203,10 @@ impl UserRecord {
         let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, true);
         out.counts.sign_ins_judged += u64::from(prepared.facts.can_carry_risk());
         for finding in verdict.findings {
-            count_finding(&mut out.counts, &Judged::of(&finding), 1);
-            emit(Origin::new(&prepared.facts, &text), finding, bench, false, out);
+            let judged = Judged::of(&finding);
+            count_finding(&mut out.counts, &judged, 1);
+            let standing = Standing::new(prepared.facts.event, &judged);
+            emit(Origin { facts: &prepared.facts, text: &text, standing }, finding, bench, false, out);
         }
     }
 
@@ -201,6 +216,7 @@ impl UserRecord {
             out.counts.sign_ins_judged += u64::from(sign_in.facts.can_carry_risk());
         }
         let before = self.standing(index);
+        let open_before = self.current.open.clone();
         self.tail.insert(index, entry);
         let teacher = bench.teacher();
         let mut state = self.settled.clone();
@@ -219,8 +235,7 @@ impl UserRecord {
                 TailEntry::Feedback(feedback) if offset == 0 => {
                     let changed = state.clone().apply_feedback(feedback, bench.judge.decay);
                     out.counts.feedback_without_effect += u64::from(changed.is_empty());
-                    let feedback = feedback.clone();
-                    emit_settled_transitions(&changed, &feedback, bench, out);
+                    emit_confirmation(feedback, bench, out);
                 }
                 TailEntry::Feedback(_) => {}
             }
@@ -228,6 +243,7 @@ impl UserRecord {
         }
         self.current = state;
         self.emit_differences(&before, findings, bench, out);
+        self.emit_older_transitions(&open_before, index, bench, out);
         if self.tail.len() > TAIL_MAX {
             out.counts.tail_overflow += 1;
             self.settle_front(1, bench, &mut out.contributions);
@@ -264,9 +280,7 @@ impl UserRecord {
             }
             count_finding(&mut out.counts, &judged, 1);
             if old != Some(&now) {
-                let text = sign_in.text();
-                let origin = Origin { facts: &sign_in.facts, text: &text, state: now.state, detail: now.detail };
-                emit(origin, finding, bench, old.is_some(), out);
+                self.emit_difference(old, &now, index, finding, bench, out);
             }
             after.push(now);
         }
@@ -275,14 +289,40 @@ impl UserRecord {
                 continue;
             }
             count_finding(&mut out.counts, &old.judged, -1);
-            out.counts.withdrawn += 1;
-            self.emit_withdrawal(old, bench, out);
+            self.withdraw(old, bench, out);
+        }
+    }
+
+    /// One detection that is new, or no longer what it was.
+    fn emit_difference(
+        &self,
+        old: Option<&Standing>,
+        now: &Standing,
+        index: usize,
+        finding: Finding,
+        bench: &Bench<'_>,
+        out: &mut Out,
+    ) {
+        let shows = |judged: &Judged| judged.suppressed_by.is_none() || bench.emit_suppressed;
+        let was_shown = old.is_some_and(|old| shows(&old.judged));
+        if !shows(&now.judged) {
+            // What is silenced now, and was told before, no longer holds.
+            if let Some(old) = old.filter(|_| was_shown) {
+                self.withdraw(old, bench, out);
+            }
+            return;
+        }
+        if let Some(TailEntry::SignIn(sign_in)) = self.tail.get(index) {
+            let text = sign_in.text();
+            emit(Origin { facts: &sign_in.facts, text: &text, standing: *now }, finding, bench, was_shown, out);
         }
     }
 
     /// A detection that no longer holds, now that an earlier sign-in is known.
-    fn emit_withdrawal(&self, old: &Standing, bench: &Bench<'_>, out: &mut Out) {
-        if old.judged.suppressed_by.is_some() && !bench.emit_suppressed {
+    fn withdraw(&self, old: &Standing, bench: &Bench<'_>, out: &mut Out) {
+        if old.judged.suppressed_by.is_none() {
+            out.counts.withdrawn += 1;
+        } else if !bench.emit_suppressed {
             return;
         }
         let sign_in = self.tail.iter().find_map(|entry| match entry {
@@ -320,30 +360,37 @@ impl UserRecord {
         out: &mut Out,
     ) {
         for transitioned in changed {
-            let event = transitioned.risk.event;
-            let text = self.tail.iter().find_map(|entry| match entry {
-                TailEntry::SignIn(sign_in) if sign_in.facts.event == event => Some(sign_in),
-                _ => None,
-            });
-            let subject = match text {
-                Some(sign_in) => subject(bench, &sign_in.text(), &sign_in.facts),
-                None => summary_subject(transitioned, bench),
-            };
-            out.detections.push(transition(transitioned, feedback, subject, bench));
+            let subject = self.subject_of(transitioned, bench);
+            out.detections.push(transition(transitioned, feedback.time, subject, bench));
         }
         emit_confirmation(feedback, bench, out);
     }
-}
 
-/// Feedback put into the past changes settled risks here; those of the tail come out as differences.
-fn emit_settled_transitions(changed: &[Transitioned], feedback: &TailFeedback, bench: &Bench<'_>, out: &mut Out) {
-    for transitioned in changed {
-        if transitioned.risk.time < bench.boundary {
-            let subject = summary_subject(transitioned, bench);
-            out.detections.push(transition(transitioned, feedback, subject, bench));
+    /// Risks from before the entry that was put in at `index`: feedback after them may have other effects now.
+    fn emit_older_transitions(&self, before: &[OpenRisk], index: usize, bench: &Bench<'_>, out: &mut Out) {
+        for now in &self.current.open {
+            let judged_again = self.tail[index..].iter().any(|entry| entry.order().1 == now.event);
+            let same = |old: &&OpenRisk| old.event == now.event && old.kind == now.kind;
+            if !judged_again && before.iter().find(same).is_some_and(|old| old != now) {
+                let transitioned = Transitioned { risk: now.clone() };
+                let subject = self.subject_of(&transitioned, bench);
+                let time = self.newest_time(now.time);
+                out.detections.push(transition(&transitioned, time, subject, bench));
+            }
         }
     }
-    emit_confirmation(feedback, bench, out);
+
+    /// The sign-in of a risk: in full while it is in the tail.
+    fn subject_of(&self, transitioned: &Transitioned, bench: &Bench<'_>) -> Subject {
+        let sign_in = self.tail.iter().find_map(|entry| match entry {
+            TailEntry::SignIn(sign_in) if sign_in.facts.event == transitioned.risk.event => Some(sign_in),
+            _ => None,
+        });
+        match sign_in {
+            Some(sign_in) => subject(bench, &sign_in.text(), &sign_in.facts),
+            None => summary_subject(transitioned, bench),
+        }
+    }
 }
 
 /// Confirming a whole user compromised is a detection of its own.
@@ -375,12 +422,7 @@ fn emit_confirmation(feedback: &TailFeedback, bench: &Bench<'_>, out: &mut Out) 
     });
 }
 
-fn transition(
-    transitioned: &Transitioned,
-    feedback: &TailFeedback,
-    subject: Subject,
-    bench: &Bench<'_>,
-) -> Detection {
+fn transition(transitioned: &Transitioned, time: EventTime, subject: Subject, bench: &Bench<'_>) -> Detection {
     let risk = &transitioned.risk;
     Detection {
         id: detection_id(bench.judge.tenant_id, &risk.request_id.to_string(), risk.kind),
@@ -388,7 +430,7 @@ fn transition(
         detail: risk.detail,
         activity_time: risk.time,
         detected_time: risk.time,
-        updated_time: feedback.time.max(risk.time),
+        updated_time: time.max(risk.time),
         kind: risk.kind,
         level: risk.level,
         score: risk.score,
@@ -413,14 +455,7 @@ fn summary_subject(transitioned: &Transitioned, bench: &Bench<'_>) -> Subject {
 struct Origin<'a> {
     facts: &'a Facts,
     text: &'a SignInText<'a>,
-    state: RiskState,
-    detail: RiskDetail,
-}
-
-impl<'a> Origin<'a> {
-    fn new(facts: &'a Facts, text: &'a SignInText<'a>) -> Origin<'a> {
-        Origin { facts, text, state: RiskState::AtRisk, detail: RiskDetail::None }
-    }
+    standing: Standing,
 }
 
 /// How a detection of the tail stands: what was judged, and what feedback made of it since.
@@ -430,14 +465,29 @@ struct Standing {
     judged: Judged,
     state: RiskState,
     detail: RiskDetail,
+    level: RiskLevel,
+    score: u8,
 }
 
 impl Standing {
+    fn new(event: u64, judged: &Judged) -> Standing {
+        let state = if judged.suppressed_by.is_some() { RiskState::None } else { RiskState::AtRisk };
+        let (level, score) = (judged.level, judged.score);
+        Standing { event, judged: *judged, state, detail: RiskDetail::None, level, score }
+    }
+
     fn of(state: &UserState, event: u64, judged: &Judged) -> Standing {
-        let open = state.open.iter().find(|risk| risk.event == event && risk.kind == judged.kind);
-        let (risk_state, detail) =
-            open.map_or((RiskState::AtRisk, RiskDetail::None), |risk| (risk.state, risk.detail));
-        Standing { event, judged: *judged, state: risk_state, detail }
+        let standing = Standing::new(event, judged);
+        match state.open.iter().find(|risk| risk.event == event && risk.kind == judged.kind) {
+            Some(risk) if judged.suppressed_by.is_none() => Standing {
+                state: risk.state,
+                detail: risk.detail,
+                level: risk.level,
+                score: risk.score,
+                ..standing
+            },
+            _ => standing,
+        }
     }
 }
 
@@ -533,22 +583,21 @@ fn count_finding(counts: &mut Counts, judged: &Judged, change: i64) {
 }
 
 fn emit(origin: Origin<'_>, finding: Finding, bench: &Bench<'_>, is_update: bool, out: &mut Out) {
-    let suppressed = finding.suppressed_by.is_some();
-    if suppressed && !bench.emit_suppressed {
+    if finding.suppressed_by.is_some() && !bench.emit_suppressed {
         return;
     }
-    let facts = origin.facts;
+    let Origin { facts, text, standing } = origin;
     out.detections.push(Detection {
-        id: detection_id(bench.judge.tenant_id, origin.text.request_id, finding.kind),
-        state: if suppressed { RiskState::None } else { origin.state },
-        detail: if suppressed { RiskDetail::None } else { origin.detail },
+        id: detection_id(bench.judge.tenant_id, text.request_id, finding.kind),
+        state: standing.state,
+        detail: standing.detail,
         activity_time: facts.time,
         detected_time: facts.time,
         updated_time: facts.time,
         kind: finding.kind,
-        level: finding.level,
-        score: finding.score,
-        subject: subject(bench, origin.text, facts),
+        level: standing.level,
+        score: standing.score,
+        subject: subject(bench, text, facts),
         finding: Some(Box::new(finding)),
         position: bench.position,
         is_update,

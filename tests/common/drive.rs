@@ -1,0 +1,134 @@
+//! The engine driven as a runtime drives it, with the final detections and the counts as the answer.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use farsign::engine::facts::Item;
+use farsign::engine::out::{Counts, Detection, Out};
+use farsign::engine::policy::EngineConfig;
+use farsign::engine::profile::Profiles;
+use farsign::engine::watermark::StreamTime;
+use farsign::engine::{Engine, Input};
+
+/// What came out: the last version of each detection, in order of time and id, and how many versions there were.
+pub struct Answer {
+    pub detections: Vec<(Detection, usize)>,
+    pub counts: Counts,
+}
+
+/// How the same input may be cut up; the answer must not depend on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Cut {
+    pub batch: usize,
+    /// Engines that share the users among them.
+    pub tasks: usize,
+    /// After so many batches a task ends, and another takes over its exported state; 0 = never.
+    pub restart_after: usize,
+}
+
+impl Default for Cut {
+    fn default() -> Cut {
+        Cut { batch: 64, tasks: 1, restart_after: 0 }
+    }
+}
+
+/// One task of the runtime.
+pub struct Task {
+    pub engine: Engine,
+    pub stream_time: StreamTime,
+    pub position: u64,
+    pub batches: usize,
+}
+
+/// Versions of detections by id: finding and level come from the newest version that has them.
+#[derive(Default)]
+pub struct Versions(BTreeMap<uuid::Uuid, (Detection, usize)>);
+
+impl Versions {
+    pub fn upsert(&mut self, detections: &mut Vec<Detection>) {
+        for mut detection in detections.drain(..) {
+            let versions = self.0.get(&detection.id).map_or(0, |old| old.1);
+            if detection.finding.is_none() {
+                detection.finding = self.0.get(&detection.id).and_then(|old| old.0.finding.clone());
+            }
+            self.0.insert(detection.id, (detection, versions + 1));
+        }
+    }
+
+    pub fn into_final(self) -> Vec<(Detection, usize)> {
+        let mut all: Vec<_> = self.0.into_values().collect();
+        all.sort_by(|(a, _), (b, _)| {
+            (a.activity_time, &a.subject.request_id, a.kind).cmp(&(b.activity_time, &b.subject.request_id, b.kind))
+        });
+        all
+    }
+}
+
+/// Runs the items in arrival order. Days are barriers for all tasks: each settles and hands in its contributions
+/// before the profiles move on, and then the first item of the new day is judged.
+pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
+    let config = Arc::new(config.clone());
+    let profiles = Arc::new(Profiles::default());
+    let mut tasks: Vec<Task> = (0..cut.tasks)
+        .map(|_| Task {
+            engine: Engine::new(config.clone(), profiles.clone()),
+            stream_time: StreamTime::default(),
+            position: 0,
+            batches: 0,
+        })
+        .collect();
+    let mut out = Out::default();
+    let mut versions = Versions::default();
+    let mut newest = StreamTime::default();
+    let mut day = i32::MIN;
+    let mut waiting: Vec<Vec<&Item<'_>>> = vec![Vec::new(); cut.tasks];
+    for item in items {
+        let now = newest.observe(item.time());
+        if now.day() > day {
+            for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
+                flush(task, waiting, &mut out);
+                task.engine.settle(now, &mut out);
+            }
+            versions.upsert(&mut out.detections);
+            profiles.contribute(&out.contributions);
+            out.contributions.clear();
+            day = now.day();
+            profiles.advance(day);
+        }
+        let owner = item.user().shard(cut.tasks);
+        waiting[owner].push(item);
+        if waiting[owner].len() >= cut.batch {
+            flush(&mut tasks[owner], &mut waiting[owner], &mut out);
+            versions.upsert(&mut out.detections);
+            let task = &mut tasks[owner];
+            task.batches += 1;
+            if cut.restart_after > 0 && task.batches.is_multiple_of(cut.restart_after) {
+                task.engine = restarted(&mut task.engine, Engine::new(config.clone(), profiles.clone()));
+            }
+        }
+    }
+    for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
+        flush(task, waiting, &mut out);
+    }
+    versions.upsert(&mut out.detections);
+    Answer { detections: versions.into_final(), counts: out.counts }
+}
+
+fn flush(task: &mut Task, waiting: &mut Vec<&Item<'_>>, out: &mut Out) {
+    let inputs: Vec<Input<'_>> = waiting
+        .drain(..)
+        .map(|item| {
+            task.position += 1;
+            Input { position: task.position, stream_time: task.stream_time.observe(item.time()), item }
+        })
+        .collect();
+    task.engine.step(&inputs, out);
+}
+
+/// An engine with the state that another exported.
+fn restarted(old: &mut Engine, mut new: Engine) -> Engine {
+    for (key, bytes) in old.export() {
+        new.import(key, &bytes).expect("exported state");
+    }
+    new
+}

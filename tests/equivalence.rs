@@ -1,0 +1,259 @@
+//! The same sign-ins give the same final detections, however they are cut up, spread over tasks, shuffled within
+//! the lateness horizon, delivered twice, or interrupted by a restart from exported state.
+//!
+//! What is compared is the last version of each detection, withdrawn ones left out; how many versions it took, and
+//! the position in the input, may differ.
+
+mod common;
+
+use common::drive::{Answer, Cut, run};
+use common::world::{Spec, at, feedback, sign_in};
+use farsign::engine::facts::Item;
+use farsign::engine::finding::{RiskDetail, RiskState};
+use farsign::engine::out::Detection;
+use farsign::engine::policy::EngineConfig;
+use proptest::prelude::*;
+
+const USERS: usize = 6;
+/// Users who only have habits, so that there is an organisation to compare with.
+const COLLEAGUES: usize = 10;
+const NETWORKS: [&str; 9] = [
+    "oslo-fixed",
+    "oslo-mobile",
+    "bergen-fixed",
+    "lagos-fixed",
+    "newyork-fixed",
+    "singapore-egress",
+    "frankfurt-vpn",
+    "amsterdam-tor",
+    "no-geography",
+];
+const DEVICES: [&str; 4] = ["laptop", "phone", "stranger", "home-pc"];
+const OUTCOMES: [&str; 6] = ["ok", "ok", "ok", "wrong-password", "mfa-stopped", "interrupted"];
+const ACTIONS: [&str; 5] = ["confirm-safe", "confirm-compromised", "dismiss", "passed-mfa", "password-changed"];
+const HORIZON_S: i64 = 7_200;
+
+/// One thing that happens; indexes wrap around their tables.
+#[derive(Clone, Debug)]
+struct Happening {
+    user: usize,
+    day: i64,
+    second: i64,
+    network: usize,
+    device: usize,
+    outcome: usize,
+    /// Every tenth is feedback, about an earlier happening or the user.
+    kind: u8,
+    about: usize,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    // Hours are few, so that sign-ins come close together.
+    (0..USERS, 14..18_i64, 0..4_i64, 0..3_600_i64, 0..1_000_usize, 0..10_u8, any::<prop::sample::Index>())
+        .prop_map(|(user, day, hour, second, pick, kind, about)| Happening {
+            user,
+            day,
+            second: 22 * 3_600 + hour * 1_200 + second,
+            network: pick,
+            device: pick / NETWORKS.len(),
+            outcome: pick / 7,
+            kind,
+            about: about.index(100),
+        })
+}
+
+/// Two weeks of habits for every user, then what happens, in order of time.
+fn stream(happenings: &[Happening]) -> Vec<Item<'static>> {
+    let mut items = Vec::new();
+    for day in 0..14 {
+        for user in 0..USERS + COLLEAGUES {
+            let spec = Spec::new(
+                &format!("habit-{day}-{user}"),
+                at(day, 28_800 + 60 * user as i64),
+                &format!("user-{user}"),
+                ["oslo-fixed", "bergen-fixed"][user % 2],
+                "laptop",
+            );
+            items.push(sign_in(&spec));
+        }
+    }
+    for (index, happening) in happenings.iter().enumerate() {
+        let user = format!("user-{}", happening.user);
+        let time = at(happening.day, happening.second);
+        if happening.kind == 0 {
+            let about = if happening.about < 30 || index == 0 {
+                String::new()
+            } else {
+                format!("event-{}", happening.about % index)
+            };
+            items.push(feedback(&format!("feedback-{index}"), time, &user, ACTIONS[happening.about % 5], &about));
+            continue;
+        }
+        let mut spec = Spec::new(
+            &format!("event-{index}"),
+            time,
+            &user,
+            NETWORKS[happening.network % NETWORKS.len()],
+            DEVICES[happening.device % DEVICES.len()],
+        );
+        spec.outcome = OUTCOMES[happening.outcome % OUTCOMES.len()].to_owned();
+        spec.interactive = happening.kind < 7;
+        spec.session = format!("session-{}", happening.about % 3);
+        items.push(sign_in(&spec));
+    }
+    items.sort_by_key(|item| item.time());
+    items
+}
+
+/// What a reader of the output knows in the end.
+fn known(answer: &Answer) -> Vec<String> {
+    let stands = |detection: &&Detection| detection.detail != RiskDetail::AiConfirmedSigninSafe;
+    let detections = answer.detections.iter().map(|(detection, _)| detection);
+    detections.filter(stands).map(describe).collect()
+}
+
+fn describe(detection: &Detection) -> String {
+    let finding = detection.finding.as_ref().map(|finding| format!("{finding:?}"));
+    format!(
+        "{} {} {} {} {:?} {:?} {} {}\n    {}",
+        detection.id,
+        detection.subject.request_id,
+        detection.kind.name(),
+        detection.level.name(),
+        detection.state,
+        detection.detail,
+        detection.score,
+        detection.activity_time,
+        finding.unwrap_or_default(),
+    )
+}
+
+fn config(emit_suppressed: bool) -> EngineConfig {
+    EngineConfig { emit_suppressed, ..EngineConfig::default() }
+}
+
+/// Moves items behind others that are up to `reach_s` newer: by sorting on time + a delay of each.
+fn shuffled(items: &[Item<'static>], delays: &[i64], reach_s: i64) -> Vec<Item<'static>> {
+    let mut delayed: Vec<_> = items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| {
+            let delay = delays[index % delays.len()].rem_euclid(reach_s);
+            (item.time().plus_seconds(delay), index, item.clone())
+        })
+        .collect();
+    delayed.sort_by_key(|(time, index, _)| (*time, *index));
+    delayed.into_iter().map(|(_, _, item)| item).collect()
+}
+
+fn same(one: &Answer, other: &Answer) -> Result<(), TestCaseError> {
+    let (one_known, other_known) = (known(one), known(other));
+    let differences: Vec<String> = one_known
+        .iter()
+        .filter(|text| !other_known.contains(text))
+        .map(|text| format!("- {text}"))
+        .chain(other_known.iter().filter(|text| !one_known.contains(text)).map(|text| format!("+ {text}")))
+        .collect();
+    prop_assert!(differences.is_empty(), "{}", differences.join("\n"));
+    prop_assert_eq!(&one.counts.detections, &other.counts.detections);
+    prop_assert_eq!(&one.counts.suppressions, &other.counts.suppressions);
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, max_shrink_iters: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn batch_sizes_and_tasks_do_not_show(
+        happenings in prop::collection::vec(happening(), 1..120),
+        batch in 1..200_usize,
+        tasks in 1..=5_usize,
+        emit_suppressed in any::<bool>(),
+    ) {
+        let items = stream(&happenings);
+        let config = config(emit_suppressed);
+        let plain = run(&config, &items, Cut { batch: 1, ..Cut::default() });
+        let cut = run(&config, &items, Cut { batch, tasks, restart_after: 0 });
+        same(&plain, &cut)?;
+        prop_assert_eq!(plain.counts, cut.counts);
+    }
+
+    #[test]
+    fn arrival_order_within_the_horizon_does_not_show(
+        happenings in prop::collection::vec(happening(), 1..80),
+        delays in prop::collection::vec(any::<i64>(), 1..60),
+        emit_suppressed in any::<bool>(),
+    ) {
+        let items = stream(&happenings);
+        let config = config(emit_suppressed);
+        let plain = run(&config, &items, Cut::default());
+        let other = run(&config, &shuffled(&items, &delays, HORIZON_S), Cut::default());
+        prop_assert_eq!(other.counts.late, 0);
+        prop_assert_eq!(other.counts.tail_overflow, 0);
+        same(&plain, &other)?;
+    }
+
+    #[test]
+    fn second_deliveries_do_not_show(
+        happenings in prop::collection::vec(happening(), 1..80),
+        delays in prop::collection::vec(any::<i64>(), 1..60),
+        emit_suppressed in any::<bool>(),
+    ) {
+        let items = stream(&happenings);
+        let config = config(emit_suppressed);
+        let plain = run(&config, &items, Cut::default());
+        let again = [items.clone(), items.iter().step_by(2).cloned().collect()].concat();
+        let again = shuffled(&again, &delays, HORIZON_S);
+        let other = run(&config, &again, Cut::default());
+        same(&plain, &other)?;
+        prop_assert_eq!(other.counts.duplicates, items.len().div_ceil(2) as u64);
+    }
+
+    #[test]
+    fn cut_and_restore_does_not_show(
+        happenings in prop::collection::vec(happening(), 1..100),
+        delays in prop::collection::vec(any::<i64>(), 1..60),
+        batch in 1..60_usize,
+        restart_after in 1..6_usize,
+        tasks in 1..=3_usize,
+    ) {
+        let items = shuffled(&stream(&happenings), &delays, HORIZON_S);
+        let config = config(true);
+        let plain = run(&config, &items, Cut { batch, tasks, restart_after: 0 });
+        let cut = run(&config, &items, Cut { batch, tasks, restart_after });
+        same(&plain, &cut)?;
+        prop_assert_eq!(plain.counts, cut.counts);
+    }
+}
+
+/// The properties above say nothing unless streams like theirs hold detections of many kinds and states.
+#[test]
+fn streams_hold_what_is_compared() {
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+    let mut runner = TestRunner::deterministic();
+    let mut kinds = std::collections::BTreeSet::new();
+    let mut states = std::collections::BTreeSet::new();
+    let mut withdrawn = 0;
+    for _ in 0..10 {
+        let happenings = prop::collection::vec(happening(), 80);
+        let items = stream(&happenings.new_tree(&mut runner).expect("a stream").current());
+        let delays = [0, 7_000, 50, 3_000, 6_500];
+        let answer = run(&config(false), &shuffled(&items, &delays, HORIZON_S), Cut::default());
+        withdrawn += answer.counts.withdrawn;
+        for (detection, _) in &answer.detections {
+            kinds.insert(detection.kind);
+            states.insert(detection.state);
+        }
+    }
+    assert!(kinds.len() >= 5, "{kinds:?}");
+    let expected = [
+        RiskState::AtRisk,
+        RiskState::ConfirmedCompromised,
+        RiskState::ConfirmedSafe,
+        RiskState::Dismissed,
+        RiskState::Remediated,
+    ];
+    assert!(expected.iter().all(|state| states.contains(state)), "{states:?}");
+    assert!(withdrawn > 0, "nothing was ever withdrawn");
+}

@@ -1,0 +1,64 @@
+//! Every file in `tests/scenarios/<subject>/` is one scenario; see `common/scenario.rs` for its form.
+
+mod common;
+
+use std::path::Path;
+
+use common::scenario::Scenario;
+
+/// Runs a folder and tells all that is wrong in it.
+fn check_folder(subject: &str, at_least: usize) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios").join(subject);
+    let mut files: Vec<_> =
+        folder.read_dir().expect("the subject's folder").map(|entry| entry.expect("a file").path()).collect();
+    files.sort();
+    assert!(files.len() >= at_least, "{subject}: {} scenarios, of {at_least} or more", files.len());
+    let mut wrong = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).expect("a readable scenario");
+        let result = std::panic::catch_unwind(|| Scenario::parse(&text).check());
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        match result {
+            Ok(Ok(())) => {}
+            Ok(Err(difference)) => wrong.push(format!("{subject}/{name}: {difference}")),
+            Err(_) => wrong.push(format!("{subject}/{name}: panicked (see above)")),
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {} scenarios differ:\n\n{}", wrong.len(), files.len(), wrong.join("\n"));
+}
+
+#[test]
+fn impossible_travel() {
+    check_folder("impossible_travel", 75);
+}
+
+#[test]
+fn atypical_travel() {
+    check_folder("atypical_travel", 16);
+}
+
+#[test]
+fn new_country() {
+    check_folder("new_country", 25);
+}
+
+#[test]
+fn unfamiliar_features() {
+    check_folder("unfamiliar_features", 17);
+}
+
+#[test]
+fn listed_address() {
+    check_folder("listed_address", 19);
+}
+
+#[test]
+fn feedback() {
+    check_folder("feedback", 17);
+}
+
+/// Whole days of people, with everything that comes of them.
+#[test]
+fn stories() {
+    check_folder("stories", 19);
+}
