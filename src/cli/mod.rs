@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod geoip;
 pub mod replay;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
@@ -32,6 +33,8 @@ enum Command {
     Replay(replay::Args),
     /// Check a configuration.
     Check(check::Args),
+    /// Build and inspect address databases.
+    Geoip(geoip::GeoipArgs),
 }
 
 /// Runs the command and reports a failure, once, with its causes.
@@ -39,6 +42,7 @@ pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Replay(args) => replay::run(args),
         Command::Check(args) => check::run(&args),
+        Command::Geoip(args) => geoip::run(args),
     };
     result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));

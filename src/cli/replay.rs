@@ -12,9 +12,9 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 
 use super::{INTERRUPTED, PROBLEMS, say};
-use crate::config::{self, Config};
+use crate::config::{self, Config, TablesConfig};
 use crate::engine::decode::Format;
-use crate::engine::enrich::Tables;
+use crate::engine::enrich::Role;
 use crate::engine::facts::ListKind;
 use crate::render::RenderContext;
 use crate::runtime::replay::input;
@@ -22,6 +22,7 @@ use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::summary::Summary;
+use crate::runtime::tables::{self, Sources};
 
 const WRITE_BUFFER_LENGTH: usize = 256 * 1024;
 
@@ -43,7 +44,7 @@ pub struct Args {
     #[arg(long, value_name = "MMDB")]
     anonymous_db: Vec<PathBuf>,
     /// Network list: one address, CIDR or AS number a line.
-    #[arg(long, value_name = "KIND=FILE", value_parser = parse_list)]
+    #[arg(long, value_name = "KIND=FILE", value_parser = super::geoip::parse_list_arg)]
     list: Vec<(ListKind, PathBuf)>,
     /// Where detections go; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
@@ -78,13 +79,6 @@ enum FormatName {
     Farsign,
 }
 
-fn parse_list(text: &str) -> Result<(ListKind, PathBuf), String> {
-    let (kind, file) = text.split_once('=').ok_or("expected KIND=FILE")?;
-    let kinds = || ListKind::ALL.map(ListKind::name).join(", ");
-    let kind = ListKind::parse(kind).ok_or_else(|| format!("unknown kind `{kind}`: one of {}", kinds()))?;
-    Ok((kind, file.into()))
-}
-
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let config = match config::load(args.config.as_deref(), &environment) {
@@ -112,11 +106,12 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContext)> {
     let mut engine = config.engine;
     engine.emit_suppressed |= args.emit_suppressed;
-    let tables = Tables::default();
+    let tables = tables::load(&with_arguments(args, config.tables))?;
+    engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
     let context = RenderContext {
         impossible_travel_name: config.output.impossible_travel_name,
         config_hash: engine.config_hash,
-        geoip_builds: Vec::new(),
+        geoip_builds: tables::builds(&tables),
     };
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let options = Options {
@@ -134,6 +129,18 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
         round_items_max: ROUND_ITEMS_MAX,
     };
     Ok((options, context))
+}
+
+/// A database named on the command line takes the place of the configured ones of its kind; lists add to them.
+fn with_arguments(args: &Args, mut tables: TablesConfig) -> Sources {
+    tables.lists.extend(args.list.iter().cloned());
+    let mut sources = Sources::from(tables);
+    for (role, paths) in
+        [(Role::Place, &args.city_db), (Role::Network, &args.asn_db), (Role::Anonymous, &args.anonymous_db)]
+    {
+        sources.replace(role, paths);
+    }
+    sources
 }
 
 fn create(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
