@@ -125,7 +125,8 @@ fn plan_trip(user: &mut User, day: i32, world: &World, dice: &mut Dice) {
     };
     let holiday = if user.persona == Persona::Shared { 0.0 } else { 0.006 };
     let is_holiday = dice.chance(holiday);
-    if !is_holiday && !(dice.chance(business) && weekday(day + 1) < 5) {
+    let is_business = dice.chance(business) && weekday(day + 1) < 5;
+    if !is_holiday && !is_business {
         return;
     }
     let organisation = &world.organisation;

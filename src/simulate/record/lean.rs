@@ -76,9 +76,13 @@ impl Renderer {
         self.address(event.address, world, out);
         raw(out, "\",\"userAgent\":\"");
         self.user_agent(event, out);
-        raw(out, "\",\"deviceId\":\"");
+        raw(out, "\",\"clientAppUsed\":\"");
+        raw(out, parts::client_app(event.protocol));
+        raw(out, "\",\"errorCode\":");
+        number(out, u64::from(event.ending.code()));
+        raw(out, ",\"device\":{\"deviceId\":\"");
         self.device_id(event, out);
-        raw(out, "\",\"sessionId\":\"");
+        raw(out, "\"},\"sessionId\":\"");
         if event.session != 0 {
             self.guid(IdKind::Session, event.session, out);
         }

@@ -248,7 +248,8 @@ impl Renderer {
         if client.device != 0 {
             let is_joined = !client.agent.is_phone();
             raw(out, ",\"isCompliant\":");
-            raw(out, if hash(self.seed, IdKind::Device, client.device) % 10 > 0 { "true" } else { "false" });
+            let is_compliant = !hash(self.seed, IdKind::Device, client.device).is_multiple_of(10);
+            raw(out, if is_compliant { "true" } else { "false" });
             raw(out, ",\"isManaged\":true,\"trustType\":\"");
             raw(out, if is_joined { "Azure AD joined" } else { "Azure AD registered" });
             raw(out, "\"");
