@@ -127,7 +127,7 @@ impl Pen<'_> {
             causes,
             app,
         };
-        let asks = if is_phone { 0.06 } else { 0.2 };
+        let asks = if is_phone { 0.09 } else { 0.28 };
         if session_ended && self.dice.chance(0.4) {
             let ending = if self.dice.chance(0.5) { Ending::TokenExpired } else { Ending::SessionRevoked };
             let old = Scene { session: expired_session, causes: causes.with(Causes::EXPIRED_SESSION), ..scene };
@@ -136,7 +136,7 @@ impl Pen<'_> {
         if session_ended || self.dice.chance(asks) {
             self.interactive(user, scene, time_s, session_ended);
         } else {
-            self.refresh(scene, time_s);
+            self.refresh(user, scene, time_s);
         }
     }
 
@@ -151,15 +151,14 @@ impl Pen<'_> {
     }
 
     /// Applications renew their tokens: one to four records within seconds.
-    fn refresh(&mut self, scene: Scene, time_s: f64) {
+    fn refresh(&mut self, user: &User, scene: Scene, time_s: f64) {
         let count = 1 + self.dice.below(3) + u32::from(self.dice.chance(0.1));
         let mut time_s = time_s;
         for _ in 0..count {
             let mut scene = scene;
             if self.dice.chance(0.015) {
                 // A cloud service renews on the user's behalf, from its own network.
-                let clouds = &self.world.organisation.clouds;
-                let network = clouds[self.dice.index(clouds.len())];
+                let network = self.world.organisation.offices[usize::from(user.office)].cloud;
                 scene.address = Address { network, host: self.dice.below(CLOUD_HOSTS) };
                 scene.causes = scene.causes.with(Causes::CLOUD_REFRESH);
             }
@@ -194,7 +193,7 @@ impl Pen<'_> {
             tries += 1;
         }
         let mut factor = Factor::Claim;
-        if is_new_session || self.dice.chance(0.1 * scale) {
+        if is_new_session || self.dice.chance(0.2 * scale) {
             let ask = if self.dice.chance(0.6) { Ending::MfaRequired } else { Ending::MfaByPolicy };
             step(self, scene, 15.0, ask, Factor::Single);
             if self.dice.chance(0.04 * scale) {

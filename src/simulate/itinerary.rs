@@ -125,7 +125,8 @@ fn plan_trip(user: &mut User, day: i32, world: &World, dice: &mut Dice) {
     };
     let holiday = if user.persona == Persona::Shared { 0.0 } else { 0.006 };
     let is_holiday = dice.chance(holiday);
-    if !is_holiday && !(dice.chance(business) && weekday(day + 1) < 5) {
+    let is_business = dice.chance(business) && weekday(day + 1) < 5;
+    if !is_holiday && !is_business {
         return;
     }
     let organisation = &world.organisation;
@@ -321,10 +322,11 @@ impl Overlay {
         self.phone_on_vpn = false;
         self.laptop = None;
         if user.persona == Persona::CloudDesktop && dice.chance(0.8) {
-            let address = Address { network: world.organisation.clouds[0], host: dice.below(CLOUD_HOSTS) };
+            let network = world.organisation.offices[usize::from(user.office)].cloud;
+            let address = Address { network, host: dice.below(CLOUD_HOSTS) };
             self.laptop = Some((address, Causes::CLOUD_DESKTOP));
         } else if user.traits.has(Traits::CORPORATE_VPN) && !in_office && dice.chance(0.8) {
-            self.laptop = Some((office_address(world, 0, dice), Causes::CORPORATE_VPN));
+            self.laptop = Some((office_address(world, user.office, dice), Causes::CORPORATE_VPN));
         } else if user.traits.has(Traits::PERSONAL_VPN)
             && !in_office
             && dice.chance(if all_day { 0.8 } else { 0.3 })

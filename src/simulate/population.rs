@@ -193,13 +193,15 @@ pub struct Office {
     pub network: NetworkNumber,
     /// How many public addresses it leaves through.
     pub egress_count: u32,
+    /// Hosting network of the cloud region that serves it.
+    pub cloud: NetworkNumber,
 }
 
 /// The organisation as a whole.
 pub struct Organisation {
     pub offices: Vec<Office>,
     office_weights: Vec<f64>,
-    /// Hosting networks of the cloud providers that refresh tokens on users' behalf.
+    /// Hosting networks of the cloud providers that services run on.
     pub clouds: [NetworkNumber; 2],
     /// Customers and conference cities people travel to.
     pub destinations: Vec<PlaceNumber>,
@@ -240,6 +242,7 @@ impl Organisation {
                 place: *place,
                 network: office_network(atlas, *place, &mut dice),
                 egress_count: 1 + dice.below(4),
+                cloud: atlas.pick(*place, Kind::Hosting, &mut dice),
             })
             .collect();
         let office_weights = (1..=offices.len()).map(|rank| 1.0 / (rank * rank) as f64).collect();
@@ -411,7 +414,7 @@ fn habits(persona: Persona, traits: Traits, dice: &mut Dice) -> Habits {
         gap_s: dice.lognormal(3_000.0, 0.5).clamp(600.0, 14_400.0) as f32,
         weekend: if persona == Persona::Shared { 0.9 } else { dice.range(0.02, 0.35) as f32 },
         phone: phone as f32,
-        typo: dice.lognormal(0.05, 0.6).clamp(0.005, 0.3) as f32,
+        typo: dice.lognormal(0.08, 0.6).clamp(0.005, 0.4) as f32,
     }
 }
 

@@ -132,14 +132,12 @@ impl Renderer {
         raw(out, app.resource);
         raw(out, "\",\"resourceId\":\"");
         raw(out, app.resource_id);
-        for key in ["resourceTenantId", "homeTenantId", "resourceOwnerTenantId", "appOwnerTenantId"] {
+        for key in ["resourceTenantId", "homeTenantId"] {
             raw(out, "\",\"");
             raw(out, key);
             raw(out, "\":\"");
             out.extend_from_slice(&self.tenant);
         }
-        raw(out, "\",\"tenantId\":\"");
-        out.extend_from_slice(&self.tenant);
         raw(out, "\",\"resourceServicePrincipalId\":\"");
         self.guid(IdKind::Secret, u64::from(event.app), out);
         raw(out, "\",\"appServicePrincipalId\":null,\"homeTenantName\":\"\",\"crossTenantAccessType\":\"none\"");
@@ -156,14 +154,8 @@ impl Renderer {
                 "[]"
             },
         );
-        raw(
-            out,
-            ",\"appliedEventListeners\":[],\"authenticationStrengths\":[],\"authenticationAppDeviceDetails\":null,",
-        );
-        raw(
-            out,
-            "\"authenticationAppPolicyEvaluationDetails\":[],\"conditionalAccessAudiences\":[{\"applicationId\":\"",
-        );
+        raw(out, ",\"appliedEventListeners\":[],\"authenticationStrengths\":[],");
+        raw(out, "\"conditionalAccessAudiences\":[{\"applicationId\":\"");
         raw(out, APPS[usize::from(event.app)].resource_id);
         raw(out, "\",\"audienceReasons\":\"none\"}],\"uniqueTokenIdentifier\":\"");
         token_id(out, &super::guid(self.seed, IdKind::Request, event.id));
@@ -172,11 +164,9 @@ impl Renderer {
         raw(out, "\",\"authenticationProtocol\":\"");
         raw(out, parts::protocol(event));
         raw(out, "\",\"originalTransferMethod\":\"none\",\"clientCredentialType\":\"none\",");
-        raw(out, "\"signInTokenProtectionStatus\":\"none\",\"tokenProtectionStatusDetails\":");
-        raw(out, "{\"signInSessionStatus\":\"unbound\",\"signInSessionStatusCode\":1002},");
+        raw(out, "\"signInTokenProtectionStatus\":\"none\",");
         raw(out, "\"ipAddressFromResourceProvider\":\"\",\"isThroughGlobalSecureAccess\":false,");
-        raw(out, "\"globalSecureAccessIpAddress\":\"\",\"managedServiceIdentity\":{\"msiType\":\"none\",");
-        raw(out, "\"associatedResourceId\":\"\",\"federatedTokenId\":\"\",\"federatedTokenIssuer\":\"\"},");
+        raw(out, "\"globalSecureAccessIpAddress\":\"\",");
         raw(out, "\"agent\":{\"agentType\":\"notAgentic\",\"agentSubjectType\":\"notAgentic\"},\"rngcStatus\":0");
         if event.session != 0 {
             raw(out, ",\"sessionId\":\"");

@@ -4,7 +4,7 @@ use super::super::World;
 use super::super::dice::IdKind;
 use super::super::event::{Ending, Event, Factor, Subject};
 use super::text::{number, raw, time};
-use super::{APPS, Renderer, parts};
+use super::{Renderer, parts};
 
 impl Renderer {
     pub(super) fn write_lean(&mut self, event: &Event, world: &World, out: &mut Vec<u8>) {
@@ -25,8 +25,6 @@ impl Renderer {
         self.user_id(event, out);
         raw(out, "\",\"userPrincipalName\":\"");
         self.principal_name(event, out);
-        raw(out, "\",\"appId\":\"");
-        raw(out, APPS[usize::from(event.app)].id);
         raw(out, "\",\"ipAddress\":\"");
         self.address(event.address, world, out);
         raw(out, "\",\"status\":{\"errorCode\":");
@@ -35,15 +33,24 @@ impl Renderer {
         raw(out, parts::client_app(event.protocol));
         raw(out, "\",\"userAgent\":\"");
         self.user_agent(event, out);
-        raw(out, "\",\"deviceDetail\":{\"deviceId\":\"");
-        self.device_id(event, out);
-        raw(out, "\"},\"correlationId\":\"");
-        self.guid(IdKind::Correlation, event.correlation, out);
-        if event.session != 0 {
-            raw(out, "\",\"sessionId\":\"");
-            self.guid(IdKind::Session, event.session, out);
+        raw(out, "\"");
+        if event.client.device != 0 {
+            raw(out, ",\"deviceDetail\":{\"deviceId\":\"");
+            self.device_id(event, out);
+            raw(out, "\"}");
         }
-        raw(out, "\"}}");
+        // A refresh is an action of its own: nothing to correlate.
+        if event.correlation != event.id {
+            raw(out, ",\"correlationId\":\"");
+            self.guid(IdKind::Correlation, event.correlation, out);
+            raw(out, "\"");
+        }
+        if event.session != 0 {
+            raw(out, ",\"sessionId\":\"");
+            self.guid(IdKind::Session, event.session, out);
+            raw(out, "\"");
+        }
+        raw(out, "}}");
     }
 
     pub(super) fn write_farsign(&mut self, event: &Event, world: &World, out: &mut Vec<u8>) {
@@ -69,9 +76,13 @@ impl Renderer {
         self.address(event.address, world, out);
         raw(out, "\",\"userAgent\":\"");
         self.user_agent(event, out);
-        raw(out, "\",\"deviceId\":\"");
+        raw(out, "\",\"clientAppUsed\":\"");
+        raw(out, parts::client_app(event.protocol));
+        raw(out, "\",\"errorCode\":");
+        number(out, u64::from(event.ending.code()));
+        raw(out, ",\"device\":{\"deviceId\":\"");
         self.device_id(event, out);
-        raw(out, "\",\"sessionId\":\"");
+        raw(out, "\"},\"sessionId\":\"");
         if event.session != 0 {
             self.guid(IdKind::Session, event.session, out);
         }

@@ -115,12 +115,12 @@ impl Policies {
         Policies { prepared: (0u64..).zip(&POLICIES).map(prepare).collect() }
     }
 
-    /// The list that applies to the event; tenants show between three and all of their policies.
+    /// The list that applies to the event: one to five of the tenant's policies.
     pub fn write(&self, seed: u64, event: &Event, out: &mut Vec<u8>) {
         let shown = match hash(seed, IdKind::Policy, event.id) % 10 {
-            0 => 1,
-            1 => 3,
-            2 => 4,
+            0..5 => 1,
+            5..8 => 2,
+            8 => 3,
             _ => POLICIES.len(),
         };
         out.push(b'[');
@@ -248,7 +248,8 @@ impl Renderer {
         if client.device != 0 {
             let is_joined = !client.agent.is_phone();
             raw(out, ",\"isCompliant\":");
-            raw(out, if hash(self.seed, IdKind::Device, client.device) % 10 > 0 { "true" } else { "false" });
+            let is_compliant = !hash(self.seed, IdKind::Device, client.device).is_multiple_of(10);
+            raw(out, if is_compliant { "true" } else { "false" });
             raw(out, ",\"isManaged\":true,\"trustType\":\"");
             raw(out, if is_joined { "Azure AD joined" } else { "Azure AD registered" });
             raw(out, "\"");
