@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_list_argument_names_kind_and_file() {
-        assert_eq!(parse_list_arg("tor=a=b.txt"), Ok((ListKind::Tor, PathBuf::from("a=b.txt"))));
-        assert!(parse_list_arg("tor").is_err() && parse_list_arg("onion=x").is_err());
+        assert_eq!(parse_list_argument("tor=a=b.txt"), Ok((ListKind::Tor, PathBuf::from("a=b.txt"))));
+        assert!(parse_list_argument("tor").is_err() && parse_list_argument("onion=x").is_err());
     }
 }

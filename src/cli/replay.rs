@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 
 use super::{INTERRUPTED, PROBLEMS, say};
-use crate::config::{self, Config, TablesConfig};
+use crate::config::{self, Config};
 use crate::engine::decode::Format;
 use crate::engine::enrich::Role;
 use crate::engine::facts::ListKind;
