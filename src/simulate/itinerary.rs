@@ -119,11 +119,11 @@ fn plan_trip(user: &mut User, day: i32, world: &World, dice: &mut Dice) {
     }
     user.trip = None;
     let business = match user.persona {
-        Persona::Traveller => 0.14,
+        Persona::Traveller => 0.1,
         Persona::Shared | Persona::MobileOnly => 0.0,
-        _ => 0.004,
+        _ => 0.003,
     };
-    let holiday = if user.persona == Persona::Shared { 0.0 } else { 0.006 };
+    let holiday = if user.persona == Persona::Shared { 0.0 } else { 0.005 };
     let is_holiday = dice.chance(holiday);
     let is_business = dice.chance(business) && weekday(day + 1) < 5;
     if !is_holiday && !is_business {
@@ -131,7 +131,11 @@ fn plan_trip(user: &mut User, day: i32, world: &World, dice: &mut Dice) {
     }
     let organisation = &world.organisation;
     let place = if is_holiday {
-        world.atlas.place_of(world.atlas.pick_anywhere(Kind::Fixed, dice))
+        // Half of the holidays are spent in the country.
+        let country = world.atlas.country(user.home);
+        let here = if dice.chance(0.5) { world.atlas.pick_in_country(country, Kind::Fixed, dice) } else { None };
+        let line = here.unwrap_or_else(|| world.atlas.pick_anywhere(Kind::Fixed, dice));
+        world.atlas.place_of(line)
     } else if dice.chance(0.6) {
         organisation.offices[dice.index(organisation.offices.len())].place
     } else {
@@ -282,7 +286,7 @@ fn journey(
         stay(departs_s, arrives_s, Spot::Road, if dice.chance(0.5) { from } else { to }, 2.0);
     } else {
         stay(departs_s - hours(1.8), departs_s - hours(0.4), Spot::Public, from, 0.7);
-        if dice.chance(0.35) {
+        if dice.chance(0.15) {
             stay(departs_s + hours(0.5), arrives_s - hours(0.5), Spot::Flight, to, 1.5);
         }
     }
@@ -377,16 +381,15 @@ impl Overlay {
         match stay.spot {
             Spot::Office(number) => (office_address(world, number, dice), Causes::NONE),
             Spot::Home => home_address(user, stay, world, dice),
-            Spot::Flight => {
-                let network = world.atlas.pick(stay.place, Kind::Satellite, dice);
-                (Address { network, host: dice.below(PUBLIC_HOSTS) }, Causes::IN_FLIGHT)
-            }
-            Spot::Public | Spot::Road => {
-                // One hotel or hall a stay.
+            Spot::Public | Spot::Road | Spot::Flight => {
+                // One hotel, hall or aeroplane a stay.
                 let key = hash(world.seed, IdKind::Secret, stay.from_s as u64 ^ u64::from(user.home_line.host));
                 let mut lot = Dice::new(key, super::dice::Domain::UserDay, 0);
-                let network = world.atlas.pick(stay.place, Kind::Fixed, &mut lot);
-                (Address { network, host: lot.below(PUBLIC_HOSTS) }, Causes::PUBLIC_NETWORK)
+                let in_flight = stay.spot == Spot::Flight;
+                let kind = if in_flight { Kind::Satellite } else { Kind::Fixed };
+                let network = world.atlas.pick(stay.place, kind, &mut lot);
+                let cause = if in_flight { Causes::IN_FLIGHT } else { Causes::PUBLIC_NETWORK };
+                (Address { network, host: lot.below(PUBLIC_HOSTS) }, cause)
             }
         }
     }
