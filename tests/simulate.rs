@@ -1,6 +1,8 @@
 //! The simulator against what it promises: repeatable bytes, labels that join, every persona and attack, rates near
 //! the priors, and none of the cheap giveaways that make simulated attacks easy.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use farsign::engine::signin::SECONDS_PER_DAY;
