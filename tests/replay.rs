@@ -155,7 +155,7 @@ fn threads_make_no_difference() {
         bench.put(&format!("in/{file}.json"), lines(file * 200..file * 200 + 260));
     }
     let one = bench.replay(&["--threads", "1", "in"]).result();
-    assert_eq!(one.0["records"], 5 * 286);
+    assert_eq!((one.0["records"].as_u64(), one.0["items"].as_u64()), (Some(5 * 286), Some(5 * 260)));
     assert_eq!(one.1.lines().count(), 5 * 26);
     for threads in ["2", "3", "8"] {
         assert_eq!(bench.replay(&["--threads", threads, "in"]).result(), one, "{threads} threads");
@@ -184,7 +184,7 @@ fn what_cannot_run_says_so_once() {
     for arguments in [&["missing.json"][..], &["*.nothing"], &["empty"], &["-c", "missing.yaml", "in.json"]] {
         let ran = bench.replay(arguments);
         assert_eq!(ran.code, 2, "{arguments:?}");
-        assert_eq!(ran.stderr.matches("error").count(), 1, "{arguments:?}: {}", ran.stderr);
+        assert_eq!(ran.stderr.matches("error: ").count(), 1, "{arguments:?}: {}", ran.stderr);
     }
 }
 

@@ -282,6 +282,7 @@ impl<'a> Sequencer<'a> {
             }
             if passed.whole {
                 self.summary.records += entries.records;
+                self.summary.items += entries.items.len() as u64;
                 for (reason, count) in &entries.skipped {
                     *self.summary.skipped.entry(*reason).or_default() += count;
                 }

@@ -17,6 +17,8 @@ use crate::engine::out::Counts;
 pub struct Summary {
     pub files: u64,
     pub records: u64,
+    /// Sign-ins and feedback that were decoded.
+    pub items: u64,
     pub skipped: BTreeMap<SkipReason, u64>,
     pub rejects: BTreeMap<RejectReason, u64>,
     pub counts: Counts,
@@ -51,7 +53,7 @@ impl Summary {
     /// Were there records, and none that could be read?
     pub fn nothing_readable(&self) -> bool {
         let skipped: u64 = self.skipped.values().sum();
-        self.rejects_total() > 0 && self.counts.sign_ins + self.counts.feedback + skipped == 0
+        self.rejects_total() > 0 && self.items + skipped == 0
     }
 
     pub fn to_json(&self) -> Value {
@@ -60,6 +62,7 @@ impl Summary {
             "interrupted": self.interrupted,
             "files": self.files,
             "records": self.records,
+            "items": self.items,
             "signIns": counts.sign_ins,
             "signInsJudged": counts.sign_ins_judged,
             "feedback": counts.feedback,
