@@ -207,6 +207,12 @@ pub enum Property {
     ClientApp,
     HourOfWeek,
     FailureHistory,
+    /// Hosting, VPN, proxy or Tor, where the network is new.
+    NetworkKind,
+    /// How rare network and country, or address, are in the organisation.
+    OrganizationRarity,
+    /// Whether a known session goes on as it was.
+    Session,
 }
 
 impl Property {
@@ -225,6 +231,9 @@ impl Property {
             Property::ClientApp => "clientApp",
             Property::HourOfWeek => "hourOfWeek",
             Property::FailureHistory => "failureHistory",
+            Property::NetworkKind => "networkKind",
+            Property::OrganizationRarity => "organizationRarity",
+            Property::Session => "session",
         }
     }
 }
@@ -270,8 +279,6 @@ pub enum Suppression {
     Learning,
     /// The address did not change: a GeoIP update is no travel.
     SameAddress,
-    /// One end has no usable geography.
-    NoGeography,
     /// Both ends are trusted named locations (at sensitivity high only lowers the level).
     TrustedLocation,
     /// One end is a configured egress.
@@ -292,23 +299,18 @@ pub enum Suppression {
     MobileGateway,
     /// The place, network or country is regularly used by colleagues.
     OrganizationCommon,
-    /// Same device and session as before: the owner's own traffic moved.
-    SameDevice,
     /// A configured exception, named in the evidence.
     Exception,
     /// The level ended below low (trusted location, stopped sign-in).
     BelowLow,
-    /// The detection is switched off for this user's policy.
-    Disabled,
     /// The same finding about the same stranger (country, network, device, agent) stands already.
     AlreadyReported,
 }
 
 impl Suppression {
-    pub const ALL: [Suppression; 18] = [
+    pub const ALL: [Suppression; 15] = [
         Suppression::Learning,
         Suppression::SameAddress,
-        Suppression::NoGeography,
         Suppression::TrustedLocation,
         Suppression::EgressLocation,
         Suppression::MovingNetwork,
@@ -319,10 +321,8 @@ impl Suppression {
         Suppression::CloudRefresh,
         Suppression::MobileGateway,
         Suppression::OrganizationCommon,
-        Suppression::SameDevice,
         Suppression::Exception,
         Suppression::BelowLow,
-        Suppression::Disabled,
         Suppression::AlreadyReported,
     ];
 
@@ -331,7 +331,6 @@ impl Suppression {
         match self {
             Suppression::Learning => "learning",
             Suppression::SameAddress => "sameAddress",
-            Suppression::NoGeography => "noGeography",
             Suppression::TrustedLocation => "trustedLocation",
             Suppression::EgressLocation => "egressLocation",
             Suppression::MovingNetwork => "movingNetwork",
@@ -342,10 +341,8 @@ impl Suppression {
             Suppression::CloudRefresh => "cloudRefresh",
             Suppression::MobileGateway => "mobileGateway",
             Suppression::OrganizationCommon => "organizationCommon",
-            Suppression::SameDevice => "sameDevice",
             Suppression::Exception => "exception",
             Suppression::BelowLow => "belowLow",
-            Suppression::Disabled => "disabled",
             Suppression::AlreadyReported => "alreadyReported",
         }
     }

@@ -71,13 +71,17 @@ impl Engine {
             }
             Item::Feedback { feedback, .. } => (feedback.tenant_id.as_ref(), feedback.user_id.as_ref(), ""),
         };
-        let scope = Scope {
+        let mut scope = Scope {
             tenant: hash32(Seed::Tenant, tenant_id.as_bytes()),
             policy: self.rules.resolve(tenant_id, user_id, principal),
         };
         let boundary = self.boundary(input.stream_time);
         let (record, is_new) = self.users.get_or_insert(key, &self.rules, &mut out.counts);
         out.counts.users_new += u64::from(is_new);
+        if !is_new && matches!(input.item, Item::Feedback { .. }) {
+            // Feedback names no principal: the policy of the user's sign-ins stays.
+            scope.policy = record.scope.policy;
+        }
         record.enter(scope, &self.rules);
         let bench = bench(&self.rules, &self.profiles, key, scope, boundary, input.position, (tenant_id, user_id));
         match input.item {

@@ -147,8 +147,8 @@ impl Default for Policy {
             unfamiliar_features: UnfamiliarFeatures {
                 enabled: true,
                 sensitivity: Sensitivity::Medium,
-                low_bits: 9.0,
-                medium_bits: 13.0,
+                low_bits: 10.0,
+                medium_bits: 14.0,
                 high_bits: 18.0,
                 learning_min_days: 5,
                 learning_max_days: 30,
@@ -199,7 +199,7 @@ impl Default for EngineConfig {
         EngineConfig {
             default_policy: Policy::default(),
             scoped_policies: Vec::new(),
-            baseline: Baseline { quarantine_days: 7, half_life_days: 30, repeat_after_hours: 24 },
+            baseline: Baseline { quarantine_days: 7, half_life_days: 30, repeat_after_hours: 168 },
             lateness_horizon_s: 7_200,
             hot_users_max: 16_384,
             users_max: 10_000_000,

@@ -287,7 +287,10 @@ fn risk_reasons(evidence: &Evidence) -> Vec<&'static str> {
             | Property::OperatingSystem
             | Property::ClientApp
             | Property::HourOfWeek
-            | Property::FailureHistory => continue,
+            | Property::FailureHistory
+            | Property::NetworkKind
+            | Property::OrganizationRarity
+            | Property::Session => continue,
         };
         if !reasons.contains(&reason) {
             reasons.push(reason);

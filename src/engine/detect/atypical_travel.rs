@@ -17,7 +17,7 @@ use super::properties::Assessment;
 use super::travel::Journey;
 use super::unfamiliar_features::graded;
 use super::{Case, Draft};
-use crate::engine::finding::{Familiarity, Property, RiskEventType, Suppression, Threshold};
+use crate::engine::finding::{Property, RiskEventType, Suppression, Threshold};
 use crate::engine::policy::Sensitivity;
 use crate::engine::profile::ProfileKind;
 use crate::engine::user::learning::Family;
@@ -40,7 +40,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     }
     let place_bits = place_bits(case, assessment);
     let haste_bits = haste_bits(&journey);
-    let bits = place_bits + haste_bits + DEVICE_SHARE * assessment.device_bits;
+    let bits = place_bits + haste_bits + DEVICE_SHARE * (assessment.device_bits + assessment.session_bits);
     let (level, strength) = graded(bits, [rules.low_bits, rules.medium_bits, rules.high_bits])?;
     let mut draft = Draft {
         kind: RiskEventType::UnlikelyTravel,
@@ -69,7 +69,6 @@ fn place_bits(case: &Case<'_>, assessment: &Assessment) -> f64 {
         .weighed
         .iter()
         .filter(|weighed| matches!(weighed.property, Property::Country | Property::Region | Property::Asn))
-        .filter(|weighed| weighed.familiarity != Familiarity::Unknown)
         .map(|weighed| weighed.bits)
         .sum();
     let country = case.organization.rarity_bits(ProfileKind::Country, country_key(case.facts.country));

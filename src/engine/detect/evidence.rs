@@ -123,7 +123,9 @@ pub fn property_value(case: &Case<'_>, property: Property) -> String {
         Property::OperatingSystem => text.agent.operating_system.to_string(),
         Property::ClientApp => text.client_app_used.to_owned(),
         Property::HourOfWeek => hour_name(case.facts.time.hour_of_week()),
-        Property::FailureHistory => String::new(),
+        Property::FailureHistory | Property::OrganizationRarity => String::new(),
+        Property::NetworkKind => case.facts.lists.kinds().map(|kind| kind.name()).collect::<Vec<_>>().join(", "),
+        Property::Session => text.session_id.to_owned(),
     }
 }
 

@@ -73,14 +73,15 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     Some(draft)
 }
 
-/// Low to begin with; an unheard-of country and an unfamiliar device raise, a known device and a common country lower.
+/// Low to begin with. A stranger's device raises, twice where nobody works; a device that is known lowers, and so
+/// does a country where many work.
 fn level(case: &Case<'_>, assessment: &Assessment, common: bool, rare: bool) -> RiskLevel {
     let mut level = RiskLevel::Low;
-    if rare {
-        level = level.raised();
-    }
     if assessment.device_bits > UNFAMILIAR_DEVICE_BITS {
         level = level.raised();
+        if rare {
+            level = level.raised();
+        }
     }
     if assessment.known_device {
         level = level.lowered();

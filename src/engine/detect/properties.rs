@@ -48,6 +48,13 @@ mod owner {
     pub(super) const NEW_SYSTEM: f64 = 0.02;
     pub(super) const NEW_CLIENT: f64 = 0.02;
     pub(super) const WEIGHT: f64 = 10.0;
+    /// However settled a user is, new things happen to everyone: least rates. Trips come in bursts, so a year at
+    /// home does not make the first journey a thousand times less likely.
+    pub(super) const NEW_ASN_MIN: f64 = 0.08;
+    pub(super) const NEW_COUNTRY_MIN: f64 = 0.01;
+    pub(super) const NEW_REGION_MIN: f64 = 0.03;
+    pub(super) const NEW_DEVICE_MIN: f64 = 0.01;
+    pub(super) const NEW_BROWSER_MIN: f64 = 0.01;
     /// Share of organisation sign-ins on managed devices, as a prior.
     pub(super) const MANAGED: f64 = 0.3;
 }
@@ -77,13 +84,15 @@ pub struct Weighed {
 /// Everything detections share about one sign-in.
 #[derive(Debug)]
 pub struct Assessment {
-    pub weighed: arrayvec::ArrayVec<Weighed, 13>,
+    pub weighed: arrayvec::ArrayVec<Weighed, 16>,
     /// Network and place together.
     pub network_bits: f64,
     /// Rarity of network and country in the organisation; part of `network_bits`.
     pub rarity_bits: f64,
     /// Device and agent together.
     pub device_bits: f64,
+    /// Whether a known session goes on as it was.
+    pub session_bits: f64,
     pub total_bits: f64,
     /// Travel since the anchor, when both ends have a place and it is another one.
     pub journey: Option<Journey>,
@@ -108,6 +117,7 @@ impl Assessment {
         let network_bits = own_network + rarity_bits;
         let device_bits = weigher.device(confidence);
         let client_bits = weigher.client(confidence);
+        let session_bits = weigher.session();
         let hour_bits = weigher.hour(confidence);
         let failure_bits = weigher.failures();
         let decay = case.judge.decay;
@@ -116,7 +126,8 @@ impl Assessment {
             network_bits,
             rarity_bits,
             device_bits,
-            total_bits: network_bits + device_bits + client_bits + hour_bits + failure_bits,
+            session_bits,
+            total_bits: network_bits + device_bits + session_bits + client_bits + hour_bits + failure_bits,
             journey: journey(case),
             known_device: facts.device_hash != 0 && baseline.device.get(values.device, day, decay).is_some(),
             known_agent: values.user_agent != 0
@@ -136,8 +147,8 @@ impl Assessment {
 }
 
 /// Nothing here can surprise: address, country and device (or agent) are known, no list names the address, and the
-/// place is where the user was last. Ends most judgements early; a shortcut, never a different answer: with
-/// these known, no detection can reach its threshold.
+/// place is where the user was last. Ends most judgements early: with these known, no detection can reach its
+/// threshold.
 pub fn is_wholly_familiar(state: &UserState, facts: &Facts, decay: &Decay) -> bool {
     let day = compact_day(facts.time.day());
     let baseline = &state.baseline;
@@ -162,13 +173,13 @@ fn unheard_of(case: &Case<'_>) -> bool {
 }
 
 /// Active users from which "nobody was ever seen there" is worth an alert of its own.
-const UNHEARD_OF_USERS_MIN: u32 = 50;
+const UNHEARD_OF_USERS_MIN: u32 = 100;
 
 struct Weigher<'a> {
     case: &'a Case<'a>,
     day: u16,
     values: Properties,
-    weighed: arrayvec::ArrayVec<Weighed, 13>,
+    weighed: arrayvec::ArrayVec<Weighed, 16>,
 }
 
 /// log2(stranger / owner).
@@ -218,7 +229,7 @@ impl Weigher<'_> {
             return bits;
         }
         let asn = baseline.asn.get(self.values.asn, self.day, decay);
-        let new_asn = baseline.new_asn.mean(owner::NEW_ASN, owner::WEIGHT);
+        let new_asn = baseline.new_asn.mean(owner::NEW_ASN, owner::WEIGHT).max(owner::NEW_ASN_MIN);
         bits += self.level(
             Property::Asn,
             self.values.asn,
@@ -228,7 +239,11 @@ impl Weigher<'_> {
             confidence,
         );
         if asn.is_none() {
-            bits += self.network_kind();
+            let kind_bits = self.network_kind();
+            if kind_bits > 0.0 {
+                self.push(Property::NetworkKind, Familiarity::Unfamiliar, 0.0, kind_bits);
+            }
+            bits += kind_bits;
         }
         bits + self.place(asn.is_some(), confidence)
     }
@@ -254,7 +269,7 @@ impl Weigher<'_> {
         let baseline = &self.case.state.baseline;
         let decay = self.case.judge.decay;
         let country = baseline.country.get(self.values.country, self.day, decay);
-        let new_country = baseline.new_country.mean(owner::NEW_COUNTRY, owner::WEIGHT);
+        let new_country = baseline.new_country.mean(owner::NEW_COUNTRY, owner::WEIGHT).max(owner::NEW_COUNTRY_MIN);
         let country_bits = self.level(
             Property::Country,
             self.values.country,
@@ -265,8 +280,11 @@ impl Weigher<'_> {
         );
         let region = baseline.region.get(self.values.region, self.day, decay);
         // A known network that shows up elsewhere is usually its gateway moving, not the user.
-        let new_region =
-            baseline.new_region.mean(owner::NEW_REGION, owner::WEIGHT).max(if known_network { 0.4 } else { 0.0 });
+        let new_region = baseline.new_region.mean(owner::NEW_REGION, owner::WEIGHT).max(if known_network {
+            0.4
+        } else {
+            owner::NEW_REGION_MIN
+        });
         let region_bits = self.level(
             Property::Region,
             self.values.region,
@@ -275,8 +293,12 @@ impl Weigher<'_> {
             (stranger::NEW_REGION, new_region),
             confidence,
         );
-        // A new country's region is new by necessity.
-        if country.is_none() { country_bits } else { country_bits.min(0.0) + region_bits }
+        if country.is_none() && self.values.country != 0 {
+            // A new country's region is new by necessity.
+            self.scale(Property::Region, 0.0);
+            return country_bits;
+        }
+        country_bits + region_bits
     }
 
     /// Rarity of network and country in the organisation; an address that colleagues use vouches for itself.
@@ -296,28 +318,74 @@ impl Weigher<'_> {
             };
         }
         let known = self.case.state.baseline.asn.get(self.values.asn, self.day, self.case.judge.decay).is_some();
-        if address >= SHARED_ADDRESS_USERS {
-            return organization.rarity_bits(ProfileKind::Address, self.values.address).min(SHARED_ADDRESS_BITS);
-        }
-        if known {
+        let bits = if address >= SHARED_ADDRESS_USERS {
+            organization.rarity_bits(ProfileKind::Address, self.values.address).min(SHARED_ADDRESS_BITS)
+        } else if known {
             // The user's own network: what others do says nothing more.
-            return 0.0;
+            0.0
+        } else if asn < 0.0 {
+            // A network that colleagues use vouches for a stranger's device only so far: an intruder's proxy is on
+            // the victim's big carrier, too. The country says nothing beside it.
+            asn.max(COMMON_NETWORK_BITS_MIN)
+        } else {
+            asn.max(country)
+        };
+        if bits != 0.0 {
+            let familiarity = if bits > 0.0 { Familiarity::Unfamiliar } else { Familiarity::Familiar };
+            self.push(Property::OrganizationRarity, familiarity, 0.0, bits);
         }
-        // A network that colleagues use vouches for a stranger's device only so far: an intruder's proxy is on the
-        // victim's big carrier, too. The country says nothing beside it.
-        if asn < 0.0 { asn.max(COMMON_NETWORK_BITS_MIN) } else { asn.max(country) }
+        bits
     }
 
-    /// Device id with user agent, browser, operating system.
+    /// Device id with user agent, browser, operating system: of two surprises the weaker counts partly.
     fn device(&mut self, confidence: f64) -> f64 {
         let device = self.device_id(confidence);
         let agent = self.agent(confidence);
-        if device < 0.0 {
-            // A device that is known may well run another browser.
-            device + agent.min(0.0) + agent.max(0.0) * CORRELATED
+        let (weaker, bits): (&[Property], f64) =
+            if device <= agent { (&[Property::Device], device) } else { (&AGENT_PROPERTIES, agent) };
+        // A device that is known may well run another browser.
+        let is_known_device = device < 0.0 && agent > 0.0;
+        if is_known_device {
+            AGENT_PROPERTIES.iter().for_each(|property| self.scale(*property, CORRELATED));
+            device + agent * CORRELATED
+        } else if bits > 0.0 {
+            weaker.iter().for_each(|property| self.scale(*property, CORRELATED));
+            device.max(agent) + bits * CORRELATED
         } else {
-            device.max(agent) + CORRELATED * device.min(agent).max(0.0) + device.min(agent).min(0.0)
+            device + agent
         }
+    }
+
+    /// Session continuity, where the network is new. A session that goes on with the same agent is the owner on the
+    /// move; one that goes on with another agent, or from a hosting network, is a token in other hands.
+    fn session(&mut self) -> f64 {
+        let session = self.case.facts.session_hash;
+        let known = self.case.state.sessions.get(session, self.day, self.case.judge.decay).is_some();
+        let new_network = self.weighed.iter().any(|weighed| {
+            weighed.property == Property::IpPrefix && weighed.familiarity == Familiarity::Unfamiliar
+        });
+        if session == 0 || !known || !new_network {
+            return 0.0;
+        }
+        let baseline = &self.case.state.baseline;
+        let decay = self.case.judge.decay;
+        let same_device =
+            self.values.device != NO_DEVICE && baseline.device.get(self.values.device, self.day, decay).is_some();
+        let same_agent = baseline.user_agent.get(self.values.user_agent, self.day, decay).is_some();
+        let bits = if self.network_kind() > 0.0 && !same_device {
+            SESSION_MOVED_BITS
+        } else if same_device || same_agent {
+            SESSION_CONTINUED_BITS
+        } else if self.values.user_agent != 0 {
+            SESSION_MOVED_BITS
+        } else {
+            0.0
+        };
+        if bits != 0.0 {
+            let familiarity = if bits > 0.0 { Familiarity::Unfamiliar } else { Familiarity::Familiar };
+            self.push(Property::Session, familiarity, 0.0, bits);
+        }
+        bits
     }
 
     fn device_id(&mut self, confidence: f64) -> f64 {
@@ -326,7 +394,7 @@ impl Weigher<'_> {
         let share = self.share(known, &baseline.device);
         let managed =
             self.case.facts.device_managed == Some(true) || self.case.facts.device_compliant == Some(true);
-        let new_device = baseline.new_device.mean(owner::NEW_DEVICE, owner::WEIGHT);
+        let new_device = baseline.new_device.mean(owner::NEW_DEVICE, owner::WEIGHT).max(owner::NEW_DEVICE_MIN);
         let no_agent =
             self.values.browser == 0 && self.values.operating_system == 0 && self.values.user_agent == 0;
         let (familiarity, bits) = if self.values.device == NO_DEVICE && no_agent {
@@ -362,7 +430,7 @@ impl Weigher<'_> {
             return bits;
         }
         let browser = baseline.browser.get(self.values.browser, self.day, decay);
-        let new_browser = baseline.new_browser.mean(owner::NEW_BROWSER, owner::WEIGHT);
+        let new_browser = baseline.new_browser.mean(owner::NEW_BROWSER, owner::WEIGHT).max(owner::NEW_BROWSER_MIN);
         let mut browser_bits = self.level(
             Property::Browser,
             self.values.browser,
@@ -375,6 +443,7 @@ impl Weigher<'_> {
         if browser.is_some() && newest.is_some_and(|newest| self.values.browser_major + 1 < newest) {
             // Versions move forward; a browser that went back is another installation.
             browser_bits += BACKWARD_VERSION_BITS * confidence;
+            self.add(Property::Browser, BACKWARD_VERSION_BITS * confidence);
         }
         let system = baseline.operating_system.get(self.values.operating_system, self.day, decay);
         let system_bits = self.level(
@@ -385,6 +454,8 @@ impl Weigher<'_> {
             (stranger::NEW_SYSTEM, owner::NEW_SYSTEM),
             confidence,
         );
+        let weaker = if browser_bits <= system_bits { Property::Browser } else { Property::OperatingSystem };
+        self.scale(weaker, CORRELATED);
         browser_bits.max(system_bits) + CORRELATED * browser_bits.min(system_bits)
     }
 
@@ -400,7 +471,16 @@ impl Weigher<'_> {
             confidence,
         );
         let legacy = self.case.facts.client_app == ClientApp::Legacy && known.is_none() && self.values.client != 0;
-        if legacy { bits + LEGACY_BITS * confidence } else { bits.max(0.0) }
+        if legacy {
+            self.add(Property::ClientApp, LEGACY_BITS * confidence);
+            bits + LEGACY_BITS * confidence
+        } else if bits < 0.0 {
+            // Everyone's client: that it is known says nothing.
+            self.scale(Property::ClientApp, 0.0);
+            0.0
+        } else {
+            bits
+        }
     }
 
     fn hour(&mut self, confidence: f64) -> f64 {
@@ -464,6 +544,15 @@ impl Weigher<'_> {
         f64::from(known.weight) / f64::from(total)
     }
 
+    /// Weighs a property's evidence by `factor`: so that what evidence shows adds up to the total.
+    fn scale(&mut self, property: Property, factor: f64) {
+        self.weighed.iter_mut().filter(|weighed| weighed.property == property).for_each(|w| w.bits *= factor);
+    }
+
+    fn add(&mut self, property: Property, bits: f64) {
+        self.weighed.iter_mut().filter(|weighed| weighed.property == property).for_each(|w| w.bits += bits);
+    }
+
     fn push(&mut self, property: Property, familiarity: Familiarity, share: f64, bits: f64) {
         self.weighed.push(Weighed { property, familiarity, share, bits, organization_users: None });
     }
@@ -474,5 +563,9 @@ const SHARED_ADDRESS_USERS: u32 = 3;
 const SHARED_ADDRESS_BITS: f64 = -2.0;
 /// Most that a network common in the organisation speaks for the owner, bits.
 const COMMON_NETWORK_BITS_MIN: f64 = -2.0;
+const AGENT_PROPERTIES: [Property; 3] = [Property::UserAgent, Property::Browser, Property::OperatingSystem];
+/// Session continuity, bits. Judgement, to be refitted.
+const SESSION_CONTINUED_BITS: f64 = -3.0;
+const SESSION_MOVED_BITS: f64 = 2.5;
 const BACKWARD_VERSION_BITS: f64 = 1.5;
 const LEGACY_BITS: f64 = 1.0;

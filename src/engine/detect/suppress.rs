@@ -111,11 +111,11 @@ fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
             && risk.level >= draft.level
             && risk.time >= since
             && matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised)
-            && risk.properties.same_context(&properties)
+            && risk.properties.same_visit(&properties)
     });
     let detail = match standing {
         Some(risk) => format!("reported for sign-in {}", risk.request_id),
-        None => "not reported for this network and device lately".to_owned(),
+        None => "not reported for this country and device lately".to_owned(),
     };
     draft.consider(Suppression::AlreadyReported, standing.is_some(), detail);
 }

@@ -9,13 +9,15 @@
 //! ## What it misses, and who trips it falsely
 //! Intruders on the victim's own network and device. Falsely: a new laptop used first from a new place.
 //! ## Parameters
-//! `unfamiliar_features.low_bits` (9), `.medium_bits` (13), `.high_bits` (18), `.learning_min_days` (5),
+//! `unfamiliar_features.low_bits` (10), `.medium_bits` (14), `.high_bits` (18), `.learning_min_days` (5),
 //! `.learning_max_days` (30), `.settled_bits` (3), `.relearn_after_days` (60).
 
 use super::evidence::property_value;
 use super::properties::Assessment;
 use super::{Case, Draft};
-use crate::engine::finding::{Familiarity, Property, RiskEventType, RiskLevel, Suppression, Threshold};
+use crate::engine::finding::{
+    Familiarity, LearningPhase, Property, RiskEventType, RiskLevel, Suppression, Threshold,
+};
 use crate::engine::policy::Sensitivity;
 use crate::engine::user::learning::Family;
 
@@ -27,10 +29,12 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     let bits = assessment.total_bits;
     let thresholds = [rules.low_bits, rules.medium_bits, rules.high_bits];
     // A place nobody in the organisation was ever seen at needs no history of this user.
-    let outside_learning = assessment.unheard_of && !assessment.known_device;
+    let outside_learning = assessment.unheard_of && !assessment.known_device && !assessment.known_agent;
     let (level, strength) = match graded(bits, thresholds) {
         Some(graded) => graded,
-        None if outside_learning && assessment.rarity_bits >= UNHEARD_OF_BITS => (RiskLevel::Low, 0.0),
+        None if outside_learning && case.phase(Family::UnfamiliarFeatures) != LearningPhase::Active => {
+            (RiskLevel::Low, 0.0)
+        }
         None => return None,
     };
     let mut draft = Draft {
@@ -56,9 +60,6 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     }
     Some(draft)
 }
-
-/// Rarity from which an unheard-of place counts without a user's history, bits.
-const UNHEARD_OF_BITS: f64 = 2.5;
 
 /// Level and place within it of a score in bits, against rising thresholds.
 pub(super) fn graded(bits: f64, [low, medium, high]: [f64; 3]) -> Option<(RiskLevel, f64)> {
@@ -109,5 +110,8 @@ fn word(property: Property) -> &'static str {
         Property::ClientApp => "client",
         Property::HourOfWeek => "hour of the week",
         Property::FailureHistory => "wrong passwords from elsewhere shortly before",
+        Property::NetworkKind => "a hosting or anonymising network",
+        Property::OrganizationRarity => "a network or country rare in the organisation",
+        Property::Session => "a session continued with another agent or from a hosting network",
     }
 }

@@ -146,8 +146,12 @@ impl Properties {
 
     /// The same stranger again: same network and same device and agent.
     pub fn same_context(&self, other: &Properties) -> bool {
+        self.asn == other.asn && self.same_visit(other)
+    }
+
+    /// The same visit: same country, device and agent, on whatever network. Who travels changes networks often.
+    pub fn same_visit(&self, other: &Properties) -> bool {
         self.country == other.country
-            && self.asn == other.asn
             && self.device == other.device
             && self.browser == other.browser
             && self.operating_system == other.operating_system

@@ -76,8 +76,8 @@ words! {
     RiskEventType, "risk event type", 6: ImpossibleTravel = 1 UnlikelyTravel = 2 NewCountry = 3
         UnfamiliarFeatures = 4 AnonymizedIpAddress = 5 MaliciousIpAddress = 6 NationStateIp = 7
         AdminConfirmedUserCompromised = 8;
-    Suppression, "suppression", 6: Learning = 0 SameAddress = 1 NoGeography = 2 TrustedLocation = 3
+    Suppression, "suppression", 6: Learning = 0 SameAddress = 1 TrustedLocation = 3
         EgressLocation = 4 MovingNetwork = 5 LearntEgress = 6 UsualPlaces = 7 KnownTransition = 8
-        NearbyCountry = 9 CloudRefresh = 10 MobileGateway = 11 OrganizationCommon = 12 SameDevice = 13
-        Exception = 14 BelowLow = 15 Disabled = 16 AlreadyReported = 17;
+        NearbyCountry = 9 CloudRefresh = 10 MobileGateway = 11 OrganizationCommon = 12
+        Exception = 14 BelowLow = 15 AlreadyReported = 17;
 }
