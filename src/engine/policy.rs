@@ -147,7 +147,7 @@ impl Default for Policy {
             unfamiliar_features: UnfamiliarFeatures {
                 enabled: true,
                 sensitivity: Sensitivity::Medium,
-                low_bits: 10.0,
+                low_bits: 9.0,
                 medium_bits: 14.0,
                 high_bits: 18.0,
                 learning_min_days: 5,

@@ -173,7 +173,7 @@ fn unheard_of(case: &Case<'_>) -> bool {
 }
 
 /// Active users from which "nobody was ever seen there" is worth an alert of its own.
-const UNHEARD_OF_USERS_MIN: u32 = 100;
+const UNHEARD_OF_USERS_MIN: u32 = 50;
 
 struct Weigher<'a> {
     case: &'a Case<'a>,
@@ -295,7 +295,7 @@ impl Weigher<'_> {
         );
         if country.is_none() && self.values.country != 0 {
             // A new country's region is new by necessity.
-            self.scale(Property::Region, 0.0);
+            self.set(Property::Region, 0.0);
             return country_bits;
         }
         country_bits + region_bits
@@ -476,7 +476,7 @@ impl Weigher<'_> {
             bits + LEGACY_BITS * confidence
         } else if bits < 0.0 {
             // Everyone's client: that it is known says nothing.
-            self.scale(Property::ClientApp, 0.0);
+            self.set(Property::ClientApp, 0.0);
             0.0
         } else {
             bits
@@ -547,6 +547,10 @@ impl Weigher<'_> {
     /// Weighs a property's evidence by `factor`: so that what evidence shows adds up to the total.
     fn scale(&mut self, property: Property, factor: f64) {
         self.weighed.iter_mut().filter(|weighed| weighed.property == property).for_each(|w| w.bits *= factor);
+    }
+
+    fn set(&mut self, property: Property, bits: f64) {
+        self.weighed.iter_mut().filter(|weighed| weighed.property == property).for_each(|w| w.bits = bits);
     }
 
     fn add(&mut self, property: Property, bits: f64) {
