@@ -60,6 +60,8 @@ pub struct Network {
     pub asn: u32,
     pub kind: Kind,
     pub place: u16,
+    /// On the test data's malicious or threat-actor list: only attackers come from there.
+    pub is_hostile: bool,
 }
 
 /// Number of a place in [`Atlas::places`].
@@ -88,6 +90,8 @@ pub struct Atlas {
     shelves: Vec<Shelf>,
     /// By kind: all IPv4 networks.
     by_kind: Vec<Vec<NetworkNumber>>,
+    /// IPv4 networks that only attackers use.
+    hostile: Vec<NetworkNumber>,
     /// Cities of each country, in the order countries first appear.
     countries: Vec<Vec<PlaceNumber>>,
     country_of: Vec<u16>,
@@ -95,6 +99,11 @@ pub struct Atlas {
 
 const PLACES: &str = include_str!("../../geoip-test-data/places.csv");
 const NETWORKS: &str = include_str!("../../geoip-test-data/networks.csv");
+
+const HOSTILE: [&str; 2] = [
+    include_str!("../../geoip-test-data/lists/malicious.txt"),
+    include_str!("../../geoip-test-data/lists/threat-actor.txt"),
+];
 
 impl Atlas {
     /// The tables of `geoip-test-data/`, as built into the program.
@@ -110,6 +119,7 @@ impl Atlas {
         let mut atlas = Atlas {
             shelves: (0..places.len() * Kind::ALL.len()).map(|_| Shelf::default()).collect(),
             by_kind: vec![Vec::new(); Kind::ALL.len()],
+            hostile: Vec::new(),
             countries: Vec::new(),
             country_of: Vec::new(),
             places,
@@ -122,7 +132,9 @@ impl Atlas {
     fn index(&mut self) -> anyhow::Result<()> {
         for (number, network) in (0u16..).zip(&self.networks) {
             let shelf = &mut self.shelves[usize::from(network.place) * Kind::ALL.len() + network.kind as usize];
-            if network.address.is_ipv4() {
+            if network.address.is_ipv4() && network.is_hostile {
+                self.hostile.push(number);
+            } else if network.address.is_ipv4() {
                 shelf.v4.push(number);
                 self.by_kind[network.kind as usize].push(number);
             } else {
@@ -212,6 +224,14 @@ impl Atlas {
         all[dice.index(all.len())]
     }
 
+    /// An attacker's own network: one in eight is on a list of hostile ones, the others are anybody's hosting.
+    pub fn pick_lair(&self, dice: &mut Dice) -> NetworkNumber {
+        if !self.hostile.is_empty() && dice.chance(0.125) {
+            return self.hostile[dice.index(self.hostile.len())];
+        }
+        self.pick_anywhere(Kind::Hosting, dice)
+    }
+
     /// An IPv6 network at the same place and of the same provider.
     pub fn v6_twin(&self, network: NetworkNumber) -> Option<NetworkNumber> {
         let v4 = self.network(network);
@@ -297,6 +317,11 @@ fn parse_places(text: &str) -> anyhow::Result<Vec<Place>> {
 fn parse_networks(text: &str, places: &[Place]) -> anyhow::Result<Vec<Network>> {
     let mut by_name: Vec<(&str, u16)> = places.iter().map(|place| place.name.as_str()).zip(0u16..).collect();
     by_name.sort_unstable();
+    let hostile: Vec<&str> = HOSTILE
+        .iter()
+        .flat_map(|list| list.lines())
+        .filter_map(|line| line.split('#').next().map(str::trim).filter(|network| !network.is_empty()))
+        .collect();
     let mut networks = Vec::new();
     for row in reader(text).into_records() {
         let row = row.context("the network table cannot be read")?;
@@ -310,6 +335,7 @@ fn parse_networks(text: &str, places: &[Place]) -> anyhow::Result<Vec<Network>> 
                 asn: field(1).parse().ok()?,
                 kind: Kind::parse(field(3))?,
                 place: by_name[place].1,
+                is_hostile: hostile.contains(&field(0)),
             })
         })();
         networks.push(parsed.with_context(|| format!("bad row for network `{}`", field(0)))?);

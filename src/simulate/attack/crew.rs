@@ -127,12 +127,12 @@ fn networks(kind: AttackKind, country: u16, base: u16, world: &World, dice: &mut
             here(country, kind, dice)
         }),
         AttackKind::TorExit => many(ROTATION, dice, &|dice| atlas.pick_anywhere(Kind::Tor, dice)),
-        AttackKind::RelayPhishing => vec![atlas.pick_anywhere(Kind::Hosting, dice)],
+        AttackKind::RelayPhishing => vec![atlas.pick_lair(dice)],
         AttackKind::DormantTakeover | AttackKind::TokenReplay => afterwards(country, base, world, dice),
         AttackKind::PasswordSpray | AttackKind::CredentialStuffing => many(ROTATION, dice, &|dice| {
             let kind = [Kind::Hosting, Kind::Proxy, Kind::Fixed, Kind::Vpn]
                 [dice.weighted([0.4, 0.3, 0.2, 0.1].into_iter())];
-            atlas.pick_anywhere(kind, dice)
+            if kind == Kind::Hosting { atlas.pick_lair(dice) } else { atlas.pick_anywhere(kind, dice) }
         }),
     }
 }
