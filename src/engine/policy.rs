@@ -201,7 +201,7 @@ impl Default for EngineConfig {
             scoped_policies: Vec::new(),
             baseline: Baseline { quarantine_days: 7, half_life_days: 30, repeat_after_hours: 168 },
             lateness_horizon_s: 7_200,
-            hot_users_max: 16_384,
+            hot_users_max: 8_192,
             users_max: 10_000_000,
             emit_suppressed: false,
             config_hash: 0,
