@@ -6,12 +6,22 @@
 
 mod common;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use common::drive::{Answer, Cut, run};
-use common::world::{Spec, at, feedback, sign_in};
+use common::world::{Spec, TENANT, at, feedback, sign_in};
+use farsign::engine::detect::properties::{FAMILIAR_BITS_MAX, is_wholly_familiar};
+use farsign::engine::detect::{self, Judge};
 use farsign::engine::facts::Item;
-use farsign::engine::finding::{RiskDetail, RiskState};
+use farsign::engine::finding::{RiskDetail, RiskEventType, RiskState};
+use farsign::engine::hash::{Seed, hash32};
 use farsign::engine::out::Detection;
 use farsign::engine::policy::EngineConfig;
+use farsign::engine::profile::Profiles;
+use farsign::engine::rules::Rules;
+use farsign::engine::user::tail::SignInText;
+use farsign::engine::user::{AnchorText, UserState};
 use proptest::prelude::*;
 
 const USERS: usize = 6;
@@ -223,6 +233,76 @@ proptest! {
         let cut = run(&config, &items, Cut { batch, tasks, restart_after });
         same(&plain, &cut)?;
         prop_assert_eq!(plain.counts, cut.counts);
+    }
+}
+
+/// Folds the sign-ins of each user, and judges in full what the shortcut leaves out. How many such there were.
+fn judged_in_full(
+    config: &EngineConfig,
+    items: &[Item<'static>],
+    profiles: &Profiles,
+) -> Result<u32, TestCaseError> {
+    let rules = Rules::new(Arc::new(config.clone()));
+    let teacher = rules.teacher(0);
+    let mut states: BTreeMap<String, UserState> = BTreeMap::new();
+    let mut familiar = 0;
+    for item in items {
+        let Item::SignIn(prepared) = item else { continue };
+        let judge = Judge {
+            policy: rules.policy(0),
+            baseline: &config.baseline,
+            decay: &rules.decay,
+            profiles,
+            tenant: hash32(Seed::Tenant, TENANT.as_bytes()),
+            tenant_id: TENANT,
+            user_id: &prepared.sign_in.user_id,
+        };
+        let (facts, text) = (&prepared.facts, SignInText::of(prepared));
+        let state = states.entry(prepared.sign_in.user_id.to_string()).or_default();
+        if facts.can_carry_risk() && is_wholly_familiar(state, facts, &rules.decay) {
+            let verdict = detect::judge_in_full(&judge, state, facts, &text, false);
+            prop_assert!(verdict.findings.is_empty(), "{}: {:?}", text.request_id, verdict.findings);
+            familiar += 1;
+        }
+        let verdict = detect::judge(&judge, state, facts, &text, false);
+        let anchor = AnchorText {
+            request_id: text.request_id,
+            place: prepared.place.as_ref(),
+            agent: &prepared.agent,
+            asn_organization: prepared.asn_organization.as_ref(),
+        };
+        state.learn(facts, &anchor, verdict.lesson, &teacher);
+        state.open_risks(facts, text.request_id, &verdict.judged());
+    }
+    Ok(familiar)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 60, max_shrink_iters: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_shortcut_for_the_familiar_does_not_show(happenings in prop::collection::vec(happening(), 1..120)) {
+        let items = stream(&happenings);
+        let mut config = config(false);
+        // The least threshold at which the shortcut is taken.
+        config.default_policy.unfamiliar_features.low_bits = FAMILIAR_BITS_MAX;
+        let profiles = run(&config, &items, Cut::default()).profiles;
+        let familiar = judged_in_full(&config, &items, &profiles)?;
+        prop_assert!(familiar > 0, "nothing was familiar");
+    }
+
+    #[test]
+    fn evidence_adds_up(happenings in prop::collection::vec(happening(), 1..120)) {
+        let answer = run(&config(true), &stream(&happenings), Cut::default());
+        for (detection, _) in &answer.detections {
+            let Some(finding) = &detection.finding else { continue };
+            if finding.kind != RiskEventType::UnfamiliarFeatures {
+                continue;
+            }
+            let total = finding.evidence.total_bits.expect("a score has a total");
+            let sum: f64 = finding.evidence.properties.iter().map(|verdict| verdict.bits).sum();
+            prop_assert!((sum - total).abs() < 1e-6, "{sum} is not {total}: {:?}", finding.evidence.properties);
+        }
     }
 }
 

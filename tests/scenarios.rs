@@ -34,7 +34,7 @@ fn impossible_travel() {
 
 #[test]
 fn atypical_travel() {
-    check_folder("atypical_travel", 16);
+    check_folder("atypical_travel", 22);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn new_country() {
 
 #[test]
 fn unfamiliar_features() {
-    check_folder("unfamiliar_features", 17);
+    check_folder("unfamiliar_features", 25);
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn listed_address() {
 
 #[test]
 fn feedback() {
-    check_folder("feedback", 17);
+    check_folder("feedback", 19);
 }
 
 /// Whole days of people, with everything that comes of them.

@@ -14,6 +14,8 @@ use farsign::engine::{Engine, Input};
 pub struct Answer {
     pub detections: Vec<(Detection, usize)>,
     pub counts: Counts,
+    /// The organisation as it was known in the end.
+    pub profiles: Arc<Profiles>,
 }
 
 /// How the same input may be cut up; the answer must not depend on it.
@@ -111,7 +113,7 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
         flush(task, waiting, &mut out);
     }
     versions.upsert(&mut out.detections);
-    Answer { detections: versions.into_final(), counts: out.counts }
+    Answer { detections: versions.into_final(), counts: out.counts, profiles }
 }
 
 fn flush(task: &mut Task, waiting: &mut Vec<&Item<'_>>, out: &mut Out) {

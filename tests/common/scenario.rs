@@ -13,7 +13,7 @@ use farsign::engine::facts::{CountryCode, Item};
 use farsign::engine::finding::RiskEventType;
 use farsign::engine::hash::{Seed, hash32};
 use farsign::engine::out::Detection;
-use farsign::engine::policy::{EngineConfig, Exception, Policy, Sensitivity};
+use farsign::engine::policy::{EngineConfig, Exception, Policy, ScopedPolicy, Sensitivity};
 use farsign::engine::signin::AccountState;
 use serde::Deserialize;
 
@@ -33,6 +33,9 @@ pub struct Scenario {
     policy: BTreeMap<String, String>,
     #[serde(default)]
     exceptions: Vec<ExceptionText>,
+    /// Another policy for some users.
+    #[serde(default)]
+    scoped: Option<ScopedText>,
     #[serde(default)]
     colleagues: String,
     #[serde(default)]
@@ -56,6 +59,13 @@ struct ExceptionText {
     networks: Vec<String>,
     countries: Vec<String>,
     apps: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ScopedText {
+    users: Vec<String>,
+    policy: BTreeMap<String, String>,
 }
 
 /// The word of a row and its options.
@@ -120,6 +130,14 @@ impl Scenario {
             set(&mut config, key, value);
         }
         config.default_policy.exceptions = self.exceptions.iter().map(exception).collect();
+        if let Some(scoped) = &self.scoped {
+            let mut policy = config.default_policy.clone();
+            for (key, value) in &scoped.policy {
+                set_policy(&mut policy, key, value);
+            }
+            let (name, tenants, users) = ("scoped".to_owned(), Vec::new(), scoped.users.clone());
+            config.scoped_policies.push(ScopedPolicy { name, tenants, users, policy });
+        }
         config
     }
 
@@ -348,8 +366,17 @@ fn sensitivity(text: &str) -> Sensitivity {
 }
 
 fn set(config: &mut EngineConfig, key: &str, value: &str) {
+    let number = || value.parse::<f64>().unwrap_or_else(|_| panic!("`{key}` is a number"));
+    match key {
+        "lateness_horizon_s" => config.lateness_horizon_s = number() as u32,
+        "repeat_after_hours" => config.baseline.repeat_after_hours = number() as u32,
+        _ => set_policy(&mut config.default_policy, key, value),
+    }
+}
+
+fn set_policy(policy: &mut Policy, key: &str, value: &str) {
     let Policy { impossible_travel, atypical_travel, new_country, unfamiliar_features, listed_address, .. } =
-        &mut config.default_policy;
+        policy;
     let number = || value.parse::<f64>().unwrap_or_else(|_| panic!("`{key}` is a number"));
     let flag = || value == "true";
     match key {
@@ -366,8 +393,6 @@ fn set(config: &mut EngineConfig, key: &str, value: &str) {
         "listed_address.anonymized" => listed_address.anonymized_enabled = flag(),
         "listed_address.malicious" => listed_address.malicious_enabled = flag(),
         "listed_address.nation_state" => listed_address.nation_state_enabled = flag(),
-        "lateness_horizon_s" => config.lateness_horizon_s = number() as u32,
-        "repeat_after_hours" => config.baseline.repeat_after_hours = number() as u32,
         other => panic!("no policy key `{other}`"),
     }
 }

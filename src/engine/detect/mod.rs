@@ -26,7 +26,7 @@ use super::user::familiarity::Decay;
 use super::user::learning::Family;
 use super::user::tail::{SignInText, Verdict};
 use organization::Organization;
-use properties::Assessment;
+use properties::{Assessment, FAMILIAR_BITS_MAX};
 
 /// What judging needs beside the user and the sign-in.
 pub struct Judge<'a> {
@@ -86,9 +86,22 @@ impl Case<'_> {
 /// Detections in their written order: impossible travel, atypical travel, new country, unfamiliar properties,
 /// listed addresses. A sign-in that cannot carry risk, and one in which everything is familiar, ends early.
 pub fn judge(judge: &Judge<'_>, state: &UserState, facts: &Facts, text: &SignInText<'_>, late: bool) -> Verdict {
-    if !facts.can_carry_risk() || properties::is_wholly_familiar(state, facts, judge.decay) {
+    let low_bits = judge.policy.unfamiliar_features.low_bits;
+    let shortcut = low_bits >= FAMILIAR_BITS_MAX && properties::is_wholly_familiar(state, facts, judge.decay);
+    if shortcut || !facts.can_carry_risk() {
         return Verdict::default();
     }
+    judge_in_full(judge, state, facts, text, late)
+}
+
+/// Judges a sign-in that can carry risk, without the shortcut for what is wholly familiar: the findings are the same.
+pub fn judge_in_full(
+    judge: &Judge<'_>,
+    state: &UserState,
+    facts: &Facts,
+    text: &SignInText<'_>,
+    late: bool,
+) -> Verdict {
     let organization = Organization::new(judge.profiles, judge.tenant, facts.time);
     let case = Case { judge, state, facts, text, organization, late };
     let assessment = Assessment::of(&case);

@@ -146,9 +146,13 @@ impl Assessment {
     }
 }
 
+/// No wholly familiar sign-in reaches this score: at most −2.3 bits of the known address, 3.9 of a device id that is
+/// missing beside a known agent, 4 of rarity and 2 of the hour.
+pub const FAMILIAR_BITS_MAX: f64 = 8.0;
+
 /// Nothing here can surprise: address, country and device (or agent) are known, no list names the address, and the
-/// place is where the user was last. Ends most judgements early: with these known, no detection can reach its
-/// threshold.
+/// place is where the user was last. Ends most judgements early: with these known, no detection can reach a
+/// threshold of [`FAMILIAR_BITS_MAX`] or more.
 pub fn is_wholly_familiar(state: &UserState, facts: &Facts, decay: &Decay) -> bool {
     let day = compact_day(facts.time.day());
     let baseline = &state.baseline;

@@ -28,8 +28,10 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     }
     let bits = assessment.total_bits;
     let thresholds = [rules.low_bits, rules.medium_bits, rules.high_bits];
-    // A place nobody in the organisation was ever seen at needs no history of this user.
-    let outside_learning = assessment.unheard_of && !assessment.known_device && !assessment.known_agent;
+    // A place nobody in the organisation was ever seen at needs no history of this user; but what little evidence
+    // there is must speak for a stranger, which a device that the organisation manages does not.
+    let outside_learning =
+        assessment.unheard_of && !assessment.known_device && !assessment.known_agent && bits > 0.0;
     let (level, strength) = match graded(bits, thresholds) {
         Some(graded) => graded,
         None if outside_learning && case.phase(Family::UnfamiliarFeatures) != LearningPhase::Active => {
