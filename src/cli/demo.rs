@@ -15,7 +15,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
+use super::replay::watch_for_interrupt;
 use super::{INTERRUPTED, say};
+use crate::engine::finding::RiskEventType;
 use crate::evaluate::{self, Exposure};
 use crate::simulate;
 use report::Facts;
@@ -23,6 +25,9 @@ use stage::Stage;
 
 /// Alerts explained in full.
 const EXPLAINED_MAX: usize = 3;
+/// Types explained before others: those with the most to explain.
+const EXPLAINED_FIRST: [RiskEventType; 3] =
+    [RiskEventType::ImpossibleTravel, RiskEventType::UnfamiliarFeatures, RiskEventType::NewCountry];
 
 /// Simulate an organisation under attack, replay its logs and report what was found.
 #[derive(clap::Args, Clone, Debug)]
@@ -43,11 +48,14 @@ pub struct Args {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = simulate::Config { seed: args.seed, users: args.users, days: args.days, ..Default::default() };
+    let interrupted = watch_for_interrupt()?;
     let stage = Stage::open(args.keep.as_deref())?;
     say(&format!("simulating {} users for {} days", args.users, args.days));
-    let totals = stage.simulate(&config)?;
+    let Some(totals) = stage.simulate(&config, &interrupted)? else {
+        return Ok(ExitCode::from(INTERRUPTED));
+    };
     say(&format!("replaying {} records", totals.records));
-    let summary = stage.replay()?;
+    let summary = stage.replay(&interrupted)?;
     if summary.interrupted {
         return Ok(ExitCode::from(INTERRUPTED));
     }
@@ -77,7 +85,8 @@ fn evaluated(
     let evaluation = evaluate::evaluate(&truth, &detections);
     let missed = evaluation.campaigns.iter().filter(|outcome| outcome.had_access() && !outcome.is_caught());
     let closeness = miss::measure(config, missed.map(|outcome| outcome.campaign.as_str()))?;
-    let chosen = evaluate::interesting(&truth, &detections, EXPLAINED_MAX);
+    let chosen =
+        evaluate::interesting(&truth, &detections, &EXPLAINED_FIRST.map(RiskEventType::name), EXPLAINED_MAX);
     let facts = Facts {
         totals,
         judged: summary.counts.sign_ins_judged,
@@ -90,8 +99,8 @@ fn evaluated(
     let mut text = report::findings(&facts);
     text.push_str(&report::heading("6. Three alerts, explained in full"));
     text.push_str(&report::paragraph(
-        "The rule of choice: true alerts by score, highest first, each of a type and of an attack that none before \
-         it has.",
+        "The rule of choice: the true alert of highest score of impossible travel, then of unfamiliar properties, \
+         then of new country, then of any other type; each of another type and another attack than those before it.",
     ));
     for (number, alert) in (1..).zip(&chosen) {
         let record = stage.record(alert.line)?;

@@ -286,9 +286,9 @@ fn median(mut values: Vec<f64>) -> Option<f64> {
     if values.len() % 2 == 1 { Some(*upper) } else { Some((values[middle - 1] + upper) / 2.0) }
 }
 
-/// The alerts worth reading first: true ones by score, each of a type and an attack that none before it has. Equal
-/// scores go by time, then id.
-pub fn interesting<'a>(truth: &Truth, detections: &'a Detections, count: usize) -> Vec<&'a Alert> {
+/// The alerts worth reading first: true ones of the types in `first`, in that order, then of any other; of each the
+/// one of highest score, of a type and an attack that none before it has. Equal scores go by time, then id.
+pub fn interesting<'a>(truth: &Truth, detections: &'a Detections, first: &[&str], count: usize) -> Vec<&'a Alert> {
     let mut candidates: Vec<(&Alert, &str)> = Vec::new();
     for alert in detections.iter().filter(|alert| alert.suppressed_by.is_none()) {
         let of = alert.request_id.as_deref().map(|request| truth.of(request));
@@ -296,7 +296,11 @@ pub fn interesting<'a>(truth: &Truth, detections: &'a Detections, count: usize) 
             candidates.push((alert, &truth.campaigns()[campaign].attack));
         }
     }
-    candidates.sort_by(|(a, _), (b, _)| b.score.cmp(&a.score).then((a.time, &a.id).cmp(&(b.time, &b.id))));
+    let rank = |alert: &Alert| first.iter().position(|kind| alert.kind == *kind).unwrap_or(first.len());
+    candidates.sort_by(|(a, _), (b, _)| {
+        let key = |alert: &Alert| (rank(alert), std::cmp::Reverse(alert.score), alert.time);
+        key(a).cmp(&key(b)).then_with(|| a.id.cmp(&b.id))
+    });
     let (mut types, mut attacks) = (BTreeSet::new(), BTreeSet::new());
     let mut chosen = Vec::new();
     for (alert, attack) in candidates {

@@ -152,11 +152,8 @@ fn silenced_detections_are_told_apart_by_whose_sign_in_it_was() {
 
 #[test]
 fn interesting_alerts_differ_in_type_and_attack() {
-    let labels = [
-        attack("a1", 0, "u", "a", true),
-        attack("b1", 0, "u", "b", true),
-        attack("c1", 0, "u", "c", true),
-    ];
+    let labels =
+        [attack("a1", 0, "u", "a", true), attack("b1", 0, "u", "b", true), attack("c1", 0, "u", "c", true)];
     let raised = [
         Raised { request: "own", score: 100, ..RAISED },
         Raised { request: "a1", score: 90, ..RAISED },
@@ -167,11 +164,12 @@ fn interesting_alerts_differ_in_type_and_attack() {
         Raised { request: "c1", score: 5, kind: "unfamiliarFeatures", ..RAISED },
     ];
     let (truth, detections) = read(&labels, &raised);
-    let chosen = |count| -> Vec<u64> {
-        interesting(&truth, &detections, count).into_iter().map(|alert| alert.line).collect()
+    let chosen = |first: &[&str], count| -> Vec<u64> {
+        interesting(&truth, &detections, first, count).into_iter().map(|alert| alert.line).collect()
     };
-    assert_eq!(chosen(3), [2, 6, 7]);
-    assert_eq!(chosen(1), [2]);
+    assert_eq!(chosen(&[], 3), [2, 6, 7]);
+    assert_eq!(chosen(&[], 1), [2]);
+    assert_eq!(chosen(&["unlikelyTravel", "absent"], 3), [4, 3, 7]);
 }
 
 #[test]
@@ -193,5 +191,8 @@ fn a_bad_line_is_named() {
     let bad_time = attack("a1", 99, "u", "a", true);
     check(Truth::read(format!("{}\n{bad_time}", odd("x", "[]")).as_bytes()).map(drop), "line 2 of the labels");
     let bad_level = line(Raised { request: "x", level: "severe", ..RAISED });
-    check(Detections::read(bad_level.as_bytes()).map(drop), "line 1 of the detections is not a detection: `severe`");
+    check(
+        Detections::read(bad_level.as_bytes()).map(drop),
+        "line 1 of the detections is not a detection: `severe`",
+    );
 }

@@ -85,11 +85,8 @@ impl Truth {
             let failed = || format!("line {number} of the labels is not a label");
             let label: Label = serde_json::from_str(&line).with_context(failed)?;
             let of = if label.malicious {
-                let make = || Campaign {
-                    id: label.campaign.clone(),
-                    attack: label.attack.clone(),
-                    sign_ins: Vec::new(),
-                };
+                let make =
+                    || Campaign { id: label.campaign.clone(), attack: label.attack.clone(), sign_ins: Vec::new() };
                 let campaign = intern(&mut campaign_index, &mut truth.campaigns, &label.campaign, make);
                 truth.campaigns[campaign].sign_ins.push(AttackSignIn {
                     time: event_time(&label.time).with_context(failed)?,

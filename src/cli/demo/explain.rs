@@ -179,10 +179,7 @@ fn ends(record: &Record, evidence: &Evidence) -> String {
         both("place", &place),
         both("client", &|end| join(&[&end.browser, &end.operating_system], " on ")),
         only("device", device),
-        only(
-            "application",
-            join(&[&sign_in.app_display_name, &sign_in.resource_display_name], " for "),
-        ),
+        only("application", join(&[&sign_in.app_display_name, &sign_in.resource_display_name], " for ")),
         only("how", format!("{}, {}", how(sign_in), known(&sign_in.client_app_used))),
         only("outcome", result),
         both("sign-in id", &|end| end.request_id.clone().unwrap_or_else(|| known(&record.request_id).to_owned())),
@@ -276,7 +273,7 @@ fn context(evidence: &Evidence) -> String {
     if evidence.late {
         text.push_str(&wrapped("The sign-in arrived beyond the lateness horizon.", INDENT));
     }
-    text.push_str(&wrapped("Suppressions asked:", INDENT));
+    text.push_str(&wrapped("Suppressions asked, whether they applied, and what was compared:", INDENT));
     for suppression in &evidence.suppressions {
         let applied = if suppression.applied { "yes" } else { "no" };
         let line = format!("{:<20}{applied:<5}{}", suppression.reason, known(&suppression.detail));

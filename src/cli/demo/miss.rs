@@ -138,8 +138,15 @@ mod tests {
     #[test]
     fn words_say_what_holds_for_most_sign_ins() {
         let kinds = BTreeMap::from([("hosting", 1), ("VPN exit", 2)]);
-        let mut closeness =
-            Closeness { sign_ins: 3, own_city: 1, own_country: 2, own_network: 3, own_browser: 1, kinds, history_min: Some(80) };
+        let mut closeness = Closeness {
+            sign_ins: 3,
+            own_city: 1,
+            own_country: 2,
+            own_network: 3,
+            own_browser: 1,
+            kinds,
+            history_min: Some(80),
+        };
         assert_eq!(
             closeness.words(),
             "in a country the owner signs in from, another city; a network the owner uses (VPN exit); a browser new \

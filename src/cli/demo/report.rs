@@ -125,20 +125,19 @@ fn caught(facts: &Facts<'_>) -> String {
     let catchable = total.campaigns - total.without_access;
     let mut text = heading("2. What was caught");
     text.push_str(&paragraph(&format!(
-        "{} of {} campaigns ({}), by an alert on one of their sign-ins; {} by one of high level. {} never had a right \
-         credential: nothing was entered, and nothing is held against the detections. An account is alerted when one \
-         of the attacker's sign-ins to it is. \"First alert\" is the median over caught campaigns: at which of the \
-         attacker's sign-ins, and how long after the first one.",
+        "{} of {} campaigns ({}), by an alert on one of their sign-ins; {} by one of high level. {}Accounts: of \
+         those entered, how many had an alert of their own. First alert: median over caught campaigns, at which of \
+         the attacker's sign-ins, and how long after the first one.",
         total.low,
         catchable,
         percent(total.low, catchable),
         total.high,
-        campaigns(total.without_access),
+        without_access(total.without_access),
     )));
     let mut rows: Vec<[String; 8]> =
         evaluation.tallies().into_iter().map(|(attack, tally)| caught_row(attack, &tally)).collect();
     rows.push(caught_row("all", &total));
-    let header = ["attack", "catchable", "low+", "medium+", "high", "accounts alerted", "first alert at", "after"];
+    let header = ["attack", "total", "low+", "medium+", "high", "accounts", "first alert", "after"];
     text.push_str(&table(header, &[1, 2, 3, 4, 5, 6, 7], rows));
     text
 }
@@ -157,13 +156,14 @@ fn caught_row(attack: &str, tally: &Tally) -> [String; 8] {
     ]
 }
 
-/// "no campaign", "1 campaign", "3 campaigns".
-fn campaigns(number: u64) -> String {
-    match number {
-        0 => "None".to_owned(),
+/// What is to be said of campaigns that nothing can be expected about.
+fn without_access(campaigns: u64) -> String {
+    let what = match campaigns {
+        0 => return String::new(),
         1 => "1 campaign".to_owned(),
         more => format!("{} campaigns", count(more)),
-    }
+    };
+    format!("{what} more never had a right credential: nothing was entered, and there was nothing to detect. ")
 }
 
 fn percent(part: u64, whole: u64) -> String {
@@ -183,9 +183,13 @@ pub fn duration(seconds: f64) -> String {
 fn missed(facts: &Facts<'_>) -> String {
     let missed: Vec<&Outcome> =
         facts.evaluation.campaigns.iter().filter(|outcome| outcome.had_access() && !outcome.is_caught()).collect();
+    let caught = facts.evaluation.campaigns.iter().filter(|outcome| outcome.is_caught());
+    let quiet: u64 = caught.map(|outcome| outcome.accounts - outcome.accounts_alerted).sum();
+    let quiet = format!("Accounts that caught campaigns entered without an alert of their own: {}.", count(quiet));
     let mut text = heading("3. What was missed");
     if missed.is_empty() {
         text.push_str(&paragraph("No campaign that had a right credential went without an alert."));
+        text.push_str(&paragraph(&quiet));
         return text;
     }
     text.push_str(&paragraph(
@@ -200,6 +204,7 @@ fn missed(facts: &Facts<'_>) -> String {
     if missed.len() > MISSED_LISTED_MAX {
         text.push_str(&paragraph(&format!("… and {} more.", missed.len() - MISSED_LISTED_MAX)));
     }
+    text.push_str(&paragraph(&quiet));
     text
 }
 
@@ -288,12 +293,14 @@ pub fn next_steps(facts: &Facts<'_>) -> String {
                     stage::DETECTIONS
                 ),
             );
+            let lists = stage::LISTS
+                .map(|(kind, (file, _))| format!("        --list {}={folder}/{file} \\\n", kind.name()));
             step(
-                "The same replay by hand, to change and compare",
+                "The same replay by hand, to change a setting and compare",
                 &format!(
-                    "farsign replay --city-db {folder}/farsign-test-City.mmdb --asn-db \
-                     {folder}/farsign-test-ASN.mmdb \\\n        --list tor={folder}/lists/tor.txt --list \
-                     vpn={folder}/lists/vpn.txt -o again.ndjson {folder}/{}",
+                    "farsign replay --city-db {folder}/farsign-test-City.mmdb \\\n        --asn-db \
+                     {folder}/farsign-test-ASN.mmdb \\\n{}        --emit-suppressed -o again.ndjson {folder}/{}",
+                    lists.concat(),
                     stage::RECORDS
                 ),
             );
@@ -320,7 +327,10 @@ mod tests {
         let text = wrapped(&"word ".repeat(60), "  ");
         assert!(text.lines().all(|line| line.len() <= usize::from(WIDTH) && line.starts_with("  word")));
         // 2 + 19 * 5 + 4 is above the width by one: 19 words a line.
-        assert_eq!(text.lines().map(|line| line.split(' ').filter(|word| *word == "word").count()).max(), Some(19));
+        assert_eq!(
+            text.lines().map(|line| line.split(' ').filter(|word| *word == "word").count()).max(),
+            Some(19)
+        );
         assert_eq!(wrapped("one", "> "), "> one\n");
     }
 

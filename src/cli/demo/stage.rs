@@ -4,10 +4,10 @@
 //! folder that is kept gets a copy of them, so that the commands of the report work on it.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, IsTerminal, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context;
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
@@ -40,10 +40,8 @@ macro_rules! embedded {
     };
 }
 
-pub const DATABASES: [(Role, (&str, &[u8])); 2] = [
-    (Role::Place, embedded!("farsign-test-City.mmdb")),
-    (Role::Network, embedded!("farsign-test-ASN.mmdb")),
-];
+pub const DATABASES: [(Role, (&str, &[u8])); 2] =
+    [(Role::Place, embedded!("farsign-test-City.mmdb")), (Role::Network, embedded!("farsign-test-ASN.mmdb"))];
 
 pub const LISTS: [(ListKind, (&str, &[u8])); 8] = [
     (ListKind::Tor, embedded!("lists/tor.txt")),
@@ -89,22 +87,30 @@ impl Stage {
         Ok(BufReader::new(File::open(&path).with_context(|| format!("cannot read `{}`", path.display()))?))
     }
 
-    /// Writes records and labels.
-    pub fn simulate(&self, config: &simulate::Config) -> anyhow::Result<Totals> {
-        let mut records = zstd::Encoder::new(self.create(RECORDS)?, COMPRESSION_LEVEL)?;
+    /// Writes records and labels; `None` when interrupted.
+    pub fn simulate(
+        &self,
+        config: &simulate::Config,
+        interrupted: &Arc<AtomicBool>,
+    ) -> anyhow::Result<Option<Totals>> {
+        let encoder = zstd::Encoder::new(self.create(RECORDS)?, COMPRESSION_LEVEL)?;
+        let mut records = Stoppable { inner: encoder, interrupted };
         let mut labels = self.create(LABELS)?;
         let bar = progress_bar(config.days);
-        let totals = simulate::run(config, &mut records, &mut labels, &mut |totals: &Totals| {
+        let result = simulate::run(config, &mut records, &mut labels, &mut |totals: &Totals| {
             bar.set_position(u64::from(totals.days));
             bar.set_message(format!("{} records", HumanCount(totals.records)));
-        })?;
-        records.finish().and_then(|mut file| file.flush()).context("cannot write the records")?;
+        });
         bar.finish_and_clear();
-        Ok(totals)
+        if interrupted.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        records.inner.finish().and_then(|mut file| file.flush()).context("cannot write the records")?;
+        Ok(Some(result?))
     }
 
     /// Replays the records through the runtime of `farsign replay`, with the default configuration.
-    pub fn replay(&self) -> anyhow::Result<Summary> {
+    pub fn replay(&self, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Summary> {
         let defaults = config::parse("", &std::collections::BTreeMap::new())?;
         let tables = embedded_tables()?;
         let mut engine = defaults.engine;
@@ -127,8 +133,7 @@ impl Stage {
             round_items_max: ROUND_ITEMS_MAX,
         };
         let mut outputs = Outputs::new(Box::new(self.create(DETECTIONS)?), None, context);
-        // An interrupt ends the demo at once: there is nothing of it to save.
-        sequencer::run(&options, &mut outputs, &Arc::new(AtomicBool::new(false)))
+        sequencer::run(&options, &mut outputs, interrupted)
     }
 
     pub fn labels(&self) -> anyhow::Result<Truth> {
@@ -144,6 +149,26 @@ impl Stage {
         let index = usize::try_from(line.saturating_sub(1))?;
         let text = self.read(DETECTIONS)?.lines().nth(index).context("the detections became shorter")??;
         serde_json::from_str(&text).with_context(|| format!("line {line} of the detections is not a detection"))
+    }
+}
+
+/// A writer that fails once the run is interrupted: the simulator has no other way to be stopped.
+struct Stoppable<'a, W> {
+    inner: W,
+    interrupted: &'a AtomicBool,
+}
+
+impl<W: Write> Write for Stoppable<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        // Not `ErrorKind::Interrupted`: that one is tried again.
+        if self.interrupted.load(Ordering::Relaxed) {
+            return Err(io::Error::other("interrupted"));
+        }
+        self.inner.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
     }
 }
 
