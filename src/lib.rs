@@ -3,6 +3,7 @@
 pub mod engine;
 
 pub mod config;
+pub mod evaluate;
 pub mod geoip;
 pub mod render;
 pub mod runtime;

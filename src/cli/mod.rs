@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod demo;
 pub mod geoip;
 pub mod replay;
 pub mod simulate;
@@ -36,6 +37,8 @@ enum Command {
     Check(check::Args),
     /// Build GeoIP databases, or look an address up.
     Geoip(geoip::GeoipArgs),
+    /// Simulate an organisation under attack, replay its logs and report what was found.
+    Demo(demo::Args),
     /// Write the sign-in logs of an invented organisation, with ground truth.
     Simulate(simulate::Args),
 }
@@ -46,6 +49,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Check(args) => check::run(&args),
         Command::Geoip(args) => geoip::run(args),
+        Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(args),
     };
     result.unwrap_or_else(|error| {

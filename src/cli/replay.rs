@@ -146,7 +146,7 @@ fn create(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
 }
 
 /// Ctrl-C asks for a clean end; a second one does not wait for it.
-fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
+pub(super) fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let flag = interrupted.clone();
     ctrlc::set_handler(move || {
