@@ -7,8 +7,12 @@
 #![allow(dead_code, reason = "each benchmark uses its part")]
 
 use std::hint::black_box;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use farsign::engine::decode::{Decoded, Format, decode};
+use farsign::engine::enrich::{Role, Tables};
+use farsign::engine::signin::SignIn;
 use farsign::simulate::{self, Config, Form};
 
 /// One way to do the work. Returns a checksum.
@@ -33,7 +37,15 @@ pub fn size<T>(full: T, quick: T) -> T {
 
 /// Runs the variants in rounds and prints a table. The first is the floor the others are compared with. `units` are
 /// done per run; they are called `unit`, and `bytes` belong to them (0: not a matter of bytes).
-pub fn compare(title: &str, unit: &str, units: u64, bytes: u64, rounds: usize, mut variants: Vec<Variant<'_>>) {
+/// Returns each variant's seconds per run.
+pub fn compare(
+    title: &str,
+    unit: &str,
+    units: u64,
+    bytes: u64,
+    rounds: usize,
+    mut variants: Vec<Variant<'_>>,
+) -> Vec<f64> {
     let rounds = size(rounds, 1);
     let mut times: Vec<Vec<Duration>> = vec![Vec::new(); variants.len()];
     let mut checksums = vec![0; variants.len()];
@@ -50,6 +62,7 @@ pub fn compare(title: &str, unit: &str, units: u64, bytes: u64, rounds: usize, m
     println!("\n### {title}\n\n{units} {unit}s, {bytes} bytes; medians of {rounds} rounds\n");
     println!("| variant | ns/{unit} | {unit}s/s | MB/s | to floor | checksum |");
     println!("|---|--:|--:|--:|--:|---|");
+    let mut medians = Vec::new();
     for (index, variant) in variants.iter().enumerate() {
         let seconds = median(times[index].iter().map(Duration::as_secs_f64).collect());
         let paired =
@@ -62,7 +75,9 @@ pub fn compare(title: &str, unit: &str, units: u64, bytes: u64, rounds: usize, m
             median(paired.collect()),
             checksums[index]
         );
+        medians.push(seconds);
     }
+    medians
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -79,6 +94,28 @@ pub fn records(form: Form, count: u64) -> Vec<u8> {
     let mut bytes = Vec::new();
     simulate::run(&config, &mut bytes, &mut std::io::sink(), &mut |_| {}).expect("the configuration is valid");
     bytes
+}
+
+/// The repository's test databases, which know the simulator's networks.
+pub fn tables() -> Arc<Tables> {
+    let mut builder = Tables::builder();
+    builder
+        .database(Role::Place, "City", include_bytes!("../../geoip-test-data/farsign-test-City.mmdb").to_vec())
+        .database(Role::Network, "ASN", include_bytes!("../../geoip-test-data/farsign-test-ASN.mmdb").to_vec());
+    Arc::new(builder.build().expect("the test data is valid"))
+}
+
+/// The sign-ins of all lines.
+pub fn sign_ins(bytes: &[u8]) -> Vec<SignIn<'_>> {
+    let mut sign_ins = Vec::new();
+    for line in lines(bytes) {
+        decode(Format::Auto, line, &mut |decoded| {
+            if let Ok(Decoded::SignIn(sign_in)) = decoded {
+                sign_ins.push(sign_in);
+            }
+        });
+    }
+    sign_ins
 }
 
 /// The lines of `bytes`.
