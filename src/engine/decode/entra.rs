@@ -41,8 +41,8 @@ pub(super) fn envelope_of<'a>(record: &Record<'a>) -> Option<(Envelope, &'a str)
 }
 
 /// Decodes one record that is no envelope.
-pub(super) fn decode_record(mut record: Record<'_>) -> Result<Decoded<'_>, Reject> {
-    match log_of(&record) {
+pub(super) fn decode_record<'a>(record: &mut Record<'a>) -> Result<Decoded<'a>, Reject> {
+    match log_of(record) {
         None => Err(Reject::new(RejectReason::UnknownFormat, "no known form of an entra record")),
         Some(Log::Skipped(reason)) => Ok(Decoded::Skipped(reason)),
         Some(Log::Users(_)) if record.properties == Properties::Unreadable => Err(wrong_type("properties")),

@@ -35,7 +35,8 @@ pub(super) fn is_type(scalar: &Scalar<'_>) -> bool {
 
 /// `Ok(None)` when the object's `type` is not ours.
 pub(super) fn decode(text: &str) -> Result<Option<Decoded<'_>>, Reject> {
-    let mut fields = read_fields(text, Section::Farsign)?;
+    let mut fields = Fields::new();
+    read_fields(text, Section::Farsign, &mut fields)?;
     match fields.get(Key::Type).as_str() {
         SIGN_IN => sign_in(&mut fields).map(|sign_in| Some(Decoded::SignIn(sign_in))),
         FEEDBACK => feedback(&mut fields).map(|feedback| Some(Decoded::Feedback(feedback))),

@@ -101,25 +101,23 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Reads text that holds one object of the form `section`.
-pub(super) fn read_record(text: &str) -> Result<Record<'_>, Reject> {
-    let mut record = Record::new();
-    read_text(text, RecordShape(&mut record))?;
-    Ok(record)
+/// Reads text that holds one object into a new record. (A record is too large to be handed about by value.)
+pub(super) fn read_record<'a>(text: &'a str, record: &mut Record<'a>) -> Result<(), Reject> {
+    read_text(text, RecordShape(record))
 }
 
 /// Reads one object of a form without `properties` and envelopes.
-pub(super) fn read_fields(text: &str, section: Section) -> Result<Fields<'_>, Reject> {
-    let mut fields = Fields::new();
-    read_text(text, SectionShape { section, fields: &mut fields })?;
-    Ok(fields)
+pub(super) fn read_fields<'a>(text: &'a str, section: Section, fields: &mut Fields<'a>) -> Result<(), Reject> {
+    read_text(text, SectionShape { section, fields })
 }
 
 /// Reads one row of a Log Analytics table: values in the order of `columns`.
-pub(super) fn read_row<'a>(text: &'a str, columns: &[Option<Slot>]) -> Result<Record<'a>, Reject> {
-    let mut record = Record::new();
-    read_text(text, RowShape { columns, fields: &mut record.own })?;
-    Ok(record)
+pub(super) fn read_row<'a>(
+    text: &'a str,
+    columns: &[Option<Slot>],
+    record: &mut Record<'a>,
+) -> Result<(), Reject> {
+    read_text(text, RowShape { columns, fields: &mut record.own })
 }
 
 /// Reads text through a [`Shape`]; white space may surround the value, nothing else.
@@ -180,7 +178,9 @@ impl<'de> Shape<'de> for RecordShape<'_, 'de> {
                     entries.next_value::<IgnoredAny>()?;
                 }
                 Some((Slot::Properties, _)) => {
-                    record.inner = Fields::new();
+                    if record.properties != Properties::Absent {
+                        record.inner = Fields::new();
+                    }
                     record.properties = entries.next_value_seed(Lenient(PropertiesShape(&mut record.inner)))?;
                 }
                 Some((Slot::Envelope(envelope), _)) => {
@@ -291,7 +291,8 @@ fn object_in_text(text: &str, section: Section) -> Option<Fields<'_>> {
     if !text.trim_start().starts_with('{') || check_depth(text).is_err() {
         return None;
     }
-    read_fields(text, section).ok()
+    let mut fields = Fields::new();
+    read_fields(text, section, &mut fields).ok().map(|()| fields)
 }
 
 /// The object under `properties`, or the JSON text of it.

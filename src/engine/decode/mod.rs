@@ -33,7 +33,7 @@ pub use scan::DEPTH_MAX;
 pub use time::{TimeError, parse_time, time_of_float, time_of_integer};
 
 use super::signin::{Category, Feedback, SignIn};
-use fields::KeyName;
+use fields::{KeyName, Record};
 use keys::{Envelope, Slot, column_slot};
 use lenient::Shape;
 
@@ -229,10 +229,10 @@ impl<'a, F: FnMut(Result<Decoded<'a>, Reject>)> Walk<'_, 'a, F> {
                 Ok(None) => {}
             }
         }
-        let record = match fields::read_record(text) {
-            Ok(record) => record,
-            Err(reject) => return self.reject(text, reject),
-        };
+        let mut record = Record::new();
+        if let Err(reject) = fields::read_record(text, &mut record) {
+            return self.reject(text, reject);
+        }
         if self.format == Format::Auto && farsign::is_type(record.own.get(keys::Key::Type)) {
             let decoded = farsign::decode(text).and_then(|decoded| {
                 decoded.ok_or_else(|| Reject::new(RejectReason::UnknownFormat, "`type` is not known"))
@@ -242,7 +242,7 @@ impl<'a, F: FnMut(Result<Decoded<'a>, Reject>)> Walk<'_, 'a, F> {
         match entra::envelope_of(&record) {
             Some((Envelope::Tables, raw)) => self.tables(raw),
             Some((Envelope::Records | Envelope::Value, raw)) => self.elements(raw, depth + 1),
-            None => self.emit(text, entra::decode_record(record)),
+            None => self.emit(text, entra::decode_record(&mut record)),
         }
     }
 
@@ -267,7 +267,8 @@ impl<'a, F: FnMut(Result<Decoded<'a>, Reject>)> Walk<'_, 'a, F> {
             }
             for row in raw_elements(rows) {
                 let decoded = if row.starts_with('[') {
-                    fields::read_row(row, &columns).and_then(entra::decode_record)
+                    let mut record = Record::new();
+                    fields::read_row(row, &columns, &mut record).and_then(|()| entra::decode_record(&mut record))
                 } else {
                     Err(Reject::new(RejectReason::UnknownFormat, "a row that is no array"))
                 };

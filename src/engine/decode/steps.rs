@@ -82,7 +82,11 @@ pub(super) fn mfa_of_text(text: &str) -> Option<Mfa> {
 
 /// ASCII case is ignored; `word` is lower case.
 pub(super) fn contains(text: &str, word: &str) -> bool {
-    text.as_bytes().windows(word.len()).any(|window| window.eq_ignore_ascii_case(word.as_bytes()))
+    let (text, word) = (text.as_bytes(), word.as_bytes());
+    let Some(starts) = text.len().checked_sub(word.len()).and_then(|last| text.get(..=last)) else { return false };
+    let Some(first) = word.first() else { return true };
+    memchr::memchr2_iter(*first, first.to_ascii_uppercase(), starts)
+        .any(|at| text[at..at + word.len()].eq_ignore_ascii_case(word))
 }
 
 /// Reads the array of steps; Log Analytics writes it as JSON text.

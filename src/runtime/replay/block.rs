@@ -122,15 +122,11 @@ fn decode_frame<'a>(
     entries.records += 1;
     let (reason, detail, length, head) = match &frame.kind {
         FrameKind::Record => {
-            let record = &bytes[frame.start..frame.end];
-            match split_line(record) {
-                Some(parts) => parts.iter().for_each(|part| {
-                    let (start, end) = (frame.start + part.start, frame.start + part.end);
-                    let offset = frame.offset + part.start as u64;
-                    let part = Frame { start, end, line: frame.line, offset, kind: FrameKind::Record };
-                    decode_record(format, bytes, &part, enricher, entries);
-                }),
-                None => decode_record(format, bytes, frame, enricher, entries),
+            for part in decode_line(format, bytes, frame, enricher, entries) {
+                let (start, end) = (frame.start + part.start, frame.start + part.end);
+                let offset = frame.offset + part.start as u64;
+                let part = Frame { start, end, line: frame.line, offset, kind: FrameKind::Record };
+                decode_record(format, bytes, &part, enricher, entries);
             }
             return;
         }
@@ -158,6 +154,29 @@ fn split_line(record: &[u8]) -> Option<Vec<Frame>> {
     }
 }
 
+/// Decodes a line taken whole. When it is refused because it holds several records, gives those instead: such a
+/// line is no JSON value, and so nothing came of it before the refusal.
+fn decode_line<'a>(
+    format: Format,
+    bytes: &'a [u8],
+    frame: &Frame,
+    enricher: &mut Enricher,
+    entries: &mut Entries<'a>,
+) -> Vec<Frame> {
+    let record = &bytes[frame.start..frame.end];
+    let (mut parts, mut is_looked_at) = (None, false);
+    decode(format, record, &mut |decoded| {
+        if decoded.is_err() && !is_looked_at {
+            is_looked_at = true;
+            parts = split_line(record);
+        }
+        if parts.is_none() {
+            take(decoded, frame, enricher, entries);
+        }
+    });
+    parts.unwrap_or_default()
+}
+
 fn decode_record<'a>(
     format: Format,
     bytes: &'a [u8],
@@ -165,7 +184,16 @@ fn decode_record<'a>(
     enricher: &mut Enricher,
     entries: &mut Entries<'a>,
 ) {
-    decode(format, &bytes[frame.start..frame.end], &mut |decoded| match decoded {
+    decode(format, &bytes[frame.start..frame.end], &mut |decoded| take(decoded, frame, enricher, entries));
+}
+
+fn take<'a>(
+    decoded: Result<Decoded<'a>, Reject>,
+    frame: &Frame,
+    enricher: &mut Enricher,
+    entries: &mut Entries<'a>,
+) {
+    match decoded {
         Ok(Decoded::SignIn(sign_in)) => entries.push(Item::SignIn(enricher.enrich(sign_in))),
         Ok(Decoded::Feedback(feedback)) => {
             let user = UserKey::new(&feedback.tenant_id, &feedback.user_id);
@@ -173,7 +201,7 @@ fn decode_record<'a>(
         }
         Ok(Decoded::Skipped(reason)) => *entries.skipped.entry(reason).or_default() += 1,
         Err(reject) => push_note(entries, reject, frame, (frame.end - frame.start) as u64, Box::default()),
-    });
+    }
 }
 
 fn push_note(entries: &mut Entries<'_>, reject: Reject, frame: &Frame, length: u64, head: Box<[u8]>) {

@@ -1,0 +1,76 @@
+//! A whole replay from file to detections, beside reading the same file with the same reader and parsing its records
+//! into a plain struct; and what a second thread gives.
+#![expect(clippy::print_stdout, reason = "a measuring program")]
+
+mod common;
+#[path = "common/typed.rs"]
+mod typed;
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use common::{compare, lines, records, size, tables, variant};
+use farsign::engine::decode::Format;
+use farsign::engine::policy::EngineConfig;
+use farsign::render::{ImpossibleTravelName, RenderContext};
+use farsign::runtime::replay::input::expand;
+use farsign::runtime::replay::output::Outputs;
+use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
+use farsign::runtime::replay::settle::Order;
+use farsign::runtime::replay::source;
+use farsign::simulate::Form;
+
+fn parse_only(path: &Path) -> u64 {
+    let mut source = source::open(path, Arc::default()).expect("just written");
+    let mut sum = 0;
+    while let Some(block) = source.next(BLOCK_LENGTH) {
+        sum += block.frames.iter().map(|frame| typed::parse(&block.bytes[frame.start..frame.end])).sum::<u64>();
+    }
+    sum
+}
+
+fn options(path: &Path, threads: usize) -> Options {
+    Options {
+        inputs: expand(&[path.display().to_string()]).expect("just written"),
+        format: Format::Auto,
+        threads,
+        engine: Arc::new(EngineConfig::default()),
+        tables: tables(),
+        order: Order::Settled,
+        block_length: BLOCK_LENGTH,
+        round_items_max: ROUND_ITEMS_MAX,
+    }
+}
+
+fn replay(options: &Options) -> u64 {
+    let context = RenderContext {
+        impossible_travel_name: ImpossibleTravelName::default(),
+        config_hash: 0,
+        geoip_builds: Vec::new(),
+        named_locations: Vec::new(),
+    };
+    let mut outputs = Outputs::new(Box::new(io::sink()), None, context);
+    let summary = sequencer::run(options, &mut outputs, &Arc::default()).expect("nothing to fail");
+    summary.counts.sign_ins << 32 | summary.written
+}
+
+fn main() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for (title, form, count) in
+        [("full records", Form::EntraEventHub, 20_000), ("lean records", Form::EntraLean, 100_000)]
+    {
+        let bytes = records(form, size(count, 500));
+        let path = folder.path().join(format!("{form:?}.ndjson"));
+        std::fs::write(&path, &bytes).expect("space for the records");
+        let (one, two) = (options(&path, 1), options(&path, 2));
+        let variants = vec![
+            variant("read, typed parse only", || parse_only(&path)),
+            variant("replay, 1 thread", || replay(&one)),
+            variant("replay, 2 threads", || replay(&two)),
+        ];
+        let title = format!("replay, {title}");
+        let medians = compare(&title, "record", lines(&bytes).len() as u64, bytes.len() as u64, 7, variants);
+        println!("\n2 threads are {:.2} times as fast as 1.", medians[1] / medians[2]);
+    }
+}
