@@ -282,7 +282,7 @@ pub struct ScopedPolicy {
 #[serde(deny_unknown_fields, default)]
 pub struct Engine {
     /// How far behind the stream a sign-in may arrive and still be judged as if in order, seconds.
-    #[schemars(range(max = 604_800))]
+    #[schemars(range(max = 86_400))]
     pub lateness_horizon_s: u32,
     /// Users kept unpacked for speed.
     #[schemars(range(min = 16, max = 10_000_000))]

@@ -152,6 +152,7 @@ fn is_absent_text(text: &str) -> bool {
     let text = text.trim().to_lowercase();
     let absent = ["", "null", "none", "-", "unknown", "n/a", "not available", "hidden", "undefined", "anonymized"];
     absent.contains(&text.as_str())
+        || text == "{pii removed}"
         || text == "hidden_due_to_security_reasons"
         || text == "00000000-0000-0000-0000-000000000000"
 }
@@ -280,7 +281,11 @@ fn log_of(outer: &Value, inner: Option<&Value>) -> Option<Log> {
         let lower = ["time", "activityDisplayName"].into_iter().any(|key| !nothing(columns(key)));
         return match log_named(category) {
             Some(Log::Users(name)) => {
-                Some(workload(inner.unwrap_or(outer)).map_or(Log::Users(name), Log::Skipped))
+                let fields = inner.unwrap_or(outer);
+                let has = |key: &str| !nothing(field(fields, key));
+                let application = has("servicePrincipalId") && !has("userId") && !has("userPrincipalName");
+                let reason = workload(fields).or(application.then_some(SkipReason::ServicePrincipal));
+                Some(reason.map_or(Log::Users(name), Log::Skipped))
             }
             Some(log) => Some(log),
             None => (!no_properties || tenant || named || lower).then_some(()).and(other),
@@ -538,7 +543,8 @@ impl Attempt {
         self.steps.iter().filter(|step| step.is_object()).filter_map(move |step| {
             let result = lower(&step["authenticationStepResultDetail"]);
             let wanted = lower(&step["authenticationStepRequirement"]);
-            let mfa = wanted.contains("multi") || wanted.contains("mfa") || result.contains("mfa");
+            let password = lower(&step["authenticationMethod"]).trim() == "password";
+            let mfa = !password && (wanted.contains("multi") || wanted.contains("mfa") || result.contains("mfa"));
             (mfa == is_mfa).then(|| (flag(&step["succeeded"]), lower(&step["authenticationMethod"]), result))
         })
     }
@@ -600,7 +606,10 @@ impl Attempt {
         if !meaning.is_known {
             let passwords = self.step(false).filter(|(_, method, _)| method.trim() == "password");
             credential = match passwords.filter_map(|(succeeded, ..)| succeeded).last() {
-                Some(true) => "Right".to_string(),
+                Some(true) => {
+                    outcome = "Blocked".to_string();
+                    "Right".to_string()
+                }
                 Some(false) => "Wrong".to_string(),
                 None => "Unknown".to_string(),
             };

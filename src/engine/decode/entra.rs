@@ -83,6 +83,8 @@ fn log_of(record: &Record<'_>) -> Option<Log> {
             Some(Log::Users(_)) if workload(fields.event_types).is_some() => {
                 workload(fields.event_types).map(Log::Skipped)
             }
+            // An application's sign-in that strayed into the users' log.
+            Some(Log::Users(_)) if is_of_application(fields) => Some(Log::Skipped(SkipReason::ServicePrincipal)),
             Some(log) => Some(log),
             None => is_azure.then_some(Log::Skipped(SkipReason::NotASignIn)),
         };
@@ -144,14 +146,19 @@ fn log_of_kind(fields: &Fields<'_>) -> Log {
     if let Some(reason) = workload(types) {
         return Log::Skipped(reason);
     }
-    let has = |key: Key| !fields.get(key).is_absent();
     let is_of_user = types.interactive || types.non_interactive;
-    if !is_of_user && has(Key::ServicePrincipalId) && !has(Key::UserId) && !has(Key::UserPrincipalName) {
+    if !is_of_user && is_of_application(fields) {
         return Log::Skipped(SkipReason::ServicePrincipal);
     }
     let is_silent =
         if is_of_user { !types.interactive } else { fields.get(Key::IsInteractive).to_flag() == Some(false) };
     Log::Users(if is_silent { Category::NonInteractive } else { Category::Interactive })
+}
+
+/// A service principal is named, and no user.
+fn is_of_application(fields: &Fields<'_>) -> bool {
+    let has = |key: Key| !fields.get(key).is_absent();
+    has(Key::ServicePrincipalId) && !has(Key::UserId) && !has(Key::UserPrincipalName)
 }
 
 /// Why the event types say that this is no user's sign-in.

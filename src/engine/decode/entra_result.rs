@@ -41,7 +41,11 @@ pub(super) fn result_of(source: &ResultFields<'_, '_>) -> SignInResult {
     };
     if !meaning.is_known {
         result.credential = match source.fields.steps.password {
-            Some(true) => Credential::Right,
+            // The password was right and something this version does not know of stopped the sign-in.
+            Some(true) => {
+                result.outcome = Outcome::Blocked;
+                Credential::Right
+            }
             Some(false) => Credential::Wrong,
             None => Credential::Unknown,
         };

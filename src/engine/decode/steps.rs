@@ -35,7 +35,10 @@ impl Steps {
         let succeeded = step.succeeded.to_flag();
         let (method, result) = (step.method.as_str(), step.result.as_str());
         let requirement = step.requirement.as_str();
-        let is_mfa = contains(requirement, "multi") || contains(requirement, "mfa") || contains(result, "mfa");
+        let is_password = method.trim().eq_ignore_ascii_case("password");
+        // A password is a first factor, whatever policy the step was written under.
+        let is_mfa = !is_password
+            && (contains(requirement, "multi") || contains(requirement, "mfa") || contains(result, "mfa"));
         if is_mfa {
             self.mfa = Some(match (self.mfa, mfa_of_step(succeeded, method, result)) {
                 (Some(Mfa::Performed), Mfa::Claim | Mfa::Pending) => Mfa::Performed,
@@ -45,7 +48,7 @@ impl Steps {
             return;
         }
         self.first_factor = succeeded.or(self.first_factor);
-        if method.trim().eq_ignore_ascii_case("password") {
+        if is_password {
             self.password = succeeded.or(self.password);
         }
     }

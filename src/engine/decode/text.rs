@@ -9,7 +9,7 @@ use super::{Reject, RejectReason};
 use crate::engine::signin::{ID_LENGTH_MAX, TEXT_LENGTH_MAX};
 
 /// What providers and pipelines write where they have nothing to write. Compared without case.
-const ABSENT: [&str; 11] = [
+const ABSENT: [&str; 12] = [
     "null",
     "none",
     "-",
@@ -19,6 +19,7 @@ const ABSENT: [&str; 11] = [
     "hidden",
     "undefined",
     "anonymized",
+    "{pii removed}",
     "hidden_due_to_security_reasons",
     "00000000-0000-0000-0000-000000000000",
 ];

@@ -8,6 +8,7 @@ use geo::{Distance, Haversine, Point};
 
 use super::Case;
 use crate::engine::facts::{Connection, ListKind, Precision};
+use crate::engine::user::familiarity::compact_day;
 
 /// Name of the method, as evidence gives it.
 pub const METHOD: &str = "haversine, mean Earth radius 6371.0088 km, less both places' uncertainty";
@@ -53,7 +54,7 @@ pub fn radius_km(radius_km: u16, precision: Precision, connection: Connection, m
 pub fn journey(case: &Case<'_>) -> Option<Journey> {
     let anchor = case.state.anchor.as_ref()?;
     let here = case.facts.coordinates?;
-    if anchor.city_hash == case.facts.city_hash {
+    if anchor.city_hash == case.facts.city_hash || (case.late && was_there(case)) {
         return None;
     }
     let great_circle_km = great_circle_km(anchor.coordinates, here);
@@ -71,6 +72,17 @@ pub fn journey(case: &Case<'_>) -> Option<Journey> {
     let elapsed_s = between_s.max(case.judge.policy.impossible_travel.clock_skew_s);
     let speed_kmh = distance_km / (elapsed_s / 3_600.0);
     Some(Journey { great_circle_km, uncertainty_km, distance_km, elapsed_s, speed_kmh })
+}
+
+/// The baseline saw the user at this place before and after that day. A sign-in that comes days too late may be one
+/// that was delivered before, and the user has since moved on: that is no travel.
+fn was_there(case: &Case<'_>) -> bool {
+    let day = compact_day(case.facts.time.day());
+    case.state
+        .baseline
+        .city
+        .get(case.facts.city_hash, day, case.judge.decay)
+        .is_some_and(|known| known.first_day <= day && day <= known.last_day)
 }
 
 #[cfg(test)]

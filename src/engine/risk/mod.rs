@@ -66,9 +66,10 @@ fn effect(action: FeedbackAction, about_sign_in: bool) -> Effect {
         (FeedbackAction::Dismiss, false) => {
             (RiskState::Dismissed, RiskDetail::AdminDismissedAllRiskForUser, true, false)
         }
-        // Who passes MFA has shown to be the owner, so what was held back is the owner's.
-        (FeedbackAction::PassedMfa, _) => {
-            (RiskState::Remediated, RiskDetail::UserPassedMfaDrivenByRiskBasedPolicy, true, false)
+        // Who passes MFA in a sign-in has shown to be the owner there. Without a sign-in named, the owner passed it
+        // somewhere: that ends the risk, and says nothing of the risky sign-in's network.
+        (FeedbackAction::PassedMfa, named) => {
+            (RiskState::Remediated, RiskDetail::UserPassedMfaDrivenByRiskBasedPolicy, named, false)
         }
         // A changed password ends the risk but does not say that the risky sign-in was the owner's: it must not
         // teach, or the intruder's network would be the owner's from then on.

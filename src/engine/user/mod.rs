@@ -305,7 +305,10 @@ impl UserState {
         if self.quarantine.len() >= QUARANTINE_MAX {
             self.quarantine.remove(0);
         }
-        self.quarantine.push(Quarantined { event: facts.event, time: facts.time, properties, compromised: false });
+        // A stranger who was confirmed stays one when he comes back.
+        let compromised =
+            self.quarantine.iter().any(|held| held.compromised && held.properties.same_context(&properties));
+        self.quarantine.push(Quarantined { event: facts.event, time: facts.time, properties, compromised });
     }
 
     fn learn_success(&mut self, facts: &Facts, text: &AnchorText<'_>, lesson: Lesson, teacher: &Teacher<'_>) {

@@ -174,7 +174,8 @@ impl UserRecord {
         for (finding, judged) in verdict.findings.into_iter().zip(&entry.judged) {
             count_finding(&mut out.counts, judged, 1);
             let standing = Standing::new(entry.facts.event, judged);
-            emit(Origin { facts: &entry.facts, text: &text, standing }, finding, bench, false, out);
+            let known = entry.facts.time;
+            emit(Origin { facts: &entry.facts, text: &text, standing, known }, finding, bench, false, out);
         }
         let entry = TailEntry::SignIn(entry);
         fold(&mut self.current, &entry, &bench.teacher());
@@ -206,7 +207,8 @@ impl UserRecord {
             let judged = Judged::of(&finding);
             count_finding(&mut out.counts, &judged, 1);
             let standing = Standing::new(prepared.facts.event, &judged);
-            emit(Origin { facts: &prepared.facts, text: &text, standing }, finding, bench, false, out);
+            let known = self.newest_time(prepared.facts.time);
+            emit(Origin { facts: &prepared.facts, text: &text, standing, known }, finding, bench, false, out);
         }
     }
 
@@ -314,7 +316,14 @@ impl UserRecord {
         }
         if let Some(TailEntry::SignIn(sign_in)) = self.tail.get(index) {
             let text = sign_in.text();
-            emit(Origin { facts: &sign_in.facts, text: &text, standing: *now }, finding, bench, was_shown, out);
+            let known = self.known_since(now, sign_in.facts.time);
+            emit(
+                Origin { facts: &sign_in.facts, text: &text, standing: *now, known },
+                finding,
+                bench,
+                was_shown,
+                out,
+            );
         }
     }
 
@@ -346,6 +355,21 @@ impl UserRecord {
             position: bench.position,
             is_update: true,
         });
+    }
+
+    /// Since when a detection judged again stands as it does: since the feedback that made it so, or since now, the
+    /// user's newest event.
+    fn known_since(&self, standing: &Standing, at_least: EventTime) -> EventTime {
+        let concerns = |entry: &TailEntry| match entry {
+            TailEntry::Feedback(feedback) if feedback.about == 0 || feedback.about == standing.event => {
+                Some(feedback.time)
+            }
+            _ => None,
+        };
+        match standing.state {
+            RiskState::AtRisk | RiskState::None => self.newest_time(at_least),
+            _ => self.tail.iter().filter_map(concerns).max().unwrap_or(at_least).max(at_least),
+        }
     }
 
     fn newest_time(&self, at_least: EventTime) -> EventTime {
@@ -456,6 +480,8 @@ struct Origin<'a> {
     facts: &'a Facts,
     text: &'a SignInText<'a>,
     standing: Standing,
+    /// When it came to be known as it stands.
+    known: EventTime,
 }
 
 /// How a detection of the tail stands: what was judged, and what feedback made of it since.
@@ -586,14 +612,14 @@ fn emit(origin: Origin<'_>, finding: Finding, bench: &Bench<'_>, is_update: bool
     if finding.suppressed_by.is_some() && !bench.emit_suppressed {
         return;
     }
-    let Origin { facts, text, standing } = origin;
+    let Origin { facts, text, standing, known } = origin;
     out.detections.push(Detection {
         id: detection_id(bench.judge.tenant_id, text.request_id, finding.kind),
         state: standing.state,
         detail: standing.detail,
         activity_time: facts.time,
-        detected_time: facts.time,
-        updated_time: facts.time,
+        detected_time: if is_update { facts.time } else { known },
+        updated_time: known,
         kind: finding.kind,
         level: standing.level,
         score: standing.score,

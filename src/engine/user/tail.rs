@@ -11,7 +11,7 @@ use crate::engine::finding::{Finding, RiskEventType, RiskLevel, Suppression};
 use crate::engine::signin::{EventTime, FeedbackAction};
 
 /// Entries per user; when full the oldest settles early, and is counted.
-pub const TAIL_MAX: usize = 48;
+pub const TAIL_MAX: usize = 256;
 
 /// A sign-in's text, wherever it is kept. Empty = absent.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@
 //!
 //! *Updates*: every version at once, as a live run would write it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
 use uuid::Uuid;
 
@@ -17,6 +17,9 @@ use crate::engine::signin::EventTime;
 
 /// Detections that wait at most; beyond it the oldest is written early, and counted.
 pub const PENDING_MAX: usize = 200_000;
+
+/// Ids of written detections that are remembered, against writing one twice.
+pub const WRITTEN_MAX: usize = 1_000_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -35,6 +38,11 @@ pub struct Settler {
     pending_max: usize,
     /// Written before their time because too many waited.
     pub early: u64,
+    /// Ids written, the newest [`WRITTEN_MAX`].
+    written: HashSet<Uuid>,
+    written_order: VecDeque<Uuid>,
+    /// Not written again.
+    pub repeated: u64,
 }
 
 impl Settler {
@@ -46,6 +54,9 @@ impl Settler {
             keys: HashMap::new(),
             pending_max: PENDING_MAX,
             early: 0,
+            written: HashSet::new(),
+            written_order: VecDeque::new(),
+            repeated: 0,
         }
     }
 
@@ -66,7 +77,19 @@ impl Settler {
         if !was_written && is_withdrawn(&detection) {
             return Ok(());
         }
+        if !detection.is_update && waiting.is_none() && self.written.contains(&detection.id) {
+            // A sign-in delivered again long after: what it gave was written then.
+            self.repeated += 1;
+            return Ok(());
+        }
         detection.is_update = was_written;
+        if !was_written {
+            // Nobody saw an earlier version, so when it came to be known is no news.
+            detection.detected_time = detection.activity_time;
+            if detection.state == RiskState::AtRisk || detection.state == RiskState::None {
+                detection.updated_time = detection.activity_time;
+            }
+        }
         // Feedback changes a detection's state, and brings no evidence of its own.
         detection.finding = detection.finding.or(waiting.and_then(|before| before.finding));
         let key = key_of(&detection);
@@ -104,9 +127,23 @@ impl Settler {
         match self.pending.pop_first() {
             Some((_, detection)) => {
                 self.keys.remove(&detection.id);
+                self.remember(detection.id);
                 write(&detection)
             }
             None => Ok(()),
+        }
+    }
+}
+
+impl Settler {
+    fn remember(&mut self, id: Uuid) {
+        if self.written.insert(id) {
+            self.written_order.push_back(id);
+        }
+        if self.written_order.len() > WRITTEN_MAX
+            && let Some(oldest) = self.written_order.pop_front()
+        {
+            self.written.remove(&oldest);
         }
     }
 }
