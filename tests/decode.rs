@@ -10,6 +10,8 @@ mod fixtures;
 mod forms;
 #[path = "decode/oracle.rs"]
 mod oracle;
+#[path = "decode/oracle_attempt.rs"]
+mod oracle_attempt;
 #[path = "decode/rejects.rs"]
 mod rejects;
 #[path = "decode/results.rs"]

@@ -85,7 +85,8 @@ fn impure(code: &str) -> Vec<&'static str> {
 
 #[test]
 fn the_engine_is_pure() {
-    for path in rust_files("src/engine") {
+    // A `tests.rs` is a module of tests, like those inside a file, which `code` leaves out.
+    for path in rust_files("src/engine").into_iter().filter(|path| !path.ends_with("tests.rs")) {
         assert!(impure(&code(&read(&path))).is_empty(), "{}: {:?}", path.display(), impure(&code(&read(&path))));
     }
 }

@@ -112,7 +112,10 @@ fn mfa_is_read_from_details_then_steps_then_requirement() {
         "Success Right Performed Normal",
     );
     check(steps(123456789, json!([password, mfa(false, "MFA denied")])), "Blocked Right Denied Normal");
-    check(steps(123456789, json!([password])), "Failed Right Unknown Normal");
+    check(steps(123456789, json!([password])), "Blocked Right Unknown Normal");
+    let wrong = step("Multi-factor authentication", "Password", false, "Invalid password");
+    check(steps(50132, json!([wrong])), "Failed Unknown Unknown Normal");
+    check(steps(123456789, json!([wrong])), "Failed Wrong Unknown Normal");
     check(steps(123456789, json!("[]")), "Failed Unknown Unknown Normal");
     check(
         steps(50140, json!(json!([mfa(false, "Authentication in progress")]).to_string())),

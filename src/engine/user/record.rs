@@ -5,17 +5,20 @@
 //! after it is judged again, and only differences are output. What is older than the horizon settles: it is
 //! learnt for good, and contributes to the organisation's profiles.
 
+use super::detections::{
+    Origin, Standing, count_finding, emit, emit_confirmation, subject, summary_subject, transition,
+};
 use super::familiarity::{Day, compact_day};
 use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn, Verdict};
 use super::{OpenRisk, Teacher, UserState, event_hash};
 use crate::engine::detect::{self, Judge};
 use crate::engine::facts::{Facts, Prepared};
-use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState};
-use crate::engine::out::{Counts, Detection, Out, Subject};
+use crate::engine::finding::{Finding, RiskDetail, RiskState};
+use crate::engine::out::{Detection, Out, Subject};
 use crate::engine::profile::{self, Contribution, ProfileKey, ProfileKind};
 use crate::engine::risk::{Transitioned, detection_id};
 use crate::engine::rules::Rules;
-use crate::engine::signin::{Credential, EventTime, Feedback, FeedbackAction, Outcome};
+use crate::engine::signin::{Credential, EventTime, Feedback, Outcome};
 
 /// A user's whole memory.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -417,106 +420,6 @@ impl UserRecord {
     }
 }
 
-/// Confirming a whole user compromised is a detection of its own.
-fn emit_confirmation(feedback: &TailFeedback, bench: &Bench<'_>, out: &mut Out) {
-    if feedback.action != FeedbackAction::ConfirmCompromised || feedback.about != 0 {
-        return;
-    }
-    let kind = RiskEventType::AdminConfirmedUserCompromised;
-    let event_id = format!("{:016x}", feedback.event);
-    out.counts.detections[kind as usize - 1][RiskLevel::High as usize - 1] += 1;
-    out.detections.push(Detection {
-        id: detection_id(bench.judge.tenant_id, &event_id, kind),
-        state: RiskState::ConfirmedCompromised,
-        detail: RiskDetail::AdminConfirmedUserCompromised,
-        activity_time: feedback.time,
-        detected_time: feedback.time,
-        updated_time: feedback.time,
-        kind,
-        level: RiskLevel::High,
-        score: 100,
-        subject: Subject {
-            tenant_id: bench.judge.tenant_id.to_owned(),
-            user_id: bench.judge.user_id.to_owned(),
-            ..Subject::default()
-        },
-        finding: None,
-        position: bench.position,
-        is_update: false,
-    });
-}
-
-fn transition(transitioned: &Transitioned, time: EventTime, subject: Subject, bench: &Bench<'_>) -> Detection {
-    let risk = &transitioned.risk;
-    Detection {
-        id: detection_id(bench.judge.tenant_id, &risk.request_id.to_string(), risk.kind),
-        state: risk.state,
-        detail: risk.detail,
-        activity_time: risk.time,
-        detected_time: risk.time,
-        updated_time: time.max(risk.time),
-        kind: risk.kind,
-        level: risk.level,
-        score: risk.score,
-        subject,
-        finding: None,
-        position: bench.position,
-        is_update: true,
-    }
-}
-
-/// All that is known of a sign-in that settled long ago.
-fn summary_subject(transitioned: &Transitioned, bench: &Bench<'_>) -> Subject {
-    Subject {
-        tenant_id: bench.judge.tenant_id.to_owned(),
-        user_id: bench.judge.user_id.to_owned(),
-        request_id: transitioned.risk.request_id.to_string(),
-        ..Subject::default()
-    }
-}
-
-/// The sign-in a finding is about, and how its detection stands.
-struct Origin<'a> {
-    facts: &'a Facts,
-    text: &'a SignInText<'a>,
-    standing: Standing,
-    /// When it came to be known as it stands.
-    known: EventTime,
-}
-
-/// How a detection of the tail stands: what was judged, and what feedback made of it since.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Standing {
-    event: u64,
-    judged: Judged,
-    state: RiskState,
-    detail: RiskDetail,
-    level: RiskLevel,
-    score: u8,
-}
-
-impl Standing {
-    fn new(event: u64, judged: &Judged) -> Standing {
-        let state = if judged.suppressed_by.is_some() { RiskState::None } else { RiskState::AtRisk };
-        let (level, score) = (judged.level, judged.score);
-        Standing { event, judged: *judged, state, detail: RiskDetail::None, level, score }
-    }
-
-    fn of(state: &UserState, event: u64, judged: &Judged) -> Standing {
-        let standing = Standing::new(event, judged);
-        match state.open.iter().find(|risk| risk.event == event && risk.kind == judged.kind) {
-            Some(risk) if judged.suppressed_by.is_none() => Standing {
-                state: risk.state,
-                detail: risk.detail,
-                level: risk.level,
-                score: risk.score,
-                ..standing
-            },
-            _ => standing,
-        }
-    }
-}
-
 fn tail_sign_in(prepared: &Prepared<'_>, verdict: &Verdict) -> TailSignIn {
     // A sign-in that cannot carry risk never comes out, and needs no text.
     let text = if prepared.facts.can_carry_risk() {
@@ -596,58 +499,3 @@ fn has_contributed(settled: &UserState, key: ProfileKey, facts: &Facts, day: Day
 
 /// A place left within this time is where its user came from when he appears at another address.
 const ORIGIN_HOURS: f64 = 12.0;
-
-fn count_finding(counts: &mut Counts, judged: &Judged, change: i64) {
-    let kind = judged.kind as usize - 1;
-    let cell = match (judged.suppressed_by, judged.level) {
-        (Some(reason), _) => &mut counts.suppressions[kind][reason as usize],
-        (None, RiskLevel::None) => return,
-        (None, level) => &mut counts.detections[kind][level as usize - 1],
-    };
-    // A withdrawal may be counted in a later step than what it takes back: sums are exact modulo 2^64.
-    *cell = cell.wrapping_add_signed(change);
-}
-
-fn emit(origin: Origin<'_>, finding: Finding, bench: &Bench<'_>, is_update: bool, out: &mut Out) {
-    if finding.suppressed_by.is_some() && !bench.emit_suppressed {
-        return;
-    }
-    let Origin { facts, text, standing, known } = origin;
-    out.detections.push(Detection {
-        id: detection_id(bench.judge.tenant_id, text.request_id, finding.kind),
-        state: standing.state,
-        detail: standing.detail,
-        activity_time: facts.time,
-        detected_time: if is_update { facts.time } else { known },
-        updated_time: known,
-        kind: finding.kind,
-        level: standing.level,
-        score: standing.score,
-        subject: subject(bench, text, facts),
-        finding: Some(Box::new(finding)),
-        position: bench.position,
-        is_update,
-    });
-}
-
-fn subject(bench: &Bench<'_>, text: &SignInText<'_>, facts: &Facts) -> Subject {
-    Subject {
-        tenant_id: bench.judge.tenant_id.to_owned(),
-        user_id: bench.judge.user_id.to_owned(),
-        user_principal_name: text.user_principal_name.to_owned(),
-        user_display_name: text.user_display_name.to_owned(),
-        request_id: text.request_id.to_owned(),
-        correlation_id: text.correlation_id.to_owned(),
-        session_id: text.session_id.to_owned(),
-        user_agent: text.user_agent.to_owned(),
-        app_display_name: text.app_display_name.to_owned(),
-        resource_display_name: text.resource_display_name.to_owned(),
-        client_app_used: text.client_app_used.to_owned(),
-        device_id: text.device_id.to_owned(),
-        device_display_name: text.device_display_name.to_owned(),
-        token_issuer_type: text.token_issuer_type.to_owned(),
-        address_text: text.address_text.to_owned(),
-        error_code: facts.error_code,
-        interactive: facts.is_interactive(),
-    }
-}

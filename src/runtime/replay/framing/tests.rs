@@ -1,3 +1,5 @@
+//! Frames of every form of input, and that neither block sizes nor limits change or lose any.
+
 use proptest::prelude::*;
 
 use super::*;

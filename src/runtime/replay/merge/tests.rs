@@ -1,3 +1,5 @@
+//! The merge: order of time, ties, rejects and waiting files by example; any files and any blocks by property.
+
 use std::collections::HashMap;
 
 use proptest::prelude::*;
