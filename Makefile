@@ -22,8 +22,19 @@ test: setup ## run every test
 lint: setup ## format, clippy, documentation, shell scripts
 	@scripts/lint.sh
 
+# Only the results go to stdout. They are kept in benches/results when asked for: `make bench RECORD=1`.
+BENCH = $(CARGO) bench --locked --bench '*'
+RESULTS = benches/results/$(shell date -u +%F).md
+
 bench: setup ## run the benchmarks, each beside its floor
-	$(CARGO) bench --locked
+ifdef RECORD
+	@mkdir -p benches/results
+	@scripts/bench-header.sh > $(RESULTS)
+	$(BENCH) >> $(RESULTS)
+	@cat $(RESULTS)
+else
+	$(BENCH)
+endif
 
 fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh

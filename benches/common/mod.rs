@@ -8,11 +8,12 @@
 
 use std::hint::black_box;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use farsign::engine::decode::{Decoded, Format, decode};
 use farsign::engine::enrich::{Role, Tables};
 use farsign::engine::signin::SignIn;
+use farsign::runtime::clock;
 use farsign::simulate::{self, Config, Form};
 
 /// One way to do the work. Returns a checksum.
@@ -52,14 +53,15 @@ pub fn compare(
     // The first round warms caches and is not counted.
     for round in 0..=rounds {
         for (index, variant) in variants.iter_mut().enumerate() {
-            let started = Instant::now();
+            let started = clock::now();
             checksums[index] = black_box((variant.run)());
             if round > 0 {
                 times[index].push(started.elapsed());
             }
         }
     }
-    println!("\n### {title}\n\n{units} {unit}s, {bytes} bytes; medians of {rounds} rounds\n");
+    let size = if bytes == 0 { String::new() } else { format!(", {bytes} bytes") };
+    println!("\n### {title}\n\n{units} {unit}s{size}; medians of {rounds} rounds\n");
     println!("| variant | ns/{unit} | {unit}s/s | MB/s | to floor | checksum |");
     println!("|---|--:|--:|--:|--:|---|");
     let mut medians = Vec::new();
