@@ -192,7 +192,7 @@ fn run(hot_users_max: usize, events: &[Event], cut: Option<usize>) -> (Out, Expo
     let (mut out, mut stream) = (Out::default(), StreamTime::default());
     for (number, event) in events.iter().enumerate() {
         let item = item(number, event);
-        let stream_time = stream.observe(item.time());
+        let stream_time = stream.observe(item.time(), item.user());
         if cut == Some(number) {
             let state: Exported = engine.export().collect();
             engine = Engine::new(config(hot_users_max), profiles.clone());

@@ -16,6 +16,8 @@ use crate::config::{self, Config};
 use crate::engine::decode::Format;
 use crate::engine::enrich::Role;
 use crate::engine::facts::ListKind;
+use crate::engine::signin::SECONDS_PER_DAY;
+use crate::engine::watermark::AHEAD_MAX_S;
 use crate::render::RenderContext;
 use crate::runtime::replay::input;
 use crate::runtime::replay::output::Outputs;
@@ -174,6 +176,13 @@ fn report(args: &Args, summary: &Summary) -> anyhow::Result<()> {
         let behind = most.behind_max_s;
         say(&format!(
             "warning: {items} records in {files} files were out of order, by up to {behind} s in `{file}`"
+        ));
+    }
+    if summary.far_ahead > 0 {
+        let days = AHEAD_MAX_S / SECONDS_PER_DAY;
+        say(&format!(
+            "warning: {} records were more than {days} days ahead of the rest, which other users' records did not bear out",
+            summary.far_ahead
         ));
     }
     say(summary.to_string().trim_end());

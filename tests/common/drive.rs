@@ -85,8 +85,8 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
     let mut day = i32::MIN;
     let mut waiting: Vec<Vec<&Item<'_>>> = vec![Vec::new(); cut.tasks];
     for item in items {
-        let now = newest.observe(item.time());
-        if now.day() > day {
+        let now = newest.observe(item.time(), item.user());
+        if newest.day() > day {
             for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
                 flush(task, waiting, &mut out);
                 task.engine.settle(now, &mut out);
@@ -94,7 +94,7 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
             versions.upsert(&mut out.detections);
             profiles.contribute(&out.contributions);
             out.contributions.clear();
-            day = now.day();
+            day = newest.day();
             profiles.advance(day);
         }
         let owner = item.user().shard(cut.tasks);
@@ -121,7 +121,11 @@ fn flush(task: &mut Task, waiting: &mut Vec<&Item<'_>>, out: &mut Out) {
         .drain(..)
         .map(|item| {
             task.position += 1;
-            Input { position: task.position, stream_time: task.stream_time.observe(item.time()), item }
+            Input {
+                position: task.position,
+                stream_time: task.stream_time.observe(item.time(), item.user()),
+                item,
+            }
         })
         .collect();
     task.engine.step(&inputs, out);

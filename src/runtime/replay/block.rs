@@ -1,7 +1,7 @@
 //! A block of one file, decoded and enriched: items that borrow the block's bytes, and what was not an item.
 //!
 //! Any worker can make any block. Beside the items lie small columns the merge and the rounds need, so that they
-//! never touch the items themselves: each item's time, the newest time up to it, and which shard owns it.
+//! never touch the items themselves: each item's time, its user, and which shard owns it.
 
 use std::collections::BTreeMap;
 
@@ -44,8 +44,7 @@ pub struct Note {
 pub struct Entries<'a> {
     pub items: Vec<Item<'a>>,
     pub times: Vec<EventTime>,
-    /// Newest time of the block up to and including each item.
-    pub latest: Vec<EventTime>,
+    pub users: Vec<UserKey>,
     /// Items of each shard, in order.
     pub shards: [Vec<u32>; SHARDS],
     pub notes: Vec<Note>,
@@ -56,10 +55,10 @@ pub struct Entries<'a> {
 impl<'a> Entries<'a> {
     /// Adds an item with its columns.
     pub fn push(&mut self, item: Item<'a>) {
-        let time = item.time();
-        self.shards[item.user().shard(SHARDS)].push(self.items.len() as u32);
-        self.latest.push(self.latest.last().map_or(time, |latest| time.max(*latest)));
-        self.times.push(time);
+        let user = item.user();
+        self.shards[user.shard(SHARDS)].push(self.items.len() as u32);
+        self.times.push(item.time());
+        self.users.push(user);
         self.items.push(item);
     }
 }

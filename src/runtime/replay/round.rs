@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::block::Block;
 use crate::engine::Input;
+use crate::engine::hash::UserKey;
 use crate::engine::signin::EventTime;
 
 /// Items of one block that follow each other in the merged stream.
@@ -27,9 +28,11 @@ impl Run {
         })
     }
 
-    /// How many items come before stream time reaches a day behind `day`.
-    pub fn items_until_after(&self, day: i32) -> usize {
-        self.block.entries().latest[self.range.clone()].partition_point(|time| time.day() <= day)
+    /// Time and user of each item.
+    pub fn clocks(&self) -> impl Iterator<Item = (EventTime, UserKey)> + '_ {
+        let entries = self.block.entries();
+        let users = &entries.users[self.range.clone()];
+        entries.times[self.range.clone()].iter().copied().zip(users.iter().copied())
     }
 }
 
@@ -38,15 +41,8 @@ struct Placed {
     run: Run,
     /// Position of its first item.
     position: u64,
-    /// Stream time before it.
-    stream_time: EventTime,
-}
-
-impl Placed {
-    /// All items of the block before the run were in the stream before it, so their newest time may count.
-    fn stream_time_at(&self, item: usize) -> EventTime {
-        self.stream_time.max(self.run.block.entries().latest[item])
-    }
+    /// The stream time each item is judged under.
+    stream_times: Vec<EventTime>,
 }
 
 #[derive(Default)]
@@ -56,14 +52,11 @@ pub struct Round {
 }
 
 impl Round {
-    /// Appends a run and gives the stream time behind it.
-    pub fn push(&mut self, run: Run, position: u64, stream_time: EventTime) -> EventTime {
+    /// Appends a run with the stream time of each of its items.
+    pub fn push(&mut self, run: Run, position: u64, stream_times: Vec<EventTime>) {
+        debug_assert_eq!(run.range.len(), stream_times.len(), "each item has its stream time");
         self.items += run.range.len();
-        let last = run.range.end - 1;
-        let placed = Placed { run, position, stream_time };
-        let after = placed.stream_time_at(last);
-        self.runs.push(placed);
-        after
+        self.runs.push(Placed { run, position, stream_times });
     }
 
     /// The inputs of one shard, in order.
@@ -78,7 +71,7 @@ impl Round {
                 let item = item as usize;
                 batch.push(Input {
                     position: placed.position + (item - start) as u64,
-                    stream_time: placed.stream_time_at(item),
+                    stream_time: placed.stream_times[item - start],
                     item: &entries.items[item],
                 });
             }
@@ -88,13 +81,14 @@ impl Round {
 
     /// Stream time behind the round.
     pub fn newest(&self) -> EventTime {
-        self.runs.last().map_or(EventTime::MIN, |placed| placed.stream_time_at(placed.run.range.end - 1))
+        let last = self.runs.last().and_then(|placed| placed.stream_times.last());
+        last.copied().unwrap_or(EventTime::MIN)
     }
 
     /// Stream time at the item with this position of the round.
     pub fn stream_time(&self, position: u64) -> EventTime {
         let index = self.runs.partition_point(|placed| placed.position <= position).saturating_sub(1);
         let placed = &self.runs[index];
-        placed.stream_time_at(placed.run.range.start + (position - placed.position) as usize)
+        placed.stream_times[(position - placed.position) as usize]
     }
 }

@@ -27,6 +27,7 @@ use crate::engine::out::{Detection, Out};
 use crate::engine::policy::EngineConfig;
 use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
+use crate::engine::watermark::StreamTime;
 use crate::runtime::clock;
 use crate::runtime::task::Task;
 
@@ -103,7 +104,7 @@ struct Sequencer<'a> {
     filling: Round,
     held: Option<Run>,
     position: u64,
-    stream_time: EventTime,
+    stream_time: StreamTime,
     /// Day of stream time for which the profiles are set.
     day: i32,
     settler: Settler,
@@ -148,7 +149,7 @@ impl<'a> Sequencer<'a> {
             filling: Round::default(),
             held: None,
             position: 0,
-            stream_time: EventTime::MIN,
+            stream_time: StreamTime::default(),
             day: i32::MIN,
             settler: Settler::new(options.order, options.engine.lateness_horizon_s),
             summary: Summary { files: options.inputs.len() as u64, ..Summary::default() },
@@ -195,6 +196,7 @@ impl<'a> Sequencer<'a> {
         let named = |file: usize| self.options.inputs[file].name.clone();
         let disorder = self.merge.disorder().iter().filter(|(_, disorder)| disorder.items > 0);
         self.summary.disorder = disorder.map(|(file, disorder)| (named(*file), *disorder)).collect();
+        self.summary.far_ahead = self.stream_time.far_ahead();
         self.summary.written_early = self.settler.early;
         self.summary.run.bytes = self.read.load(Ordering::Relaxed);
         self.summary.run.threads = self.options.threads;
@@ -242,32 +244,52 @@ impl<'a> Sequencer<'a> {
                     Turn::Ended => return Filled::Ended,
                 },
             };
-            let mut before_border = run.items_until_after(self.day);
-            if before_border == 0 && self.filling.items == 0 && self.stepping.is_none() {
-                self.begin_day(run.block.entries().latest[run.range.start]);
-                before_border = run.items_until_after(self.day);
+            let mut stream_times = self.observe(&run);
+            if stream_times.is_empty() && self.filling.items == 0 && self.stepping.is_none() {
+                self.begin_day(&run);
+                stream_times = self.observe(&run);
             }
-            let count = before_border.min(self.options.round_items_max - self.filling.items);
+            let count = stream_times.len();
             if count == 0 {
                 self.held = Some(run);
                 return Filled::Full;
             }
             self.held = run.split(count);
-            self.stream_time = self.filling.push(run, self.position, self.stream_time);
+            self.filling.push(run, self.position, stream_times);
             self.position += count as u64;
         }
         Filled::Full
     }
 
-    /// Every user settles, what settled contributes, and only then do the profiles advance: so all that a sign-in
-    /// of the new day sees is complete.
-    fn begin_day(&mut self, stream_time: EventTime) {
+    /// Stream time at each item of the run, as far as the round has room and the day goes.
+    fn observe(&mut self, run: &Run) -> Vec<EventTime> {
+        let room = self.options.round_items_max - self.filling.items;
+        let mut stream_times = Vec::with_capacity(room.min(run.range.len()));
+        for (time, user) in run.clocks().take(room) {
+            let mut next = self.stream_time;
+            let now = next.observe(time, user);
+            if next.day() > self.day {
+                break;
+            }
+            self.stream_time = next;
+            stream_times.push(now);
+        }
+        stream_times
+    }
+
+    /// The run's first item begins a day. Every user settles, what settled contributes, and only then do the
+    /// profiles advance: so all that a sign-in of the new day sees is complete.
+    fn begin_day(&mut self, run: &Run) {
+        let mut next = self.stream_time;
+        for (time, user) in run.clocks().take(1) {
+            next.observe(time, user);
+        }
         for task in self.tasks.iter_mut().flatten() {
-            let out = task.settle(stream_time);
+            let out = task.settle(next.now());
             self.summary.counts.add(&out.counts);
             self.profiles.contribute(&out.contributions);
         }
-        self.day = stream_time.day();
+        self.day = next.day();
         self.profiles.advance(self.day);
     }
 

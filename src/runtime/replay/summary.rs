@@ -22,6 +22,9 @@ pub struct Summary {
     pub skipped: BTreeMap<SkipReason, u64>,
     pub rejects: BTreeMap<RejectReason, u64>,
     pub counts: Counts,
+    /// Items so far ahead of stream time that they did not advance it
+    /// ([`AHEAD_MAX_S`](crate::engine::watermark::AHEAD_MAX_S)).
+    pub far_ahead: u64,
     /// Lines written, by type and level (low, medium, high); updates apart.
     pub written: u64,
     pub written_updates: u64,
@@ -74,6 +77,7 @@ impl Summary {
             "duplicates": counts.duplicates,
             "reordered": counts.reordered,
             "late": counts.late,
+            "farAhead": self.far_ahead,
             "withdrawn": counts.withdrawn,
             "tailOverflow": counts.tail_overflow,
             "detections": detections(counts),
@@ -145,8 +149,9 @@ impl fmt::Display for Summary {
         line(f, "users", counts.users_new.to_string())?;
         line(f, "skipped", listed(&by_name(&self.skipped, SkipReason::name)))?;
         line(f, "rejects", listed(&by_name(&self.rejects, RejectReason::name)))?;
+        let Counts { duplicates, reordered, late, .. } = counts;
         let order =
-            format!("{} duplicates, {} reordered, {} late", counts.duplicates, counts.reordered, counts.late);
+            format!("{duplicates} duplicates, {reordered} reordered, {late} late, {} far ahead", self.far_ahead);
         line(f, "order", order)?;
         line(f, "written", format!("{} detections, {} updates", self.written, self.written_updates))?;
         for (title, types) in [("detections", detections(counts)), ("suppressions", suppressions(counts))] {
