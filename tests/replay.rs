@@ -209,6 +209,95 @@ fn disorder_is_warned_about() {
     assert!(ran.stderr.contains("1 records in 1 files were out of order, by up to 300 s"), "{}", ran.stderr);
 }
 
+/// A sign-in every 20 seconds; one of eleven comes from 198.51.100.0/24.
+fn sign_ins(count: u32) -> impl Iterator<Item = String> {
+    (0..count).map(|number| {
+        let second = 20 * number;
+        let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+        let network = if number % 11 == 0 { "198.51.100" } else { "203.0.113" };
+        let user = number % 60;
+        format!(
+            r#"{{"type":"signIn","tenantId":"6b1f0c52-0d1e-4b8a-9a55-3f1c2a7d9e01","id":"s{number}","time":"2026-03-02T{hour:02}:{minute:02}:{second:02}Z","userId":"u{user}","outcome":"success","credential":"right","mfa":"notRequired","category":"interactive","ipAddress":"{network}.{user}"}}"#
+        )
+    })
+}
+
+#[test]
+fn many_overlapping_files_give_what_one_gives() {
+    let bench = Bench::new();
+    let lines: Vec<String> = sign_ins(2_800).collect();
+    bench.put("tor.txt", "198.51.100.0/24\n");
+    bench.put("one.json", lines.join("\n"));
+    for file in 0..140 {
+        let dealt: Vec<&str> = lines.iter().skip(file).step_by(140).map(String::as_str).collect();
+        bench.put(&format!("many/{file:03}.json"), dealt.join("\n"));
+    }
+    let detections = |input: &str| {
+        let ran = bench.replay(&["--list", "tor=tor.txt", input]);
+        assert_eq!((ran.code, ran.summary["items"].as_u64()), (0, Some(2_800)), "{}", ran.stderr);
+        std::fs::read_to_string(bench.path(".out")).expect("written")
+    };
+    let one = detections("one.json");
+    assert!(one.lines().count() > 50, "there is something to compare: {one}");
+    assert!(detections("many") == one, "the same detections in the same order");
+}
+
+#[cfg(unix)]
+#[test]
+fn more_files_than_the_system_opens_are_refused() {
+    let bench = Bench::new();
+    for number in 0..100 {
+        // All overlap, file by file later, so that they are opened one after another.
+        bench.put(&format!("in/{number:03}.json"), feedback(number) + "\n" + &feedback(1_000 + number));
+    }
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 60 && exec \"$0\" replay -o out.json in", BINARY])
+        .current_dir(bench.folder.path())
+        .output()
+        .expect("runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("files that overlap in time") && stderr.contains("ulimit -n"), "{stderr}");
+    assert_eq!(bench.replay(&["in"]).code, 0, "with the usual limit");
+}
+
+#[test]
+fn inputs_are_not_overwritten() {
+    let bench = Bench::new();
+    let text = feedback(1);
+    let input = bench.put("in/a.json", &text);
+    bench.put("b.json", &text);
+    let aliased = input.display().to_string();
+    for arguments in [
+        &["-o", "in/a.json", "in"][..],
+        &["-o", "in/../in/a.json", "in/*.json"],
+        &["--rejects", &aliased, "b.json", "in/a.json"],
+        &["--summary", "b.json", "in", "b.json"],
+    ] {
+        let output = Command::new(BINARY).current_dir(bench.folder.path()).arg("replay").args(arguments).output();
+        let output = output.expect("runs");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains("would be overwritten"), "{arguments:?}: {stderr}");
+        assert_eq!(std::fs::read_to_string(&input).expect("is there"), text, "{arguments:?}");
+        assert_eq!(std::fs::read_to_string(bench.path("b.json")).expect("is there"), text, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_output_in_the_folder_that_is_read_is_not_read() {
+    let bench = Bench::new();
+    bench.put("in/a.json", feedback(1));
+    let run = || {
+        let arguments = ["replay", "-o", "in/out.json", "--summary", "summary", "in"];
+        Command::new(BINARY).current_dir(bench.folder.path()).args(arguments).output().expect("runs").status.code()
+    };
+    assert_eq!(run(), Some(0));
+    let summary = std::fs::read_to_string(bench.path("summary")).expect("written");
+    assert_eq!(serde_json::from_str::<Value>(&summary).expect("JSON")["files"], 1);
+    assert_eq!(run(), Some(2), "now it is a file like others");
+}
+
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_cleanly_while_waiting_for_input() {

@@ -92,6 +92,8 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let (options, context) = prepare(&args, config)?;
+    let written = [Some(&args.output), args.rejects.as_ref(), args.summary.as_ref()];
+    input::refuse_to_overwrite(&options.inputs, written.into_iter().flatten().map(PathBuf::as_path))?;
     let mut outputs =
         Outputs::new(create(&args.output)?, args.rejects.as_deref().map(create).transpose()?, context);
     let interrupted = watch_for_interrupt()?;

@@ -6,7 +6,8 @@
 //! whole: a search for line breaks is several times faster than following the structure.
 //!
 //! The rule kept: frames depend on the bytes alone, never on how they were cut into pieces. What is no record is
-//! handed on as one, a line at a time, for the decoder to reject; framing goes on at the next line.
+//! handed on as one, a line at a time, for the decoder to reject; framing goes on at the next line. Bytes that a
+//! broken value was followed through are followed again only a few times, so the work stays linear.
 
 use memchr::{memchr, memchr_iter};
 
@@ -15,6 +16,10 @@ use crate::engine::decode::RECORD_LENGTH_MAX;
 
 /// Bytes kept of a record that is too large, to recognise it by.
 pub const HEAD_LENGTH_MAX: usize = 4_096;
+/// Values beginning inside bytes that were followed in vain already that may be followed beyond their line. Enough
+/// for the nesting of a record that was cut off; after them, until those bytes are passed, only what is complete
+/// on its line is a value.
+const LOOK_AHEADS_MAX: u32 = 8;
 const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// One record's place.
@@ -82,6 +87,13 @@ pub struct Framer {
     /// Bytes of the unfinished record that were looked at already.
     scanned: usize,
     oversized: Option<Oversized>,
+    /// Offset in the input up to which some value was followed before it broke.
+    broken_until: u64,
+    /// Values that broke behind their line, of those that began before `broken_until`.
+    broken_count: u32,
+    /// Bytes that were followed in search of a value's end.
+    #[cfg(test)]
+    followed: u64,
     /// Do records fill lines? Known once the first record's end was seen.
     by_line: Option<bool>,
     /// Did the first record lie on one line?
@@ -101,6 +113,10 @@ impl Default for Framer {
             scanner: Scanner::default(),
             scanned: 0,
             oversized: None,
+            broken_until: 0,
+            broken_count: 0,
+            #[cfg(test)]
+            followed: 0,
             by_line: None,
             first_on_one_line: None,
             line: 1,
@@ -250,16 +266,27 @@ impl Framer {
 
     fn value(&mut self, piece: &mut Piece<'_>, frames: &mut Vec<Frame>) -> bool {
         let rest = piece.rest();
-        match self.scanner.feed(&rest[self.scanned..]) {
+        let (bytes, line_ends) = self.to_follow(piece);
+        let scan = self.scanner.feed(bytes);
+        #[cfg(test)]
+        self.count_followed(scan, bytes.len());
+        match scan {
             Scan::End(ahead) => self.finish_record(piece, self.scanned + ahead, frames),
             Scan::Broken(ahead) if self.scanned + ahead > RECORD_LENGTH_MAX => {
                 self.finish_record(piece, self.scanned + ahead, frames);
                 self.state = State::SkipLine;
             }
-            Scan::Broken(_) => self.start_line(),
+            Scan::Broken(ahead) => {
+                self.note_broken(piece, self.scanned + ahead);
+                self.start_line();
+            }
+            Scan::More if line_ends => self.start_line(),
             Scan::More if rest.len() > RECORD_LENGTH_MAX => self.start_skip(piece, State::SkipValue),
             // Where records fill lines, the line at fault is the first; elsewhere the record was cut off.
-            Scan::More if piece.end && self.by_line == Some(true) => self.start_line(),
+            Scan::More if piece.end && self.by_line == Some(true) => {
+                self.note_broken(piece, rest.len());
+                self.start_line();
+            }
             Scan::More if piece.end => {
                 self.finish_record(piece, rest.len(), frames);
                 // The cut-off record says already that the input is not complete.
@@ -271,6 +298,44 @@ impl Framer {
             }
         }
         true
+    }
+
+    /// The bytes in which to look for the value's end, and whether they are all that may be looked at: those up to
+    /// the line's end, when look-aheads were in vain too often. A line's end behind the length limit does not
+    /// count, as it might lie in another piece.
+    fn to_follow<'a>(&self, piece: &Piece<'a>) -> (&'a [u8], bool) {
+        let fresh = &piece.rest()[self.scanned..];
+        let start = self.offset + piece.at as u64;
+        if start >= self.broken_until || self.broken_count < LOOK_AHEADS_MAX {
+            return (fresh, false);
+        }
+        let within = fresh.len().min((RECORD_LENGTH_MAX + 1).saturating_sub(self.scanned));
+        match memchr(b'\n', &fresh[..within]) {
+            Some(line_end) => (&fresh[..=line_end], true),
+            None => (fresh, false),
+        }
+    }
+
+    /// Remembers that a value was followed for `length` bytes in vain, unless they all lie on its first line, which
+    /// is not looked at again.
+    fn note_broken(&mut self, piece: &Piece<'_>, length: usize) {
+        if memchr(b'\n', &piece.rest()[..length]).is_none() {
+            return;
+        }
+        let start = self.offset + piece.at as u64;
+        if start >= self.broken_until {
+            self.broken_count = 0;
+        }
+        self.broken_count += 1;
+        self.broken_until = self.broken_until.max(start + length as u64);
+    }
+
+    #[cfg(test)]
+    fn count_followed(&mut self, scan: Scan, length: usize) {
+        self.followed += match scan {
+            Scan::More => length,
+            Scan::End(ahead) | Scan::Broken(ahead) => ahead,
+        } as u64;
     }
 
     fn start_line(&mut self) {

@@ -43,6 +43,28 @@ pub fn expand(arguments: &[String]) -> anyhow::Result<Vec<Input>> {
     paths.into_iter().map(describe).collect()
 }
 
+/// Refuses to write over what is to be read. To be asked before anything is created, so that an output inside a
+/// folder of inputs is either no file yet, and not read, or found here.
+pub fn refuse_to_overwrite<'a>(
+    inputs: &[Input],
+    outputs: impl IntoIterator<Item = &'a Path>,
+) -> anyhow::Result<()> {
+    // What does not exist cannot be among the inputs.
+    let existing = |path: &Path| std::fs::canonicalize(path).ok();
+    let files: HashSet<PathBuf> =
+        inputs.iter().filter(|input| input.length.is_some()).filter_map(|input| existing(&input.path)).collect();
+    for output in outputs {
+        if output != Path::new(STDIN_NAME) && existing(output).is_some_and(|path| files.contains(&path)) {
+            bail!(
+                "`{}` is among the inputs and would be overwritten; write to another file, or outside the folder \
+                 that is read",
+                output.display()
+            );
+        }
+    }
+    Ok(())
+}
+
 fn expand_one(argument: &str, paths: &mut Vec<PathBuf>) -> anyhow::Result<()> {
     let path = Path::new(argument);
     let before = paths.len();

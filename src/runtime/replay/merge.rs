@@ -3,8 +3,8 @@
 //! The next run comes from the file whose next item is the oldest (ties: the file named first), and goes on until
 //! another file's next item is older. A file is taken in its own order even when that is not sorted; the engine
 //! judges late events as if in order. A file joins when the stream reaches its first event, so a folder of
-//! thousands of files keeps few of them open; at most [`OPEN_FILES_MAX`] are, and a file that finds no room waits
-//! for one to end.
+//! thousands of files keeps few of them open. No more than [`OPEN_FILES_MAX`] may overlap in time: one that found
+//! no room would come out of order, so the merge says so and gives no more.
 //!
 //! The order depends on the files alone. For that, a decision waits until every joined file's next item is known.
 
@@ -16,8 +16,8 @@ use super::block::Block;
 use super::round::Run;
 use crate::engine::signin::EventTime;
 
-/// Files merged at once.
-pub const OPEN_FILES_MAX: usize = 128;
+/// Files merged at once. Below the 1,024 file descriptors that systems commonly grant.
+pub const OPEN_FILES_MAX: usize = 1_000;
 /// Files read ahead of the stream's reaching them.
 const READ_AHEAD_FILES: usize = 2;
 
@@ -26,6 +26,8 @@ pub enum Turn {
     Run(Run),
     /// A block of some file must come first.
     Blocked,
+    /// So many files, more than may be open, hold events of the same time.
+    TooManyOverlap(usize),
     /// All files are at their end.
     Ended,
 }
@@ -109,6 +111,7 @@ pub struct Merge {
     joined: Vec<Stream>,
     /// Files to come, by first event and index.
     waiting: VecDeque<Stream>,
+    open_files_max: usize,
     disorder: BTreeMap<usize, Disorder>,
     /// What the stream has passed, in order.
     passed: Vec<Passed>,
@@ -116,11 +119,18 @@ pub struct Merge {
 
 impl Merge {
     /// `firsts` gives the first event time of each file; [`EventTime::MIN`] makes it join at once.
-    pub fn new(firsts: &[EventTime]) -> Merge {
+    /// `open_files_max` is [`OPEN_FILES_MAX`].
+    pub fn new(firsts: &[EventTime], open_files_max: usize) -> Merge {
         let mut waiting: Vec<Stream> =
             firsts.iter().enumerate().map(|(file, first)| new_stream(file, *first)).collect();
         waiting.sort_by_key(|stream| (stream.first, stream.file));
-        Merge { joined: Vec::new(), waiting: waiting.into(), disorder: BTreeMap::new(), passed: Vec::new() }
+        Merge {
+            joined: Vec::new(),
+            waiting: waiting.into(),
+            open_files_max,
+            disorder: BTreeMap::new(),
+            passed: Vec::new(),
+        }
     }
 
     /// Takes a decoded block, in any order.
@@ -137,7 +147,7 @@ impl Merge {
 
     /// Files to read: those joined, and the next few; each with the number of the block in use.
     pub fn wanted(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
-        let open = OPEN_FILES_MAX.saturating_sub(self.joined.len());
+        let open = self.open_files_max.saturating_sub(self.joined.len());
         let soon = self.waiting.iter().take(open.min(READ_AHEAD_FILES));
         self.joined.iter().chain(soon).filter(|stream| !stream.ended).map(|stream| (stream.file, stream.current))
     }
@@ -153,6 +163,13 @@ impl Merge {
                 return Turn::Blocked;
             }
             let oldest = self.joined.iter().enumerate().filter_map(|(at, s)| Some((s.head()?, s.file, at))).min();
+            // All that joined has an item to come here, so that none of them is about to make room.
+            if let Some((time, ..)) = oldest
+                && self.joined.len() >= self.open_files_max
+                && let due @ 1.. = self.waiting.iter().take_while(|stream| stream.first <= time).count()
+            {
+                return Turn::TooManyOverlap(self.joined.len() + due);
+            }
             if self.join_due(oldest.map(|(time, ..)| time)) {
                 continue;
             }
@@ -180,7 +197,7 @@ impl Merge {
     fn join_due(&mut self, time: Option<EventTime>) -> bool {
         let mut any = false;
         let mut time = time;
-        while self.joined.len() < OPEN_FILES_MAX
+        while self.joined.len() < self.open_files_max
             && self.waiting.front().is_some_and(|stream| time.is_none_or(|time| stream.first <= time))
         {
             let Some(stream) = self.waiting.pop_front() else { break };
@@ -196,8 +213,7 @@ impl Merge {
     fn take_run(&mut self, at: usize) -> Run {
         let others = self.joined.iter().enumerate().filter(|(other, _)| *other != at);
         let rival = others.filter_map(|(_, stream)| Some((stream.head()?, stream.file))).min();
-        let full = self.joined.len() >= OPEN_FILES_MAX;
-        let due = self.waiting.front().filter(|_| !full).map(|stream| stream.first);
+        let due = self.waiting.front().map(|stream| stream.first);
         let stream = &mut self.joined[at];
         let file = stream.file;
         let block = stream.blocks[&stream.current].clone();

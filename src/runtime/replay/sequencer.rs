@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use super::SHARDS;
 use super::input::Input;
-use super::merge::{Merge, Turn};
+use super::merge::{Merge, OPEN_FILES_MAX, Turn};
 use super::output::Outputs;
 use super::pool::{Done, Job, Pool, Worker};
 use super::progress::Progress;
@@ -33,14 +33,19 @@ use crate::runtime::task::Task;
 
 /// Bytes a block is read by, unless many files are open.
 pub const BLOCK_LENGTH: usize = 1 << 20;
-/// With many files open, blocks shrink to this.
-const BLOCK_LENGTH_MIN: usize = 64 * 1024;
+/// With many files open, blocks shrink down to this, so that [`OPEN_FILES_MAX`] hold no more than 16 MB of text at a
+/// time. (What decompression needs comes on top: 0.1 MB a file for gzip, the window it was made with for zstd.)
+const BLOCK_LENGTH_MIN: usize = 16 * 1024;
 /// Files from which on blocks shrink.
 const FULL_BLOCK_FILES_MAX: usize = 8;
 /// Items in a round.
 pub const ROUND_ITEMS_MAX: usize = 8_192;
+/// A round waits for so many items while more are being read: below it, handing out shards costs more than they do.
+pub const ROUND_ITEMS_MIN: usize = 2_048;
 /// Read to find a file's first event.
 const FIRST_LOOK_LENGTH: usize = 64 * 1024;
+/// What to do when more files overlap than can be merged.
+const FEWER_FILES: &str = "join them into fewer files, each sorted by time";
 /// How long the sequencer waits before it looks at the interrupt and the clock.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -140,7 +145,7 @@ impl<'a> Sequencer<'a> {
             outputs,
             interrupted,
             pool,
-            merge: Merge::new(&first_times(options)?),
+            merge: Merge::new(&first_times(options)?, OPEN_FILES_MAX),
             readings: options.inputs.iter().map(|_| (Reading::Unopened, 0)).collect(),
             read: Arc::default(),
             tasks: std::iter::repeat_with(task).take(SHARDS).collect(),
@@ -166,9 +171,10 @@ impl<'a> Sequencer<'a> {
                 break;
             }
             self.request_reads()?;
-            let filled = self.fill_round();
+            let filled = self.fill_round()?;
             self.note_passed()?;
-            if self.stepping.is_none() && self.filling.items > 0 {
+            let is_worth_it = self.filling.items >= ROUND_ITEMS_MIN.min(self.options.round_items_max);
+            if self.stepping.is_none() && self.filling.items > 0 && (is_worth_it || filled != Filled::Blocked) {
                 self.dispatch()?;
             } else if self.stepping.is_none() && filled == Filled::Ended {
                 break;
@@ -219,8 +225,11 @@ impl<'a> Sequencer<'a> {
                 Reading::Idle(source) => source,
                 Reading::Unopened => {
                     let input = &self.options.inputs[file];
-                    let opened = input.open(&self.read, self.interrupted);
-                    Box::new(opened.with_context(|| format!("cannot read `{}`", input.name))?)
+                    let opened = input.open(&self.read, self.interrupted).map_err(|error| {
+                        let told = cannot_open(input, &error, joined);
+                        anyhow::Error::new(error).context(told)
+                    });
+                    Box::new(opened?)
                 }
                 other => {
                     *reading = other;
@@ -234,14 +243,17 @@ impl<'a> Sequencer<'a> {
     }
 
     /// Moves runs from the merge into the round until it is full or there is no more for now.
-    fn fill_round(&mut self) -> Filled {
+    fn fill_round(&mut self) -> anyhow::Result<Filled> {
         while self.filling.items < self.options.round_items_max {
             let mut run = match self.held.take() {
                 Some(run) => run,
                 None => match self.merge.take_turn() {
                     Turn::Run(run) => run,
-                    Turn::Blocked => return Filled::Blocked,
-                    Turn::Ended => return Filled::Ended,
+                    Turn::Blocked => return Ok(Filled::Blocked),
+                    Turn::TooManyOverlap(count) => bail!(
+                        "{count} files overlap in time, and at most {OPEN_FILES_MAX} can be merged; {FEWER_FILES}"
+                    ),
+                    Turn::Ended => return Ok(Filled::Ended),
                 },
             };
             let mut stream_times = self.observe(&run);
@@ -252,13 +264,13 @@ impl<'a> Sequencer<'a> {
             let count = stream_times.len();
             if count == 0 {
                 self.held = Some(run);
-                return Filled::Full;
+                return Ok(Filled::Full);
             }
             self.held = run.split(count);
             self.filling.push(run, self.position, stream_times);
             self.position += count as u64;
         }
-        Filled::Full
+        Ok(Filled::Full)
     }
 
     /// Stream time at each item of the run, as far as the round has room and the day goes.
@@ -369,6 +381,19 @@ impl<'a> Sequencer<'a> {
 fn write(outputs: &mut Outputs, summary: &mut Summary, detection: &Detection) -> io::Result<()> {
     *(if detection.is_update { &mut summary.written_updates } else { &mut summary.written }) += 1;
     outputs.detection(detection)
+}
+
+/// Why a file that the merge has come to cannot be opened, with this many open.
+fn cannot_open(input: &Input, error: &io::Error, joined: usize) -> String {
+    let name = &input.name;
+    // What unix calls EMFILE and ENFILE; the standard library has no name for them.
+    if cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24)) {
+        return format!(
+            "cannot open `{name}` beside {joined} files that overlap in time with it: the system allows no more; \
+             {FEWER_FILES}, or raise the limit (`ulimit -n`)"
+        );
+    }
+    format!("cannot read `{name}`")
 }
 
 /// The first event time of every file, as far as a look at its beginning tells. Not needed for a single file, and

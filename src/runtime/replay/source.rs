@@ -14,7 +14,7 @@ use flate2::bufread::MultiGzDecoder;
 use super::framing::{Frame, Framer};
 
 /// Bytes read from a compressed file at a time.
-const COMPRESSED_BUFFER_LENGTH: usize = 256 * 1024;
+const COMPRESSED_BUFFER_LENGTH: usize = 64 * 1024;
 const GZIP_MAGIC: &[u8] = &[0x1F, 0x8B];
 const ZSTD_MAGIC: &[u8] = &[0x28, 0xB5, 0x2F, 0xFD];
 

@@ -135,6 +135,11 @@ fn listed(value: &Value) -> String {
     members.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
 }
 
+/// What is worth telling only when it happened.
+fn told(count: u64, what: &str) -> String {
+    if count == 0 { String::new() } else { format!(", {count}{what}") }
+}
+
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let counts = &self.counts;
@@ -146,12 +151,14 @@ impl fmt::Display for Summary {
         line(f, "records", self.records.to_string())?;
         line(f, "sign-ins", format!("{} ({} judged)", counts.sign_ins, counts.sign_ins_judged))?;
         line(f, "feedback", counts.feedback.to_string())?;
-        line(f, "users", counts.users_new.to_string())?;
+        let forgotten = told(counts.users_forgotten, " forgotten to keep within `users_max`");
+        line(f, "users", format!("{}{forgotten}", counts.users_new))?;
         line(f, "skipped", listed(&by_name(&self.skipped, SkipReason::name)))?;
         line(f, "rejects", listed(&by_name(&self.rejects, RejectReason::name)))?;
         let Counts { duplicates, reordered, late, .. } = counts;
         let order =
-            format!("{duplicates} duplicates, {reordered} reordered, {late} late, {} far ahead", self.far_ahead);
+            format!("{duplicates} duplicates, {reordered} reordered, {late} late, {} far ahead", self.far_ahead)
+                + &told(counts.tail_overflow, " beyond what is kept for reordering");
         line(f, "order", order)?;
         line(f, "written", format!("{} detections, {} updates", self.written, self.written_updates))?;
         for (title, types) in [("detections", detections(counts)), ("suppressions", suppressions(counts))] {
@@ -176,4 +183,24 @@ pub fn memory_peak_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok().map(|kilobytes| kilobytes * 1_024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_that_were_reached_are_told() {
+        let line_of = |summary: &Summary, name: &str| {
+            summary.to_string().lines().find(|line| line.starts_with(name)).map(str::to_owned).expect("is there")
+        };
+        let mut summary = Summary::default();
+        summary.counts.users_new = 5;
+        assert_eq!(line_of(&summary, "users"), "users         5");
+        assert!(line_of(&summary, "order").ends_with("0 late"));
+        summary.counts.users_forgotten = 2;
+        summary.counts.tail_overflow = 7;
+        assert_eq!(line_of(&summary, "users"), "users         5, 2 forgotten to keep within `users_max`");
+        assert!(line_of(&summary, "order").ends_with("0 late, 7 beyond what is kept for reordering"));
+    }
 }

@@ -110,6 +110,43 @@ fn a_cut_off_end_is_told_once() {
     check("{\"records\":[{\"a\":1}]", &[("{\"a\":1}", 1), ("<unclosed>", 1)]);
 }
 
+/// Broken values inside one another, found out late: the work must not grow with their number.
+#[test]
+fn broken_values_are_followed_a_few_times_only() {
+    let opened = "{\"a\":\n".repeat(20_000);
+    let texts = [
+        format!("{opened}]"),
+        // Records fill lines, and the fault shows at the end of the input.
+        format!("{{}}\n{opened}"),
+        format!("[{opened}]"),
+        format!("{}}}", "{\"a\":[\n".repeat(10_000)),
+    ];
+    for text in &texts {
+        let mut framer = Framer::default();
+        let mut frames = Vec::new();
+        assert_eq!(framer.frame(text.as_bytes(), true, &mut frames), text.len());
+        assert!(frames.len() >= 10_000, "a reject for every line");
+        let most = u64::from(LOOK_AHEADS_MAX + 3) * text.len() as u64;
+        assert!(framer.followed <= most, "{} bytes followed of {}", framer.followed, text.len());
+        assert_eq!(frames_of(text.as_bytes(), 1 << 20), frames_of(text.as_bytes(), 1_000));
+    }
+}
+
+#[test]
+fn records_are_found_among_broken_values() {
+    let opened = "{\"a\":\n".repeat(30);
+    // Behind the limit of look-aheads, what fills its line is found; what does not, once the break is passed.
+    let text = format!("{opened}{{\"b\":1}}\n]\n{{\n\"c\":2\n}}\n");
+    let mut expected: Vec<(&str, u64)> = (1..=30).map(|line| ("{\"a\":", line)).collect();
+    expected.extend([("{\"b\":1}", 31), ("]", 32), ("{\n\"c\":2\n}", 33)]);
+    check(&text, &expected);
+    // A record that was cut off does not take the next one along, on however many lines that lies.
+    check(
+        "{\n\"a\":\n{\n\"b\":1\n}\n{\n\"c\":2\n}\n",
+        &[("{", 1), ("\"a\":", 2), ("{\n\"b\":1\n}", 3), ("{\n\"c\":2\n}", 6)],
+    );
+}
+
 /// A record longer than the limit in every form, followed by one that must be found again.
 #[test]
 fn too_large_is_passed_over_in_bounded_memory() {
@@ -176,6 +213,17 @@ fn pieces() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn any_block_size_gives_the_same_frames(text in pieces(), block_length in 1_usize..30) {
+        prop_assert_eq!(frames_of(text.as_bytes(), block_length), frames_of(text.as_bytes(), 1 << 20));
+    }
+
+    /// Many pieces that open something, so that look-aheads run out.
+    #[test]
+    fn any_block_size_gives_the_same_frames_when_much_is_broken(
+        texts in prop::collection::vec(pieces(), 1..4),
+        opened in 1_usize..40,
+        block_length in 1_usize..60,
+    ) {
+        let text = texts.join(&"{\"a\":\n".repeat(opened));
         prop_assert_eq!(frames_of(text.as_bytes(), block_length), frames_of(text.as_bytes(), 1 << 20));
     }
 

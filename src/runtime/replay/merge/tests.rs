@@ -33,11 +33,22 @@ fn blocks(file: usize, seconds: &[i64], block_length: usize) -> Vec<Arc<Block>> 
 
 /// The merged stream as (file, second), rejects as (file, their negative number).
 fn merged(files: &[Vec<i64>], block_length: usize) -> Vec<(usize, i64)> {
+    let (stream, too_many) = merged_at_most(files, block_length, OPEN_FILES_MAX);
+    assert_eq!(too_many, None);
+    stream
+}
+
+/// The same with this many files open; and how many overlapped if they were too many.
+fn merged_at_most(
+    files: &[Vec<i64>],
+    block_length: usize,
+    open_files_max: usize,
+) -> (Vec<(usize, i64)>, Option<usize>) {
     let all: Vec<Vec<Arc<Block>>> =
         files.iter().enumerate().map(|(file, seconds)| blocks(file, seconds, block_length)).collect();
     let first = |blocks: &Vec<Arc<Block>>| blocks.iter().find_map(|block| block.entries().times.first().copied());
     let firsts: Vec<EventTime> = all.iter().map(|blocks| first(blocks).unwrap_or(EventTime::MIN)).collect();
-    let mut merge = Merge::new(&firsts);
+    let mut merge = Merge::new(&firsts, open_files_max);
     let mut supplied: HashMap<usize, u64> = HashMap::new();
     let mut stream = Vec::new();
     loop {
@@ -60,7 +71,8 @@ fn merged(files: &[Vec<i64>], block_length: usize) -> Vec<(usize, i64)> {
                 supplied.insert(file, number);
                 merge.supply(all[file][number as usize].clone());
             }
-            Turn::Ended => return stream,
+            Turn::TooManyOverlap(count) => return (stream, Some(count)),
+            Turn::Ended => return (stream, None),
         }
     }
 }
@@ -92,15 +104,31 @@ fn rejects_follow_the_item_before_them() {
 }
 
 #[test]
-fn more_files_than_may_be_open_wait_for_room() {
-    let count = OPEN_FILES_MAX as i64 + 50;
-    // All overlap: the last ones get room only when others have ended.
-    let files: Vec<Vec<i64>> = (0..count).map(|file| vec![file, 2_000 + file]).collect();
-    let stream = merged(&files, 1 << 16);
-    assert_eq!(stream.len(), 2 * files.len());
-    assert_eq!(stream, merged(&files, 1), "whatever the blocks");
-    assert_eq!(stream[OPEN_FILES_MAX], (0, 2_000), "no room for file {OPEN_FILES_MAX}: the first goes on");
-    assert_eq!(stream[OPEN_FILES_MAX + 1], (OPEN_FILES_MAX, OPEN_FILES_MAX as i64), "room for one more");
+fn more_files_than_may_be_open_are_refused_when_they_overlap() {
+    // File `n` begins at `n` and ends at 2,000 + `n`.
+    let overlapping = |count: i64| (0..count).map(|file| vec![file, 2_000 + file]).collect::<Vec<_>>();
+    for block_length in [1, 1 << 16] {
+        let (stream, too_many) = merged_at_most(&overlapping(10), block_length, 10);
+        assert_eq!((stream.len(), too_many), (20, None));
+        let (stream, too_many) = merged_at_most(&overlapping(12), block_length, 10);
+        assert_eq!(
+            stream,
+            (0..10).map(|file| (file as usize, file)).collect::<Vec<_>>(),
+            "what was still in order"
+        );
+        assert_eq!(too_many, Some(12), "both that are due");
+    }
+}
+
+#[test]
+fn files_that_do_not_overlap_or_are_empty_know_no_limit() {
+    let mut files: Vec<Vec<i64>> = (0..200).map(|file| vec![10 * file, 10 * file + 15]).collect();
+    files.extend((0..50).map(|_| vec![-1]));
+    files.extend((0..50).map(|_| Vec::new()));
+    let (stream, too_many) = merged_at_most(&files, 1 << 16, 3);
+    assert_eq!((stream.len(), too_many), (450, None));
+    let seconds: Vec<i64> = stream.iter().map(|(_, second)| *second).filter(|second| *second >= 0).collect();
+    assert!(seconds.is_sorted());
 }
 
 proptest! {
