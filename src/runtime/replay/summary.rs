@@ -197,10 +197,10 @@ mod tests {
         let mut summary = Summary::default();
         summary.counts.users_new = 5;
         assert_eq!(line_of(&summary, "users"), "users         5");
-        assert!(line_of(&summary, "order").ends_with("0 late"));
+        assert!(line_of(&summary, "order").ends_with("0 late, 0 far ahead"));
         summary.counts.users_forgotten = 2;
         summary.counts.tail_overflow = 7;
         assert_eq!(line_of(&summary, "users"), "users         5, 2 forgotten to keep within `users_max`");
-        assert!(line_of(&summary, "order").ends_with("0 late, 7 beyond what is kept for reordering"));
+        assert!(line_of(&summary, "order").ends_with("0 late, 0 far ahead, 7 beyond what is kept for reordering"));
     }
 }
