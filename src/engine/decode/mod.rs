@@ -32,7 +32,7 @@ pub use farsign::{write_farsign, write_farsign_feedback};
 pub use scan::DEPTH_MAX;
 pub use time::{TimeError, parse_time, time_of_float, time_of_integer};
 
-use super::signin::{Category, Feedback, SignIn};
+use super::signin::{Feedback, SignIn};
 use fields::{KeyName, Record};
 use keys::{Envelope, Slot, column_slot};
 use lenient::Shape;
@@ -376,6 +376,3 @@ impl<'de> Shape<'de> for ColumnShape {
         Ok(slot)
     }
 }
-
-/// For counting: the categories that are judged.
-pub const JUDGED: [Category; 3] = [Category::Interactive, Category::NonInteractive, Category::Adfs];

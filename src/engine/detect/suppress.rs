@@ -4,7 +4,6 @@ use super::evidence::evidence;
 use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::finding::{Finding, LearningPhase, RiskEventType, RiskLevel, RiskState, Suppression};
-use crate::engine::hash::{Seed, hash32};
 use crate::engine::policy::{Exception, matches_pattern};
 use crate::engine::risk::score;
 use crate::engine::signin::Outcome;
@@ -79,11 +78,6 @@ fn exception_matches(case: &Case<'_>, exception: &Exception, kind: RiskEventType
         && holds(exception.networks.is_empty(), exception.networks.iter().any(network))
         && holds(exception.country_pairs.is_empty(), exception.country_pairs.iter().any(pair))
         && holds(exception.app_hashes.is_empty(), exception.app_hashes.contains(&facts.app_hash))
-}
-
-/// Hash under which an exception's device id is compared.
-pub fn device_hash(device_id: &str) -> u32 {
-    hash32(Seed::DeviceId, device_id.as_bytes())
 }
 
 /// Whether `address` lies in `network`/`length`; families never mix.

@@ -10,9 +10,6 @@ use super::Case;
 use crate::engine::facts::{Connection, ListKind, Precision};
 use crate::engine::user::familiarity::compact_day;
 
-/// Name of the method, as evidence gives it.
-pub const METHOD: &str = "haversine, mean Earth radius 6371.0088 km, less both places' uncertainty";
-
 /// Least uncertainty by connection, km. Mobile gateways err by 179–207 km in the median, fixed lines by 3–16 km
 /// (measured over 175 countries, arXiv 2605.21937).
 const MOBILE_RADIUS_KM: f64 = 200.0;
