@@ -1,0 +1,617 @@
+//! One partition's task: records in, an outbox out. Pure: it reads no topic, writes none and knows no time but events'.
+//!
+//! What is in the outbox when it is frozen is everything that the records since the last one have caused: detections,
+//! users' states, dead letters, contributions to profiles, and the marker with the offsets to go on from. Loaded with
+//! the changelog of an earlier task it goes on exactly as that one would have.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::contributions::{Contributions, Frontier};
+use super::dead_letter;
+use super::intake::{Framing, Intake, Span};
+use super::log::Change;
+use super::marker::{MARKER_KEY, Marker, VERSION};
+use super::outbox::{Destination, Frozen, OutHeader, Outbox};
+use super::probe::{self, Probe, ProbeRecord};
+use super::record::{Record, Source};
+use super::shared::SharedProfiles;
+use crate::engine::Input;
+use crate::engine::decode::{Format, RejectReason, SkipReason};
+use crate::engine::enrich::Enricher;
+use crate::engine::facts::Item;
+use crate::engine::hash::UserKey;
+use crate::engine::out::{Counts, Detection, Out};
+use crate::engine::policy::EngineConfig;
+use crate::engine::user::codec::StateCodecError;
+use crate::engine::watermark::StreamTime;
+use crate::render::{RenderContext, graph, risky_user};
+use crate::runtime::task::Task;
+
+/// Which input record caused an output: `topic/partition/offset`.
+pub const ORIGIN_HEADER: &str = "farsign.origin";
+/// The number of the task's transaction that wrote a record.
+pub const TRANSACTION_HEADER: &str = "farsign.transaction";
+/// The timestamp of the input record, milliseconds since 1970.
+pub const TIMESTAMP_HEADER: &str = dead_letter::TIMESTAMP;
+
+/// Marks in one record of the profiles topic: with 17 bytes each it stays far below any topic's limit.
+const MARKS_MAX: usize = 8_192;
+
+/// What to do with a record that cannot be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnError {
+    #[default]
+    DeadLetter,
+    /// Count it and go on.
+    Skip,
+    /// Stop the program.
+    Stop,
+}
+
+/// When to stop because most records cannot be read: something is wrong with the input or the format configured.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Breaker {
+    /// Of refused records among all, 0 to 1; more than this opens the breaker.
+    pub share: f64,
+    /// Records over which the share is taken.
+    pub window_records: u64,
+}
+
+/// What a task needs of the configuration. It changes between two transactions only.
+pub struct TaskSettings {
+    pub engine: Arc<EngineConfig>,
+    pub render: RenderContext,
+    pub format: Format,
+    pub framing: Framing,
+    pub on_error: OnError,
+    /// `None` = never.
+    pub breaker: Option<Breaker>,
+    /// Bytes that the output topics take for a record.
+    pub record_bytes_max: usize,
+    pub probe: bool,
+}
+
+/// Why a task takes no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The next record begins a day for which the shared profiles are not set yet.
+    Day(i32),
+    /// A record that cannot be read, and `on_error: stop`.
+    Refused(String),
+    /// Most records cannot be read.
+    Breaker { refused: u64, records: u64 },
+}
+
+/// How far a batch was taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Records from the front of the batch.
+    pub records: usize,
+    pub stop: Option<Stop>,
+}
+
+/// What happened since it was last taken, for metrics.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TaskCounts {
+    pub engine: Counts,
+    pub records: u64,
+    pub tombstones: u64,
+    pub refused_records: u64,
+    pub refusals: [u64; RejectReason::ALL.len()],
+    pub internal_errors: u64,
+    pub skipped: [u64; SkipReason::ALL.len()],
+    pub sign_ins: u64,
+    pub feedback: u64,
+    pub dead_letters: u64,
+    /// Records below the offset to go on from: delivered twice by the client, left out.
+    pub repeated: u64,
+    /// Detections whose evidence was left out, as the record would have been too long for its topic.
+    pub shortened: u64,
+}
+
+/// Why a task cannot take its state back, or cannot write it.
+#[derive(Debug, thiserror::Error)]
+pub enum StateError {
+    #[error("changelog at offset `{offset}`: {error}")]
+    Codec { offset: i64, error: StateCodecError },
+    #[error("changelog at offset `{0}`: a key that is neither a user's nor the marker's")]
+    Key(i64),
+    #[error("the marker's stream time cannot be read: {0}")]
+    StreamTime(String),
+    #[error("a user's state has `{bytes}` bytes, and the changelog topic takes `{max}`: raise its `max.message.bytes`")]
+    TooLong { bytes: usize, max: usize },
+}
+
+pub struct PartitionTask {
+    settings: Arc<TaskSettings>,
+    partition: i32,
+    sources: Arc<[Source]>,
+    shared: Arc<SharedProfiles>,
+    task: Task,
+    stream_time: StreamTime,
+    day: Option<i32>,
+    /// Day of the oldest item before the first day began.
+    first_day: i32,
+    /// Items taken so far.
+    position: u64,
+    /// Number of the last frozen transaction.
+    transaction: u64,
+    /// The offset to go on from in each source.
+    next: Vec<i64>,
+    /// Next offsets when the last outbox was frozen.
+    frozen_next: Vec<i64>,
+    outbox: Outbox,
+    /// Users whose state the changelog does not have.
+    dirty: BTreeSet<UserKey>,
+    contributions: Contributions,
+    probe: Option<Probe>,
+    window: (u64, u64),
+    records: u64,
+    oldest_timestamp_ms: Option<i64>,
+    counts: TaskCounts,
+}
+
+impl PartitionTask {
+    /// A task without state, to go on from `next` in each source.
+    pub fn new(
+        settings: Arc<TaskSettings>,
+        partition: i32,
+        sources: Arc<[Source]>,
+        shared: Arc<SharedProfiles>,
+    ) -> PartitionTask {
+        PartitionTask {
+            task: Task::new(settings.engine.clone(), shared.profiles.clone()),
+            probe: settings.probe.then(Probe::default),
+            next: vec![0; sources.len()],
+            frozen_next: vec![0; sources.len()],
+            settings,
+            partition,
+            sources,
+            shared,
+            stream_time: StreamTime::default(),
+            day: None,
+            first_day: i32::MAX,
+            position: 0,
+            transaction: 0,
+            outbox: Outbox::default(),
+            dirty: BTreeSet::new(),
+            contributions: Contributions::new(Frontier::default()),
+            window: (0, 0),
+            records: 0,
+            oldest_timestamp_ms: None,
+            counts: TaskCounts::default(),
+        }
+    }
+
+    /// Takes one change of the changelog back; markers apart.
+    pub fn load(&mut self, change: &Change<'_>) -> Result<(), StateError> {
+        let Some(key) = change.key.first_chunk::<16>().filter(|_| change.key.len() == 16) else {
+            let is_probe = match &mut self.probe {
+                Some(probe) => probe.load(change.key, change.payload),
+                // Left from a test: not ours to judge.
+                None => Probe::default().load(change.key, None),
+            };
+            return if is_probe { Ok(()) } else { Err(StateError::Key(change.offset)) };
+        };
+        let user = UserKey(u128::from_be_bytes(*key));
+        match change.payload {
+            Some(payload) => self
+                .task
+                .import(user, payload)
+                .map_err(|error| StateError::Codec { offset: change.offset, error }),
+            None => {
+                self.task.forget(user);
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on where the marker says; a source it does not know begins at what `next` says already.
+    pub fn resume(&mut self, marker: &Marker) -> Result<(), StateError> {
+        for (index, source) in self.sources.iter().enumerate() {
+            if let Some(offset) = marker.next_of(&source.topic) {
+                self.next[index] = offset;
+            }
+        }
+        self.frozen_next.clone_from(&self.next);
+        self.stream_time = stream_time(&marker.stream_time).map_err(StateError::StreamTime)?;
+        (self.day, self.position, self.transaction) = (marker.day, marker.position, marker.transaction);
+        self.contributions =
+            Contributions::new(Frontier { day: marker.day, complete_day: marker.complete_day });
+        Ok(())
+    }
+
+    /// Sets where a source is read from.
+    pub fn seek(&mut self, source: usize, offset: i64) {
+        self.next[source] = offset;
+        self.frozen_next[source] = offset;
+    }
+
+    /// The offset to go on from in each source.
+    pub fn next(&self) -> &[i64] {
+        &self.next
+    }
+
+    pub fn partition(&self) -> i32 {
+        self.partition
+    }
+
+    pub fn task(&mut self) -> &mut Task {
+        &mut self.task
+    }
+
+    pub fn stream_time(&self) -> StreamTime {
+        self.stream_time
+    }
+
+    /// Number of the last frozen transaction.
+    pub fn transaction(&self) -> u64 {
+        self.transaction
+    }
+
+    pub fn frontier(&self) -> Frontier {
+        self.contributions.frontier()
+    }
+
+    /// What happened since the last call.
+    pub fn take_counts(&mut self) -> TaskCounts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Goes over to another configuration. Only while nothing waits to be written.
+    pub fn reconfigure(&mut self, settings: Arc<TaskSettings>) {
+        debug_assert!(self.outbox.is_empty() && self.dirty.is_empty(), "between two transactions");
+        self.task.reconfigure(settings.engine.clone());
+        self.settings = settings;
+    }
+
+    /// Takes records from the front of the batch, in the order given: all of them, or up to the first it must not take
+    /// (yet). Of each source the offsets rise.
+    pub fn take(&mut self, records: &[Record<'_>], enricher: &mut Enricher) -> Taken {
+        let settings = self.settings.clone();
+        let intake = Intake::read(records, &self.sources, settings.format, settings.framing, enricher);
+        let shared = self.shared.clone();
+        let _reading = shared.reading();
+        let mut batch = Batch::new(self.position);
+        let mut taken = 0;
+        let mut stop = None;
+        for (record, span) in records.iter().zip(&intake.spans) {
+            if record.offset < self.next[record.source] {
+                self.counts.repeated += 1;
+                taken += 1;
+                continue;
+            }
+            let items = &intake.items[span.items.clone()];
+            stop = self.stop_before(record, span, items);
+            if stop.is_some() {
+                break;
+            }
+            self.take_record(record, span);
+            for item in items {
+                self.take_item(item, record, &mut batch);
+            }
+            taken += 1;
+        }
+        self.step(&mut batch);
+        Taken { records: taken, stop }
+    }
+
+    fn stop_before(&mut self, record: &Record<'_>, span: &Span, items: &[Item<'_>]) -> Option<Stop> {
+        if let Some(refusal) = span.refusals.first()
+            && self.settings.on_error == OnError::Stop
+        {
+            let (topic, partition) = (&self.sources[record.source].topic, self.partition);
+            let (offset, name) = (record.offset, refusal.name());
+            return Some(Stop::Refused(format!(
+                "`{topic}` partition `{partition}` offset `{offset}` cannot be read: {name}: {}",
+                refusal.detail
+            )));
+        }
+        if let Some(stop) = self.open_breaker() {
+            return Some(stop);
+        }
+        self.closed_day(items).map(Stop::Day)
+    }
+
+    /// The day that the items begin, when it must not begin yet.
+    fn closed_day(&mut self, items: &[Item<'_>]) -> Option<i32> {
+        let mut stream_time = self.stream_time;
+        for item in items {
+            stream_time.observe(item.time(), item.user());
+        }
+        let day = stream_time.day();
+        if day == i32::MIN || self.day.is_some_and(|begun| day <= begun) {
+            return None;
+        }
+        if self.day.is_none() {
+            // Others wait to hear that nothing older comes from here.
+            let oldest = items.iter().map(|item| item.time().day()).fold(self.first_day, i32::min);
+            let complete_day = self.contributions.frontier().complete_day;
+            let before = complete_day.unwrap_or(oldest.saturating_sub(1));
+            self.set_frontier(None, Some(before));
+        }
+        (!self.shared.may_begin(day)).then_some(day)
+    }
+
+    fn set_frontier(&mut self, day: Option<i32>, complete_day: Option<i32>) {
+        self.day = day;
+        self.contributions.set_frontier(Frontier { day, complete_day });
+    }
+
+    /// Counts a record, and writes a dead letter when it could not be read.
+    fn take_record(&mut self, record: &Record<'_>, span: &Span) {
+        self.next[record.source] = record.offset + 1;
+        self.records += 1;
+        self.counts.records += 1;
+        self.counts.tombstones += u64::from(span.is_tombstone);
+        for reason in &span.skipped {
+            self.counts.skipped[*reason as usize] += 1;
+        }
+        for refusal in &span.refusals {
+            match refusal.reason {
+                Some(reason) => self.counts.refusals[reason as usize] += 1,
+                None => self.counts.internal_errors += 1,
+            }
+        }
+        if let Some(timestamp) = record.timestamp_ms {
+            let oldest = self.oldest_timestamp_ms.map_or(timestamp, |oldest| oldest.min(timestamp));
+            self.oldest_timestamp_ms = Some(oldest);
+        }
+        let is_refused = !span.refusals.is_empty();
+        self.count_for_breaker(is_refused);
+        if is_refused {
+            self.counts.refused_records += 1;
+            if self.settings.on_error == OnError::DeadLetter {
+                self.counts.dead_letters += 1;
+                let topic = &self.sources[record.source].topic;
+                let length_max = self.settings.record_bytes_max;
+                dead_letter::push(record, topic, self.partition, &span.refusals, length_max, &mut self.outbox);
+            }
+        }
+        if self.probe.is_some() && span.items.is_empty() {
+            self.push_probe(record, None);
+        }
+    }
+
+    fn take_item<'b>(&mut self, item: &'b Item<'b>, record: &Record<'_>, batch: &mut Batch<'b>) {
+        match item {
+            Item::SignIn(_) => self.counts.sign_ins += 1,
+            Item::Feedback { .. } => self.counts.feedback += 1,
+        }
+        if self.probe.is_some() {
+            self.push_probe(record, Some(item.user()));
+        }
+        let mut next = self.stream_time;
+        let now = next.observe(item.time(), item.user());
+        if next.day() != i32::MIN {
+            self.pass(next, batch);
+        } else {
+            self.first_day = self.first_day.min(item.time().day());
+        }
+        self.stream_time = next;
+        self.dirty.insert(item.user());
+        batch.inputs.push(Input { position: self.position, stream_time: now, item });
+        batch.origins.push((record.source, record.offset, record.timestamp_ms));
+        self.position += 1;
+    }
+
+    /// Stream time goes on to `next`: begins its day, and hands over the contributions of the day that ended a
+    /// horizon ago, which are complete now.
+    fn pass<'b>(&mut self, next: StreamTime, batch: &mut Batch<'b>) {
+        let horizon_s = i64::from(self.settings.engine.lateness_horizon_s);
+        let complete = next.now().minus_seconds(horizon_s).day().saturating_sub(1);
+        let Frontier { complete_day, .. } = self.contributions.frontier();
+        let day = next.day();
+        if complete_day.is_none_or(|before| before < complete) {
+            self.step(batch);
+            let out = self.task.settle(next.now());
+            self.counts.engine.add(&out.counts);
+            self.contributions.add(&out.contributions);
+            self.set_frontier(self.day, Some(complete));
+        }
+        if self.day.is_none_or(|begun| begun < day) {
+            self.step(batch);
+            let Frontier { complete_day, .. } = self.contributions.frontier();
+            self.set_frontier(Some(day), complete_day);
+        }
+    }
+
+    /// Steps the inputs collected and takes over what came of them.
+    fn step(&mut self, batch: &mut Batch<'_>) {
+        if batch.inputs.is_empty() {
+            return;
+        }
+        let out = self.task.step(&batch.inputs);
+        self.take_over(out, batch);
+        batch.inputs.clear();
+        batch.origins.clear();
+        batch.first = self.position;
+    }
+
+    fn take_over(&mut self, out: Out, batch: &Batch<'_>) {
+        let Out { detections, contributions, counts, forgotten, risky_users } = out;
+        for detection in detections {
+            let headers = self.headers(batch, detection.position);
+            self.push_detection(detection, headers);
+        }
+        for user in &risky_users {
+            let headers = self.headers(batch, user.position);
+            let key = output_key(&user.tenant_id, &user.user_id);
+            let settings = &self.settings;
+            self.outbox.push_with(Destination::RiskyUsers, key.as_bytes(), headers, |bytes| {
+                risky_user::write(user, &settings.render, bytes);
+            });
+        }
+        self.contributions.add(&contributions);
+        // A user forgotten and met again in one batch is written by its state.
+        self.dirty.extend(forgotten);
+        self.counts.engine.add(&counts);
+    }
+
+    fn headers(&self, batch: &Batch<'_>, position: u64) -> Vec<OutHeader> {
+        let index = position.saturating_sub(batch.first) as usize;
+        let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
+        let mut headers = vec![text(TRANSACTION_HEADER, (self.transaction + 1).to_string())];
+        if let Some((source, offset, timestamp)) = batch.origins.get(index) {
+            let topic = &self.sources[*source].topic;
+            headers.push(text(ORIGIN_HEADER, format!("{topic}/{}/{offset}", self.partition)));
+            if let Some(timestamp) = timestamp {
+                headers.push(text(TIMESTAMP_HEADER, timestamp.to_string()));
+            }
+        }
+        headers
+    }
+
+    fn push_detection(&mut self, mut detection: Detection, headers: Vec<OutHeader>) {
+        let key = output_key(&detection.subject.tenant_id, &detection.subject.user_id);
+        let mut line = Vec::new();
+        graph::write(&detection, &self.settings.render, &mut line);
+        if line.len() > self.settings.record_bytes_max {
+            // Better without its evidence than not at all.
+            self.counts.shortened += 1;
+            detection.finding = None;
+            line.clear();
+            graph::write(&detection, &self.settings.render, &mut line);
+        }
+        self.outbox.push(Destination::RiskDetections, None, Some(key.as_bytes()), Some(&line), headers);
+    }
+
+    fn push_probe(&mut self, record: &Record<'_>, user: Option<UserKey>) {
+        let topic = &self.sources[record.source].topic;
+        let Some(probe) = &mut self.probe else { return };
+        let (sequence, hash) =
+            user.map_or((0, 0), |user| probe.take(user, topic, self.partition, record.offset));
+        let line = ProbeRecord {
+            topic: topic.clone(),
+            partition: self.partition,
+            offset: record.offset,
+            user: user.map_or(String::new(), |user| format!("{:032x}", user.0)),
+            sequence,
+            hash: format!("{hash:016x}"),
+            transaction: self.transaction + 1,
+        };
+        let line = serde_json::to_vec(&line).expect("a struct of numbers and strings is JSON");
+        self.outbox.push(Destination::Probe, None, None, Some(&line), Vec::new());
+    }
+
+    fn count_for_breaker(&mut self, is_refused: bool) {
+        if let Some(breaker) = self.settings.breaker {
+            if self.window.1 >= breaker.window_records {
+                self.window = (0, 0);
+            }
+            self.window = (self.window.0 + u64::from(is_refused), self.window.1 + 1);
+        }
+    }
+
+    fn open_breaker(&self) -> Option<Stop> {
+        let breaker = self.settings.breaker?;
+        let (refused, records) = self.window;
+        let is_open = records >= breaker.window_records && refused as f64 > breaker.share * records as f64;
+        is_open.then_some(Stop::Breaker { refused, records })
+    }
+
+    /// Users whose state waits to be written.
+    pub fn users_waiting(&self) -> usize {
+        self.dirty.len()
+    }
+
+    /// Bytes that wait to be written, users' states apart.
+    pub fn bytes_waiting(&self) -> usize {
+        self.outbox.bytes() + self.contributions.bytes()
+    }
+
+    /// Is there anything to commit?
+    pub fn has_news(&self) -> bool {
+        self.next != self.frozen_next
+            || !self.outbox.is_empty()
+            || !self.dirty.is_empty()
+            || self.contributions.is_due()
+    }
+
+    /// Freezes what waits, with the state of every user that changed and the marker; `None`: nothing has happened.
+    pub fn freeze(&mut self) -> Result<Option<Frozen>, StateError> {
+        if !self.has_news() {
+            return Ok(None);
+        }
+        self.transaction += 1;
+        let mut outbox = std::mem::take(&mut self.outbox);
+        for record in self.contributions.take(MARKS_MAX) {
+            let key = self.partition.to_be_bytes();
+            outbox.push(Destination::Profiles, None, Some(&key), Some(&record), Vec::new());
+        }
+        let mut state = Vec::new();
+        for user in std::mem::take(&mut self.dirty) {
+            state.clear();
+            let is_known = self.task.export_user(user, &mut state);
+            if state.len() > self.settings.record_bytes_max {
+                let (bytes, max) = (state.len(), self.settings.record_bytes_max);
+                return Err(StateError::TooLong { bytes, max });
+            }
+            let payload = is_known.then_some(state.as_slice());
+            outbox.push(Destination::State, None, Some(&user.0.to_be_bytes()), payload, Vec::new());
+            if let Some(value) = self.probe.as_ref().and_then(|probe| probe.state(user)) {
+                outbox.push(Destination::State, None, Some(&probe::key(user)), Some(&value), Vec::new());
+            }
+        }
+        let marker = self.marker();
+        outbox.push(Destination::State, None, Some(MARKER_KEY), Some(&marker.encode()), Vec::new());
+        self.frozen_next.clone_from(&self.next);
+        Ok(Some(Frozen {
+            transaction: self.transaction,
+            outbox,
+            next: marker.next,
+            records: std::mem::take(&mut self.records),
+            oldest_timestamp_ms: self.oldest_timestamp_ms.take(),
+        }))
+    }
+
+    fn marker(&self) -> Marker {
+        let Frontier { day, complete_day } = self.contributions.frontier();
+        let topics = self.sources.iter().map(|source| source.topic.clone());
+        Marker {
+            version: VERSION,
+            transaction: self.transaction,
+            next: topics.zip(self.next.iter().copied()).collect(),
+            position: self.position,
+            stream_time: hexadecimal(&self.stream_time.encode()),
+            day,
+            complete_day,
+            program: env!("CARGO_PKG_VERSION").to_owned(),
+            configuration_hash: format!("{:016x}", self.settings.render.config_hash),
+        }
+    }
+}
+
+/// Inputs on their way to the engine, and the records they are of.
+struct Batch<'b> {
+    inputs: Vec<Input<'b>>,
+    /// Source, offset and timestamp of each input's record.
+    origins: Vec<(usize, i64, Option<i64>)>,
+    /// Position of the first.
+    first: u64,
+}
+
+impl Batch<'_> {
+    fn new(first: u64) -> Self {
+        Batch { inputs: Vec::new(), origins: Vec::new(), first }
+    }
+}
+
+/// Key of a user's outputs: a user's records stay in order, and compaction keeps one of each.
+pub fn output_key(tenant_id: &str, user_id: &str) -> String {
+    format!("{tenant_id}/{user_id}")
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn stream_time(text: &str) -> Result<StreamTime, String> {
+    let digits = text.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).map_err(|error| error.to_string())?;
+        u8::from_str_radix(pair, 16).map_err(|error| error.to_string())
+    });
+    let bytes: Vec<u8> = digits.collect::<Result<_, _>>()?;
+    StreamTime::decode(&bytes).map_err(|error| error.to_string())
+}
