@@ -154,6 +154,11 @@ impl Engine {
         self.users.import(key, bytes, &self.rules)
     }
 
+    /// Forgets one user, if known.
+    pub fn forget(&mut self, key: UserKey) {
+        self.users.forget(key, &self.rules);
+    }
+
     /// Sizes of the users' memory.
     pub fn store_stats(&self) -> StoreStats {
         self.users.stats()

@@ -371,7 +371,8 @@ impl UserStore {
         codec::newest_time_of_body(packed_body(&self.cold[number])).unwrap_or(EventTime::MIN)
     }
 
-    fn forget(&mut self, key: UserKey, rules: &Rules) {
+    /// Does nothing when the user is unknown.
+    pub fn forget(&mut self, key: UserKey, rules: &Rules) {
         let Some(place) = self.find(key) else { return };
         let hash = hash(key);
         if let Ok(entry) = self.index[shard(hash)].find_entry(hash, |known| *known == place) {
