@@ -264,7 +264,7 @@ make_certificates() {
 new_node() {
     mkdir -p "$2"
     cp -R "$BASE/template/data" "$2/data"
-    sed -i "s/^node\.id=.*/node.id=$1/; s/^directory\.id=.*/directory.id=AAAAAAAAAAAAAAAAAAAA-$1/" "$2/data/meta.properties"
+    sed -i "s/^node\.id=.*/node.id=$1/; s/^directory\.id=.*/directory.id=farsign-test-node-$1-AA/" "$2/data/meta.properties"
     properties "$1" "$2" > "$2/server.properties"
 }
 
