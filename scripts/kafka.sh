@@ -25,13 +25,14 @@ refuse() { say "$*"; exit 2; }
 
 usage() {
     cat >&2 <<'TEXT'
-usage: scripts/kafka.sh start|stop|kill|remove|status [--name NAME] [options]
+usage: scripts/kafka.sh start|stop|kill|pause|resume|remove|status [--name NAME] [options]
        scripts/kafka.sh tool [--name NAME] CLASS ARGUMENT...
        scripts/kafka.sh prepare
 
 start    start a cluster, or the nodes of it that do not run; prints the bootstrap addresses
 stop     stop it as an operator would (SIGTERM); the data stays
 kill     SIGKILL; the data stays, `start` goes on with it
+pause    SIGSTOP: connections stay open, nobody answers; resume lets it go on
 remove   kill, and delete its data and logs
 status   exit code 0 and the bootstrap addresses if every node runs, else 1
 tool     run one of Kafka's own tools against it as the administrator, for example
@@ -39,7 +40,7 @@ tool     run one of Kafka's own tools against it as the administrator, for examp
 prepare  download the jars and make what starting needs, without starting
 
 --name NAME      which cluster (default: default)
---node I         stop, kill or start this node only
+--node I         start, stop, kill, pause or resume this node only
 
 Of the first start of a name; kept until it is removed:
 --port N         node 1's client port (default 9092); a node uses the 10 ports from its own, nodes are 10 apart
@@ -271,7 +272,7 @@ new_node() {
 # Whether the pid file of node $1 names a broker of this cluster; sets `pid`.
 node_runs() {
     pid=$(cat "$CLUSTER/node-$1/pid" 2>/dev/null) || return 1
-    [ -n "$pid" ] && ps -o args= -p "$pid" 2>/dev/null | grep -q -F -- "$CLUSTER/node-$1/server.properties"
+    [ -n "$pid" ] && tr '\0' ' ' 2>/dev/null < "/proc/$pid/cmdline" | grep -q -F -- "$CLUSTER/node-$1/server.properties"
 }
 
 # Waits until the log $2 of process $1 says, beyond its first $3 bytes, that the broker is ready.
@@ -370,6 +371,14 @@ tell() {
     if [ -n "$PROXY" ]; then say "for a proxy: listens at $(addresses $OFFSET_PROXY)"; fi
 }
 
+signal_nodes() {
+    local pid node
+    for node in $(chosen); do
+        node_runs "$node" || fail "node $node of \`$NAME\` does not run"
+        kill "-$1" "$pid"
+    done
+}
+
 # Sends signal $1 to the nodes and waits until they are gone.
 end_nodes() {
     local signal=$1 pid node pids=() deadline=$((SECONDS + STOP_SECONDS_MAX))
@@ -382,7 +391,8 @@ end_nodes() {
         fi
     done
     for pid in "${pids[@]}"; do
-        while kill -0 "$pid" 2>/dev/null && [ "$(ps -o stat= -p "$pid" | cut -c 1)" != Z ]; do
+        # A process that has ended but that nobody waits for has no command line left.
+        while [ -n "$(tr '\0' ' ' 2>/dev/null < "/proc/$pid/cmdline")" ]; do
             if [ "$SECONDS" -ge "$deadline" ]; then
                 say "process $pid does not end; killing it"
                 kill -KILL "$pid" 2>/dev/null || true
@@ -424,7 +434,7 @@ number() {
 main() {
     local command=${1:-}
     case "$command" in
-        start | stop | kill | remove | status | tool | prepare) shift ;;
+        start | stop | kill | pause | resume | remove | status | tool | prepare) shift ;;
         *) usage ;;
     esac
     NAME=default NODE='' PORT='' NODES='' SASL='' TLS='' PROXY='' OWNER='' SETTINGS=() JVM_ARGUMENTS=() CREATING=''
@@ -479,6 +489,10 @@ run() {
         stop | kill)
             load_cluster || fail "there is no cluster \`$NAME\`"
             if [ "$command" = kill ]; then end_nodes KILL; else end_nodes TERM; fi
+            ;;
+        pause | resume)
+            load_cluster || fail "there is no cluster \`$NAME\`"
+            signal_nodes "$([ "$command" = pause ] && echo STOP || echo CONT)"
             ;;
         remove)
             if load_cluster; then NODE='' end_nodes KILL; fi

@@ -153,26 +153,22 @@ impl Broker {
 
     /// SIGKILL to one node, counted from 1.
     pub fn kill_node(&self, node: u16) {
-        let mut command = script("kill", &self.name);
-        command.args(["--node", &node.to_string()]);
-        done(command);
+        self.node("kill", node);
     }
 
     /// Starts one node again; the others may be down.
     pub fn restart_node(&self, node: u16) {
-        let mut command = script("start", &self.name);
-        command.args(["--node", &node.to_string()]);
-        done(command);
+        self.node("start", node);
     }
 
     /// Freezes node `node` (SIGSTOP): connections stay open, nobody answers.
     pub fn pause_node(&self, node: u16) {
-        self.signal(node, "-STOP");
+        self.node("pause", node);
     }
 
     /// Lets a frozen node go on (SIGCONT).
     pub fn resume_node(&self, node: u16) {
-        self.signal(node, "-CONT");
+        self.node("resume", node);
     }
 
     /// Runs one of Kafka's own tools as the administrator and gives its standard output; for what rdkafka has no
@@ -190,10 +186,9 @@ impl Broker {
         self.tool("org.apache.kafka.tools.AclCommand", &[&arguments, resource].concat());
     }
 
-    fn signal(&self, node: u16, signal: &str) {
-        let pid = std::fs::read_to_string(self.folder().join(format!("node-{node}/pid"))).unwrap();
-        let mut command = Command::new("kill");
-        command.args([signal, pid.trim()]);
+    fn node(&self, action: &str, node: u16) {
+        let mut command = script(action, &self.name);
+        command.args(["--node", &node.to_string()]);
         done(command);
     }
 
