@@ -6,5 +6,6 @@
 #![allow(dead_code, reason = "each test target uses its own part")]
 
 pub mod drive;
+pub mod kafka;
 pub mod scenario;
 pub mod world;
