@@ -1,0 +1,47 @@
+//! A real Kafka for tests: brokers of their own, started by `scripts/kafka.sh`, and plain ways to fill and read topics.
+//!
+//! A test binary that needs no special listener shares one broker ([`Broker::shared`]) and keeps its tests apart by
+//! topic names ([`unique`]). Without Java or Maven these helpers panic with the script's message: a test that cannot run
+//! has failed. A broker goes away with its [`Broker`], or, whatever happens, within seconds of the test process's end.
+
+#![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
+pub mod broker;
+pub mod topics;
+
+pub use broker::{Broker, Options};
+pub use topics::{Isolation, Record, Stored};
+
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+/// Long enough for a broker that shares two cores with a compiler; reached only by a failure.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A name nothing else of this process has: for topics, groups and transactional ids on a shared broker.
+pub fn unique(base: &str) -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    format!("{base}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Asks again every 50 ms until there is an answer.
+///
+/// # Panics
+/// After [`PATIENCE`], with `what` was waited for and the last refusal.
+#[allow(clippy::disallowed_methods, reason = "waiting for another process takes a clock")]
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
+    let start = std::time::Instant::now();
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(refusal) if start.elapsed() > PATIENCE => panic!("waited {PATIENCE:?} for {what}: {refusal}"),
+            Err(_) => std::thread::sleep(Duration::from_millis(50)),
+        }
+    }
+}
+
+/// Drives a future of the admin client, whose own thread does the work.
+pub fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
