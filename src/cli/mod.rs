@@ -11,6 +11,7 @@ use clap::{Parser, Subcommand};
 pub mod check;
 pub mod demo;
 pub mod geoip;
+pub mod health;
 pub mod replay;
 pub mod simulate;
 
@@ -37,6 +38,8 @@ enum Command {
     Check(check::Args),
     /// Build GeoIP databases, or look an address up.
     Geoip(geoip::GeoipArgs),
+    /// Ask a running instance whether it is healthy.
+    Health(health::Args),
     /// Simulate an organisation under attack, replay its logs and report what was found.
     Demo(demo::Args),
     /// Write the sign-in logs of an invented organisation, with ground truth.
@@ -49,6 +52,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Replay(args) => replay::run(args),
         Command::Check(args) => check::run(&args),
         Command::Geoip(args) => geoip::run(args),
+        Command::Health(args) => health::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(args),
     };

@@ -160,6 +160,11 @@ pub fn parse(text: &str, environment: &BTreeMap<String, String>) -> Result<Confi
     }
 }
 
+/// Hash of what verdicts rest on in `effective`, as in [`EngineConfig::config_hash`].
+pub fn hash(effective: &raw::File) -> u64 {
+    valid::hash(effective)
+}
+
 /// Mixes the hash of more content (a table) into a configuration hash. The order of mixing matters.
 pub fn mix(hash: u64, bytes: &[u8]) -> u64 {
     xxhash_rust::xxh3::xxh3_64_with_seed(bytes, hash)

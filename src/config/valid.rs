@@ -73,7 +73,7 @@ pub(super) fn build(cleaned: &Value, tree: &Node, problems: &mut Vec<Problem>) -
 }
 
 /// Hash of what verdicts rest on, over its canonical JSON: keys in the order of the structs, defaults filled in.
-fn hash(file: &raw::File) -> u64 {
+pub(super) fn hash(file: &raw::File) -> u64 {
     let canonical = json!({
         "detections": file.detections,
         "baseline": file.baseline,

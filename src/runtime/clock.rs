@@ -9,7 +9,7 @@ pub fn now() -> Instant {
 
 /// Seconds since 1970, for metrics and lags; 0 when the clock is before that.
 #[expect(clippy::disallowed_methods, reason = "lags are held against the time of day; the engine never asks")]
-pub fn unix_s() -> f64 {
+pub fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
 }
 

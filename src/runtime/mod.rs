@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod kafka;
+pub mod reload;
 pub mod replay;
 pub mod tables;
 pub mod task;

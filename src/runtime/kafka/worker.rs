@@ -293,7 +293,7 @@ impl Worker {
                 slot.metrics.store(&running.task.task().store_stats());
                 slot.metrics.stream_time(running.task.stream_time().now());
                 self.setup.board.post(partition, running.position(frozen.next.clone()));
-                let now_s = clock::unix_s();
+                let now_s = clock::unix_seconds();
                 self.setup.metrics.committed(took.as_secs_f64(), now_s);
                 if let Some(oldest) = frozen.oldest_timestamp_ms {
                     self.lags.record(now_s - oldest as f64 / 1_000.0);
