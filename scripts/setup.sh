@@ -68,17 +68,22 @@ install_packages() {
             exit 2
         fi
     fi
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update --quiet=2 >&2 || say "apt-get update failed; going on with the lists there are"
+    apt_get update >&2 || say "apt-get update failed; going on with the lists there are"
     mapfile -t packages < <(by_name "${packages[@]}")
     say "installing ${packages[*]}"
     keep_services_down
-    if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install --yes --quiet=2 --no-install-recommends "${packages[@]}" >&2; then
+    local output
+    # dpkg tells every package twice; that is of interest only when it fails.
+    if ! output=$(apt_get install --yes --no-install-recommends "${packages[@]}" 2>&1); then
+        printf '%s\n' "$output" >&2
         say "apt-get could not install: ${packages[*]}"
         exit 2
     fi
     forget_service "${packages[@]}"
 }
+
+# `as_root` is install_packages's: empty, or sudo.
+apt_get() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 "$@"; }
 
 by_name() {
     local package
