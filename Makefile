@@ -9,7 +9,10 @@ help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 setup: ## check the toolchain and install missing system packages
-	@scripts/setup.sh
+	@scripts/setup.sh $(NEEDS)
+
+# They go without Java, Maven and Prometheus, which the tests need.
+demo bench fuzz: NEEDS = --build
 
 demo: setup ## simulate an organisation under attack, replay its logs, explain the alerts
 	$(CARGO) run --release --locked -- demo

@@ -480,6 +480,9 @@ run() {
         status) status; return ;;
         tool) tool "$@" ;;
     esac
+    if [ "$command" != start ] && [ "$command" != remove ] && ! [ -d "$CLUSTER" ]; then
+        fail "there is no cluster \`$NAME\`"
+    fi
     mkdir -p "$BASE"
     # A lock file that `remove` has deleted meanwhile excludes nobody.
     until [ "$BASE/$NAME.lock" -ef /dev/fd/9 ] 2>/dev/null; do

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks what the build needs and installs the system packages that are missing, on Debian and Ubuntu.
+# Checks what build and tests need and installs the system packages that are missing, on Debian and Ubuntu.
+# --build: what the tests alone need is left out. --lint: also what `make lint` needs.
 # Exit code 0: everything is there. 2: something is missing that this script may not or cannot install; it says
 # exactly what to run.
 set -euo pipefail
@@ -33,6 +34,7 @@ missing_packages() {
     has pkg-config || echo pkg-config
     has_header openssl/ssl.h || echo libssl-dev
     has_header zlib.h || echo zlib1g-dev
+    if [ "$1" = --build ]; then return; fi
     # The broker of the tests: scripts/kafka.sh.
     has_java || echo java
     has mvn || echo maven
@@ -147,7 +149,7 @@ check_components() {
 
 main() {
     local packages
-    mapfile -t packages < <(missing_packages)
+    mapfile -t packages < <(missing_packages "${1:-}")
     if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
     check_rust
     if [ "${1:-}" = "--lint" ]; then check_components; fi
