@@ -13,6 +13,7 @@ pub mod demo;
 pub mod geoip;
 pub mod health;
 pub mod replay;
+pub mod run;
 pub mod simulate;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
@@ -34,6 +35,8 @@ pub struct Cli {
 enum Command {
     /// Read sign-in logs from files and write risk detections.
     Replay(replay::Args),
+    /// Read sign-in logs from Kafka and write risk detections to Kafka, until told to stop.
+    Run(run::Args),
     /// Check a configuration.
     Check(check::Args),
     /// Build GeoIP databases, or look an address up.
@@ -50,6 +53,7 @@ enum Command {
 pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Replay(args) => replay::run(args),
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Geoip(args) => geoip::run(args),
         Command::Health(args) => health::run(&args),

@@ -222,3 +222,16 @@ pub struct Log {
     /// Users and addresses appear at debug and trace only.
     pub level: LogLevel,
 }
+
+impl LogLevel {
+    /// The word in the configuration and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            LogLevel::Error => "error",
+            LogLevel::Warn => "warn",
+            LogLevel::Info => "info",
+            LogLevel::Debug => "debug",
+            LogLevel::Trace => "trace",
+        }
+    }
+}

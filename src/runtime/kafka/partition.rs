@@ -55,7 +55,7 @@ pub struct Breaker {
 /// What a task needs of the configuration. It changes between two transactions only.
 pub struct TaskSettings {
     pub engine: Arc<EngineConfig>,
-    pub render: RenderContext,
+    pub render: Arc<RenderContext>,
     pub format: Format,
     pub framing: Framing,
     pub on_error: OnError,

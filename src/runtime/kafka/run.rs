@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use super::commit;
 use super::group::{Group, GroupConsumer, GroupContext};
 use super::happening::{Board, Happening};
-use super::judging::JudgingCell;
+use super::judging::Judgings;
 use super::kafka_log::{self, Reader};
 use super::names::Names;
 use super::open::Restorer;
@@ -41,7 +41,7 @@ const LOOK: Duration = Duration::from_millis(100);
 pub struct Parts {
     pub config: Config,
     pub names: Arc<Names>,
-    pub judging: Arc<JudgingCell>,
+    pub judging: Arc<Judgings>,
     pub metrics: Metrics,
     pub health: Arc<Health>,
 }

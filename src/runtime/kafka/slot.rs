@@ -246,9 +246,8 @@ impl Running {
             self.news_since = None;
             self.frozen = self.task.freeze()?.map(Arc::new);
         }
-        let (Some(frozen), Some(session)) = (self.frozen.clone(), self.session.take()) else {
-            return Ok(false);
-        };
+        let Some(frozen) = self.frozen.clone() else { return Ok(false) };
+        let Some(session) = self.session.take() else { return Ok(false) };
         let (partition, epoch, inbox) = (self.task.partition(), tools.epoch, tools.inbox.clone());
         let job = CommitJob { partition, epoch, session, frozen, inbox };
         // The committers live longer than any worker.

@@ -14,7 +14,7 @@ use rdkafka::error::KafkaError;
 
 use super::commit::{CommitDone, CommitJob};
 use super::happening::{Backoff, Board, Happening};
-use super::judging::{Judging, JudgingCell};
+use super::judging::{Judging, Judgings};
 use super::kafka_log::Reader;
 use super::log::Failure;
 use super::names::Names;
@@ -40,7 +40,7 @@ pub struct Setup {
     pub names: Arc<Names>,
     pub run: RunConfig,
     pub reader: Arc<Reader>,
-    pub judging: Arc<JudgingCell>,
+    pub judging: Arc<Judgings>,
     pub board: Arc<Board>,
     pub metrics: Metrics,
     pub health: Arc<Health>,
@@ -84,7 +84,7 @@ pub struct Worker {
 
 impl Worker {
     pub fn new(setup: Setup) -> Worker {
-        let judging = setup.judging.get();
+        let judging = setup.judging.current();
         let enricher = Enricher::new(judging.tables.clone());
         let lags = setup.metrics.lags();
         Worker { setup, judging, enricher, slots: BTreeMap::new(), lags, is_stopping: false }
@@ -320,7 +320,7 @@ impl Worker {
     /// Gives every task its turn; true when one of them had something to do.
     fn turns(&mut self) -> bool {
         let mut is_busy = false;
-        let is_reloading = self.judging.generation != self.setup.judging.generation();
+        let is_reloading = self.setup.judging.is_newer(self.judging.generation);
         let partitions: Vec<i32> = self.slots.keys().copied().collect();
         for partition in partitions {
             let Some(slot) = self.slots.get_mut(&partition) else { continue };
@@ -372,7 +372,7 @@ impl Worker {
 
     /// Takes up a new configuration when every task is between two transactions.
     fn adopt_judging(&mut self) {
-        if self.judging.generation == self.setup.judging.generation() {
+        if !self.setup.judging.is_newer(self.judging.generation) {
             return;
         }
         let running = |slot: &Slot| match &slot.phase {
@@ -382,7 +382,7 @@ impl Worker {
         if !self.slots.values().all(running) {
             return;
         }
-        self.judging = self.setup.judging.get();
+        self.judging = self.setup.judging.current();
         self.enricher = Enricher::new(self.judging.tables.clone());
         for slot in self.slots.values_mut() {
             if let Phase::Running(running) = &mut slot.phase {
