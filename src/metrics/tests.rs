@@ -142,7 +142,7 @@ fn a_task_takes_its_share_back() {
             (r#"farsign_tasks{state="restoring"}"#, "1"),
             (r#"farsign_consumer_lag_records{partition="0",topic="logs"}"#, "9"),
             (r#"farsign_next_offset{partition="1",topic="logs"}"#, "1000"),
-        (r#"farsign_next_offset{partition="1",topic="logs"}"#, "1000"),
+            (r#"farsign_next_offset{partition="1",topic="logs"}"#, "1000"),
             (r#"farsign_stream_time_timestamp_seconds{partition="0"}"#, "1700000000"),
         ],
     );
