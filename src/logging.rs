@@ -8,6 +8,7 @@ use std::io;
 
 use anyhow::Context;
 use tracing::Subscriber;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt::{MakeWriter, SubscriberBuilder};
 use tracing_subscriber::{EnvFilter, fmt};
 
@@ -41,13 +42,13 @@ pub fn start(level: &str, format: LogFormat) -> anyhow::Result<()> {
 }
 
 fn filter(level: &str) -> anyhow::Result<EnvFilter> {
+    let parts: Vec<&str> = level.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
     // The filter takes any single word as a target's name: a misspelt level would silence the log.
-    for part in level.split(',').map(str::trim).filter(|part| !part.contains(['=', '['])) {
+    for part in parts.iter().filter(|part| !part.contains(['=', '['])) {
         let hint = "use error, warn, info, debug, trace or off, or TARGET=LEVEL, with commas between";
-        part.parse::<tracing_subscriber::filter::LevelFilter>()
-            .with_context(|| format!("`{part}` is not a log level: {hint}"))?;
+        part.parse::<LevelFilter>().with_context(|| format!("`{part}` is not a log level: {hint}"))?;
     }
-    EnvFilter::builder().parse(level).with_context(|| format!("`{level}` is not a log filter"))
+    EnvFilter::builder().parse(parts.join(",")).with_context(|| format!("`{level}` is not a log filter"))
 }
 
 fn builder<W>(

@@ -108,7 +108,7 @@ mod tests {
         let files = Files::look(&[root.join("linked"), PathBuf::from("here.yaml")]);
         assert_eq!(
             files.folders().into_iter().collect::<Vec<_>>(),
-            [PathBuf::from("."), root.clone(), root.join("one")]
+            [root.clone(), root.join("one"), PathBuf::from(".")]
         );
     }
 }
