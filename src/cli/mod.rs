@@ -13,6 +13,7 @@ pub mod demo;
 pub mod geoip;
 pub mod replay;
 pub mod simulate;
+pub mod topics;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -41,6 +42,8 @@ enum Command {
     Demo(demo::Args),
     /// Write the sign-in logs of an invented organisation, with ground truth.
     Simulate(simulate::Args),
+    /// Make and verify the topics on Kafka.
+    Topics(topics::TopicsArgs),
 }
 
 /// Runs the command and reports a failure, once, with its causes.
@@ -51,6 +54,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Geoip(args) => geoip::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Topics(args) => topics::run(&args),
     };
     result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));

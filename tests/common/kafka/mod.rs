@@ -10,6 +10,7 @@ pub mod broker;
 pub mod topics;
 
 pub use broker::{Broker, Options};
+#[allow(unused_imports, reason = "not every test needs them all")]
 pub use topics::{Isolation, Record, Stored};
 
 use std::future::Future;
