@@ -17,10 +17,15 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use super::TopicsError;
 use super::plan::{self, MESSAGE_BYTES_DEFAULT};
 use crate::config::Config;
+use crate::runtime::clock::Deadline;
 use crate::runtime::kafka::client::{Connection, Context};
-use crate::runtime::kafka::failure::Failure;
+use crate::runtime::kafka::failure::{self, Failure};
 use crate::runtime::kafka::native::{self, Description};
 use crate::runtime::kafka::producer::TxnProducer;
+
+/// The group's offsets are asked for again and again, in pieces of this length, with this pause.
+const TRIAL_SLICE: Duration = Duration::from_secs(1);
+const TRIAL_PAUSE: Duration = Duration::from_millis(50);
 
 /// What is known of a topic.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,9 +147,37 @@ impl Cluster {
             BaseConsumer::from_config_and_context(&self.connection.follower(), context)?;
         let mut asked = TopicPartitionList::new();
         asked.add_partition(lead, 0);
-        let answer = consumer.committed_offsets(asked, self.timeout)?;
-        answer.elements().iter().try_for_each(|partition| partition.error())
+        let deadline = Deadline::after(self.timeout);
+        loop {
+            let error = match consumer.committed_offsets(asked.clone(), TRIAL_SLICE) {
+                Ok(answer) => return answer.elements().iter().try_for_each(|partition| partition.error()),
+                Err(error) => error,
+            };
+            // A refusal is told to whoever polls; the question itself would wait for ever.
+            match consumer.poll(Duration::ZERO) {
+                Some(Err(refusal)) if failure::code(&refusal) == Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                    return Err(refusal);
+                }
+                _ if deadline.is_over() || !is_settling(&error) => return Err(error),
+                _ => std::thread::sleep(TRIAL_PAUSE),
+            }
+        }
     }
+}
+
+/// Answers of a group coordinator that is being found, or made: the first group of a cluster waits for it.
+fn is_settling(error: &KafkaError) -> bool {
+    failure::code(error).is_some_and(|code| {
+        matches!(
+            code,
+            RDKafkaErrorCode::OperationTimedOut
+                | RDKafkaErrorCode::WaitingForCoordinator
+                | RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+                | RDKafkaErrorCode::BrokerTransportFailure
+        )
+    })
 }
 
 /// Whether the brokers do not know the topic, rather than not tell.
