@@ -12,6 +12,7 @@ BASE="$ROOT/target/kafka"
 START_SECONDS_MAX=120
 STOP_SECONDS_MAX=30
 JAVA_MIN=17
+DEPENDENCY_PLUGIN=3.8.1
 # Node i's ports are PORT + 10 (i - 1) and those after it, in this order.
 NODE_PORTS=10
 OFFSET_CONTROLLER=1 OFFSET_SASL=2 OFFSET_TLS=3 OFFSET_SASL_TLS=4 OFFSET_PROXY=5
@@ -97,13 +98,14 @@ prepare() {
 }
 
 fetch_jars() {
-    local fresh="$BASE/libs.new"
+    local fresh="$BASE/libs.new" output
     command -v mvn >/dev/null 2>&1 \
         || refuse "no \`mvn\`: Maven fetches Kafka's jars; scripts/setup.sh installs it (Debian: maven)"
     say "fetching Kafka's jars into target/kafka/libs (about 45 MB, once)"
     rm -rf "$fresh"
-    mvn --batch-mode --quiet --no-transfer-progress -Dstyle.color=never --strict-checksums --file "$HERE/pom.xml" dependency:copy-dependencies \
-        -DincludeScope=runtime "-DoutputDirectory=$fresh" >&2 || fail "Maven could not fetch Kafka's jars"
+    output=$(mvn --batch-mode --quiet --no-transfer-progress --strict-checksums --file "$HERE/pom.xml" \
+        "org.apache.maven.plugins:maven-dependency-plugin:$DEPENDENCY_PLUGIN:copy-dependencies" \
+        -DincludeScope=runtime "-DoutputDirectory=$fresh" 2>&1) || fail "Maven could not fetch Kafka's jars: $output"
     rm -rf "$BASE/libs"
     mv "$fresh" "$BASE/libs"
 }
@@ -478,6 +480,9 @@ run() {
         status) status; return ;;
         tool) tool "$@" ;;
     esac
+    if [ "$command" != start ] && [ "$command" != remove ] && ! [ -d "$CLUSTER" ]; then
+        fail "there is no cluster \`$NAME\`"
+    fi
     mkdir -p "$BASE"
     # A lock file that `remove` has deleted meanwhile excludes nobody.
     until [ "$BASE/$NAME.lock" -ef /dev/fd/9 ] 2>/dev/null; do

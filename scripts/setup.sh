@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Checks what the build needs and installs the system packages that are missing, on Debian and Ubuntu.
+# Checks what build and tests need and installs the system packages that are missing, on Debian and Ubuntu.
+# --build: what the tests alone need is left out. --lint: also what `make lint` needs.
 # Exit code 0: everything is there. 2: something is missing that this script may not or cannot install; it says
 # exactly what to run.
 set -euo pipefail
@@ -33,6 +34,7 @@ missing_packages() {
     has pkg-config || echo pkg-config
     has_header openssl/ssl.h || echo libssl-dev
     has_header zlib.h || echo zlib1g-dev
+    if [ "$1" = --build ]; then return; fi
     # The broker of the tests: scripts/kafka.sh.
     has_java || echo java
     has mvn || echo maven
@@ -68,17 +70,22 @@ install_packages() {
             exit 2
         fi
     fi
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get update --quiet=2 >&2 || say "apt-get update failed; going on with the lists there are"
+    apt_get update >&2 || say "apt-get update failed; going on with the lists there are"
     mapfile -t packages < <(by_name "${packages[@]}")
     say "installing ${packages[*]}"
     keep_services_down
-    if ! "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-        apt-get install --yes --quiet=2 --no-install-recommends "${packages[@]}" >&2; then
+    local output
+    # dpkg tells every package twice; that is of interest only when it fails.
+    if ! output=$(apt_get install --yes --no-install-recommends "${packages[@]}" 2>&1); then
+        printf '%s\n' "$output" >&2
         say "apt-get could not install: ${packages[*]}"
         exit 2
     fi
     forget_service "${packages[@]}"
 }
+
+# `as_root` is install_packages's: empty, or sudo.
+apt_get() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --quiet=2 "$@"; }
 
 by_name() {
     local package
@@ -142,7 +149,7 @@ check_components() {
 
 main() {
     local packages
-    mapfile -t packages < <(missing_packages)
+    mapfile -t packages < <(missing_packages "${1:-}")
     if [ "${#packages[@]}" -gt 0 ]; then install_packages "${packages[@]}"; fi
     check_rust
     if [ "${1:-}" = "--lint" ]; then check_components; fi

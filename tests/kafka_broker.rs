@@ -4,15 +4,20 @@
 
 mod common;
 
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use common::kafka::{Broker, Options, PATIENCE, Record, Stored, unique};
-use rdkafka::ClientConfig;
+use common::kafka::{
+    Broker, Isolation, Options, PATIENCE, Record, Stored, eventually, unique, unsecured_token, wait,
+};
 use rdkafka::admin::{AdminClient, AdminOptions};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::client::{DefaultClientContext, OAuthToken};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, ClientContext};
 
 fn texts(records: &[Stored]) -> Vec<String> {
     records.iter().map(Stored::text).collect()
@@ -86,8 +91,7 @@ fn records_come_back_as_they_went_in() {
     assert_eq!((read[0].header("reason").as_deref(), read[0].header("empty")), (Some("none"), None));
     assert_eq!((read[3].value.as_ref(), read[3].offset), (None, 3));
     assert_eq!(broker.read_compacted(&topic).into_values().map(|record| record.text()).collect::<Vec<_>>(), ["w"]);
-    let ends: Vec<i64> =
-        broker.offsets(&topic, common::kafka::Isolation::Committed).iter().map(|(_, end)| *end).collect();
+    let ends: Vec<i64> = broker.offsets(&topic, Isolation::Committed).iter().map(|(_, end)| *end).collect();
     assert_eq!(ends, [0, 0, 0, 4]);
 }
 
@@ -127,7 +131,7 @@ fn offsets_of_a_transaction_are_the_groups() {
     assert_eq!(broker.committed(&group, &topic), [None, None]);
     let consumer: BaseConsumer = broker.client().set("group.id", &group).create().unwrap();
     consumer.subscribe(&[&topic]).unwrap();
-    common::kafka::eventually("an assignment", || {
+    eventually("an assignment", || {
         drop(consumer.poll(Duration::from_millis(50)));
         if consumer.assignment().unwrap().count() == 2 { Ok(()) } else { Err("none yet".to_owned()) }
     });
@@ -193,17 +197,116 @@ fn tls_sasl_and_acls_hold() {
     check(&tls, &[("security.protocol", "SSL"), ca], Ok(()));
 
     broker.allow("farsign", "Describe", &["--topic", "secret"]);
-    common::kafka::eventually("the ACL", || {
-        sees_topic(&sasl, &user("SASL_PLAINTEXT", "PLAIN", "farsign", secret))
-    });
+    eventually("the ACL", || sees_topic(&sasl, &user("SASL_PLAINTEXT", "PLAIN", "farsign", secret)));
     let mut config = ClientConfig::new();
     config.set("bootstrap.servers", &sasl).set("log_level", "2");
     for (key, value) in user("SASL_PLAINTEXT", "PLAIN", "farsign", secret) {
         config.set(key, value);
     }
     let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
-    let deleted = common::kafka::wait(admin.delete_topics(&["secret"], &AdminOptions::new())).unwrap();
+    let deleted = wait(admin.delete_topics(&["secret"], &AdminOptions::new())).unwrap();
     assert_eq!(deleted[0].as_ref().unwrap_err().1, RDKafkaErrorCode::TopicAuthorizationFailed);
+}
+
+/// Gives librdkafka the token of the administrator.
+struct Bearer;
+
+impl ClientContext for Bearer {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
+
+    fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
+        Ok(unsecured_token("admin"))
+    }
+}
+
+impl ConsumerContext for Bearer {}
+
+#[test]
+fn a_bearer_token_opens_the_door() {
+    let broker = Broker::start(Options { sasl: true, ..Options::default() });
+    broker.create_topic("secret", 1, &[]);
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", broker.bootstrap_sasl()).set("log_level", "2");
+    config.set("security.protocol", "SASL_PLAINTEXT").set("sasl.mechanism", "OAUTHBEARER");
+    let client: BaseConsumer<Bearer> = config.create_with_context(Bearer).unwrap();
+    eventually("a connection with the token", || {
+        // The token is asked for in poll.
+        drop(client.poll(Duration::from_millis(50)));
+        let metadata = client.fetch_metadata(Some("secret"), Duration::from_secs(2)).map_err(|e| e.to_string())?;
+        metadata.topics()[0].error().map_or(Ok(()), |code| Err(RDKafkaErrorCode::from(code).to_string()))
+    });
+}
+
+/// Clients that come through the test's proxy stay with it, and a frozen broker answers once it goes on.
+#[test]
+fn clients_stay_behind_a_proxy() {
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = proxy.local_addr().unwrap().port();
+    let broker = Broker::start(Options { proxy_port: Some(port), ..Options::default() });
+    let target = broker.behind_proxy();
+    std::thread::spawn(move || {
+        for client in proxy.incoming() {
+            let (mut client, mut server) = (client.unwrap(), TcpStream::connect(&target).unwrap());
+            let (mut client_reads, mut server_writes) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            // Copies end with their connections.
+            std::thread::spawn(move || drop(std::io::copy(&mut client_reads, &mut server_writes)));
+            std::thread::spawn(move || drop(std::io::copy(&mut server, &mut client)));
+        }
+    });
+    let mut config = broker.client();
+    config.set("bootstrap.servers", format!("127.0.0.1:{port}"));
+    let client: BaseConsumer = config.create().unwrap();
+    let metadata = client.fetch_metadata(None, PATIENCE).unwrap();
+    assert_eq!(metadata.brokers()[0].port(), i32::from(port));
+
+    broker.pause_node(1);
+    let silence = client.fetch_metadata(None, Duration::from_millis(500)).unwrap_err();
+    assert_eq!(silence.rdkafka_error_code(), Some(RDKafkaErrorCode::OperationTimedOut));
+    broker.resume_node(1);
+    assert_eq!(client.fetch_metadata(None, PATIENCE).unwrap().brokers().len(), 1);
+}
+
+/// A test process that is killed leaves no broker behind.
+#[test]
+fn a_broker_goes_with_its_owner() {
+    let mut owner = Command::new("sleep").arg("1000").spawn().unwrap();
+    let name = format!("owned-{}", std::process::id());
+    let script = |arguments: &[&str]| {
+        let output = Command::new("scripts/kafka.sh").args(arguments).args(["--name", &name]).output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap())
+    };
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().min(65_000).to_string();
+    let (code, address) = script(&["start", "--port", &port, "--owner", &owner.id().to_string()]);
+    assert_eq!((code, address.trim()), (0, format!("127.0.0.1:{port}").as_str()));
+    assert_eq!(script(&["status"]), (0, address));
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    eventually("the end of the broker", || match script(&["status"]) {
+        (1, _) => Ok(()),
+        other => Err(format!("{other:?}")),
+    });
+    eventually("the end of its data", || {
+        if Path::new("target/kafka").join(&name).exists() { Err("it is there".to_owned()) } else { Ok(()) }
+    });
+}
+
+#[test]
+fn the_script_refuses_what_it_does_not_know() {
+    for arguments in [
+        &["begin"][..],
+        &["start", "--port", "70000"],
+        &["start", "--nodes", "2"],
+        &["start", "--name", "../up"],
+        &["start", "--name", "libs"],
+        &["start", "--colour", "red"],
+        &["start", "--port"],
+    ] {
+        let output = Command::new("scripts/kafka.sh").args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(output.stdout.is_empty() && !output.stderr.is_empty(), "{arguments:?}");
+    }
+    let output = Command::new("scripts/kafka.sh").args(["stop", "--name", "nobody"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
 }
 
 /// A producer that needs both in-sync replicas goes on while one of three nodes is down.

@@ -65,6 +65,8 @@ impl Broker {
         static NEXT: AtomicUsize = AtomicUsize::new(0);
         let name = format!("test-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let (port, guard) = free_ports(options.nodes);
+        // Left by a process of the same number, before the machine went down.
+        done(script("remove", &name));
         let mut command = script("start", &name);
         command.args(["--owner", &std::process::id().to_string()]);
         command.args(["--port", &port.to_string(), "--nodes", &options.nodes.to_string()]);

@@ -9,13 +9,17 @@
 pub mod broker;
 pub mod topics;
 
+#[allow(unused_imports, reason = "each test target uses its own part")]
 pub use broker::{Broker, Options};
-#[allow(unused_imports, reason = "not every test needs them all")]
+#[allow(unused_imports, reason = "each test target uses its own part")]
 pub use topics::{Isolation, Record, Stored};
 
 use std::future::Future;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use base64::Engine as _;
+use rdkafka::client::OAuthToken;
 
 /// Long enough for a broker that shares two cores with a compiler; reached only by a failure.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -24,6 +28,17 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub fn unique(base: &str) -> String {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     format!("{base}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// A token for OAUTHBEARER that brokers of `scripts/kafka.sh` take without a signature, good for an hour.
+#[allow(clippy::disallowed_methods, reason = "a token has an expiry date")]
+pub fn unsecured_token(user: &str) -> OAuthToken {
+    let now_s = std::time::UNIX_EPOCH.elapsed().unwrap().as_secs() as i64;
+    let expiry_s = now_s + 3600;
+    let claims = format!(r#"{{"sub":"{user}","iat":{now_s},"exp":{expiry_s}}}"#);
+    let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
+    let token = format!("{}.{}.", part(r#"{"alg":"none"}"#), part(&claims));
+    OAuthToken { token, principal_name: user.to_owned(), lifetime_ms: expiry_s * 1000 }
 }
 
 /// Asks again every 50 ms until there is an answer.
