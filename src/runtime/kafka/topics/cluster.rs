@@ -155,7 +155,9 @@ impl Cluster {
             };
             // A refusal is told to whoever polls; the question itself would wait for ever.
             match consumer.poll(Duration::ZERO) {
-                Some(Err(refusal)) if failure::code(&refusal) == Some(RDKafkaErrorCode::GroupAuthorizationFailed) => {
+                Some(Err(refusal))
+                    if failure::code(&refusal) == Some(RDKafkaErrorCode::GroupAuthorizationFailed) =>
+                {
                     return Err(refusal);
                 }
                 _ if deadline.is_over() || !is_settling(&error) => return Err(error),

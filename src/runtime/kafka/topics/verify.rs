@@ -336,3 +336,128 @@ fn setting<'t>(topic: &'t TopicFacts, name: &str) -> Option<&'t str> {
 fn number(topic: &TopicFacts, name: &str) -> Option<u64> {
     setting(topic, name)?.parse().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rdkafka::error::KafkaError;
+
+    use super::*;
+    use crate::runtime::kafka::failure::{Class, Failure};
+    use crate::runtime::kafka::native::Description;
+
+    const ALL: [Operation; 3] = [Operation::Read, Operation::Write, Operation::Describe];
+
+    fn config() -> Config {
+        let text = "{kafka: {bootstrap_servers: [\"a:1\"]}, input: {topics: [sign-ins]}}";
+        crate::config::parse(text, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems}"))
+    }
+
+    /// A topic with three copies of each of three partitions and no settings of its own.
+    fn topic() -> TopicFacts {
+        let description = Description { partitions: vec![3; 3], id: "id".to_owned(), operations: Some(ALL.to_vec()) };
+        TopicFacts { description, settings: Some(BTreeMap::new()) }
+    }
+
+    /// All topics as `farsign topics create` makes them.
+    fn facts(config: &Config) -> Facts {
+        let mut facts = Facts::default();
+        facts.topics.insert("sign-ins".to_owned(), Ok(topic()));
+        for wanted in plan::plan(config, &facts) {
+            let mut topic = topic();
+            let settings = wanted.settings.into_iter().map(|(name, value)| (name.to_owned(), value));
+            topic.settings = Some(settings.collect());
+            facts.topics.insert(wanted.name, Ok(topic));
+        }
+        let lead = BTreeMap::from([("cleanup.policy".to_owned(), "delete".to_owned())]);
+        facts.topics.insert("sign-ins".to_owned(), Ok(TopicFacts { settings: Some(lead), ..topic() }));
+        facts
+    }
+
+    fn trials(transactions: Result<(), Option<RDKafkaErrorCode>>, group: Result<(), RDKafkaErrorCode>) -> Trials {
+        let failure =
+            |code| Failure { class: Class::Fatal, during: "init", code, message: "the cause".to_owned() };
+        Trials {
+            transactional_id: "t".to_owned(),
+            transactions: transactions.map_err(failure),
+            group: group.map_err(KafkaError::OffsetFetch),
+        }
+    }
+
+    #[test]
+    fn what_is_created_is_right() {
+        let config = config();
+        let verified = compare(&config, &facts(&config), &trials(Ok(()), Ok(())));
+        assert_eq!((verified.problems, verified.notes), (Vec::new(), Vec::new()));
+        let layout = verified.layout.unwrap();
+        assert_eq!((layout.lead.as_str(), layout.partitions, layout.topics.len()), ("sign-ins", 3, 7));
+        assert_eq!(layout.message_bytes_max(), plan::MESSAGE_BYTES_DEFAULT + plan::HEADERS_BYTES_MAX);
+    }
+
+    #[test]
+    fn a_change_is_noticed() {
+        let check = |name: &str, change: &dyn Fn(&mut TopicFacts), problem: &[&str], note: &[&str]| {
+            let config = config();
+            let mut facts = facts(&config);
+            change(facts.topics.get_mut(name).unwrap().as_mut().unwrap());
+            let verified = compare(&config, &facts, &trials(Ok(()), Ok(())));
+            for (found, expected) in [(&verified.problems, problem), (&verified.notes, note)] {
+                assert_eq!(found.len(), usize::from(!expected.is_empty()), "{name}: {verified:#?}");
+                let text = found.first().map(ToString::to_string).unwrap_or_default();
+                assert!(expected.iter().all(|piece| text.contains(piece)), "{expected:?}: {text}");
+            }
+            assert_eq!(verified.layout.is_none(), !problem.is_empty());
+        };
+        let set = |key: &'static str, value: &'static str| {
+            move |topic: &mut TopicFacts| {
+                topic.settings.get_or_insert_default().insert(key.to_owned(), value.to_owned());
+            }
+        };
+        let state = "farsign.state";
+        check(state, &set("cleanup.policy", "compact"), &[], &[]);
+        check(state, &set("cleanup.policy", "delete"), &["allowed: compact"], &[]);
+        check("farsign.risky-users", &set("cleanup.policy", "delete,compact"), &[], &[]);
+        check(state, &set("min.insync.replicas", "1"), &["at least 2", "topics.min_insync_replicas"], &[]);
+        check(state, &set("min.insync.replicas", "4"), &["3 replicas", "min.insync.replicas=3"], &[]);
+        check(state, &set("max.message.bytes", "1048587"), &["at least 1048588"], &[]);
+        check(state, &set("max.message.bytes", "1048589"), &[], &[]);
+        check(state, &set("unclean.leader.election.enable", "true"), &[], &["can be lost"]);
+        check(state, &set("delete.retention.ms", "86400000"), &[], &["less than 604800000"]);
+        check("farsign.commands", &set("retention.ms", "1"), &[], &["less than 2592000000"]);
+        check("farsign.commands", &set("retention.ms", "-1"), &[], &[]);
+        check(state, &|topic| topic.settings = None, &[], &["DescribeConfigs"]);
+        check(state, &|topic| topic.description.partitions = vec![2; 3], &[], &["has 2 replicas"]);
+        check(state, &|topic| topic.description.partitions = vec![3; 4], &["`4` partitions", "--delete"], &[]);
+        check("farsign.profiles", &|topic| topic.description.partitions = vec![3; 4], &[], &[]);
+        check("farsign.profiles", &|topic| topic.description.partitions = vec![3; 2], &["--partitions 3"], &[]);
+        let only_read = |topic: &mut TopicFacts| topic.description.operations = Some(vec![Operation::Read]);
+        check(state, &only_read, &["the right to Write, Describe", "--operation Write --operation Describe"], &[]);
+        check("farsign.commands", &only_read, &["the right to Describe"], &[]);
+        check(state, &|topic| topic.description.operations = None, &[], &[]);
+    }
+
+    #[test]
+    fn trials_that_failed_are_explained() {
+        let check = |trials: Trials, expected: &[&str]| {
+            let config = config();
+            let problems: Vec<String> =
+                compare(&config, &facts(&config), &trials).problems.iter().map(ToString::to_string).collect();
+            assert_eq!(problems.len(), usize::from(!expected.is_empty()), "{problems:?}");
+            assert!(expected.iter().all(|piece| problems[0].contains(piece)), "{expected:?}: {problems:?}");
+        };
+        use RDKafkaErrorCode as Code;
+        let transactions = |code: Option<Code>| trials(Err(code), Ok(()));
+        check(
+            transactions(Some(Code::TransactionalIdAuthorizationFailed)),
+            &["transactional id `t`", "--transactional-id farsign- --resource-pattern-type prefixed"],
+        );
+        check(transactions(Some(Code::InvalidTransactionTimeout)), &["kafka.transaction_timeout_ms"]);
+        check(transactions(Some(Code::OperationTimedOut)), &["transaction.state.log.replication.factor"]);
+        check(transactions(None), &["the cause"]);
+        let group = |code: Code| trials(Ok(()), Err(code));
+        check(group(Code::GroupAuthorizationFailed), &["consumer group `farsign`", "--group farsign"]);
+        check(group(Code::CoordinatorNotAvailable), &["offsets.topic.replication.factor"]);
+        check(group(Code::TopicAuthorizationFailed), &[]);
+    }
+}
