@@ -356,7 +356,8 @@ mod tests {
 
     /// A topic with three copies of each of three partitions and no settings of its own.
     fn topic() -> TopicFacts {
-        let description = Description { partitions: vec![3; 3], id: "id".to_owned(), operations: Some(ALL.to_vec()) };
+        let description =
+            Description { partitions: vec![3; 3], id: "id".to_owned(), operations: Some(ALL.to_vec()) };
         TopicFacts { description, settings: Some(BTreeMap::new()) }
     }
 
