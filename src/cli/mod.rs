@@ -15,6 +15,7 @@ pub mod health;
 pub mod replay;
 pub mod run;
 pub mod simulate;
+pub mod topics;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -47,6 +48,8 @@ enum Command {
     Demo(demo::Args),
     /// Write the sign-in logs of an invented organisation, with ground truth.
     Simulate(simulate::Args),
+    /// Make and verify the topics on Kafka.
+    Topics(topics::TopicsArgs),
 }
 
 /// Runs the command and reports a failure, once, with its causes.
@@ -59,6 +62,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Health(args) => health::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Topics(args) => topics::run(&args),
     };
     result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));

@@ -14,7 +14,7 @@ use crate::config::raw::kafka::{Kafka, Name, SaslMechanism, Secret as RawSecret,
 use crate::config::secret::{Secret, SecretSource};
 
 /// Properties that are Farsign's business, and what to do instead.
-const REFUSED: [(&str, &str); 46] = [
+const REFUSED: [(&str, &str); 47] = [
     ("acks", ALWAYS),
     ("allow.auto.create.topics", ALWAYS),
     ("auto.commit.interval.ms", ALWAYS),
@@ -35,6 +35,7 @@ const REFUSED: [(&str, &str); 46] = [
     ("group.remote.assignor", ALWAYS),
     ("heartbeat.interval.ms", "set `kafka.heartbeat_interval_ms`"),
     ("isolation.level", ALWAYS),
+    ("log.connection.close", ALWAYS),
     ("log.queue", ALWAYS),
     ("log_level", "set `log.level`"),
     ("max.in.flight", ALWAYS),

@@ -3,7 +3,7 @@
 //! A [`Connection`] is made once: it reads the secrets that stand in files, and hands out a `ClientConfig` a role.
 //! What Farsign's correctness rests on is set here and cannot be configured; the reasons stand beside the values.
 //! Every client gets a [`Context`]: librdkafka's log goes to `tracing` under the target `librdkafka`, its errors are
-//! counted and make the client *suspect*, OAUTHBEARER tokens come from their file.
+//! counted, a broken connection makes the client *suspect*, OAUTHBEARER tokens come from their file.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use rdkafka::ClientConfig;
 use rdkafka::client::{ClientContext, OAuthToken};
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::statistics::Statistics;
 
 use super::token;
@@ -152,6 +152,10 @@ impl Connection {
         // A request or record given up on must be known before the transaction itself is over.
         let request = (transaction * 2 / 3).min(REQUEST_TIMEOUT_MAX);
         let mut config = self.base.clone();
+        // A connection that breaks is told in the log only, at this level, and makes the producer suspect.
+        if !matches!(config.log_level, RDKafkaLogLevel::Debug) {
+            config.set_log_level(RDKafkaLogLevel::Info);
+        }
         config
             .set("transactional.id", transactional_id)
             .set("transaction.timeout.ms", milliseconds(transaction))
@@ -246,6 +250,9 @@ fn log_level() -> RDKafkaLogLevel {
     }
 }
 
+/// How librdkafka's messages tell that a connection that broke had been in use.
+const WAS_UP: &str = "in state UP";
+
 /// What librdkafka has said of a client.
 #[derive(Debug, Default)]
 pub struct Health {
@@ -259,8 +266,9 @@ impl Health {
         self.errors.load(Ordering::Relaxed)
     }
 
-    /// Whether there was an error since the last [`Health::clear`]. The outcome of requests in flight then is not
-    /// known for certain, whatever the calls returned: librdkafka repeats some of them unseen.
+    /// Whether a connection broke, a request was not answered in time, or the client had another error since the last
+    /// [`Health::clear`]. The outcome of requests in flight then is not known for certain, whatever the calls
+    /// returned: librdkafka repeats some of them unseen. Brokers that cannot be reached are no cause: nothing was sent.
     pub fn is_suspect(&self) -> bool {
         self.suspect.load(Ordering::Acquire)
     }
@@ -269,9 +277,20 @@ impl Health {
         self.suspect.store(false, Ordering::Release);
     }
 
-    fn note(&self) {
+    fn note_error(&self, error: &KafkaError, reason: &str) {
         self.errors.fetch_add(1, Ordering::Relaxed);
-        self.suspect.store(true, Ordering::Release);
+        let unreachable = error.rdkafka_error_code().is_some_and(|code| {
+            matches!(code, Code::BrokerTransportFailure | Code::Resolve | Code::AllBrokersDown)
+        });
+        if !unreachable || reason.contains(WAS_UP) {
+            self.suspect.store(true, Ordering::Release);
+        }
+    }
+
+    fn note_log(&self, facility: &str, message: &str) {
+        if facility == "REQTMOUT" || facility == "FAIL" && message.contains(WAS_UP) {
+            self.suspect.store(true, Ordering::Release);
+        }
     }
 }
 
@@ -293,6 +312,7 @@ impl ClientContext for Context {
     const ENABLE_REFRESH_OAUTH_TOKEN: bool = true;
 
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.health.note_log(facility, message);
         let client = self.role;
         match level {
             RDKafkaLogLevel::Emerg
@@ -313,10 +333,10 @@ impl ClientContext for Context {
 
     fn error(&self, error: KafkaError, reason: &str) {
         // rdkafka reports the end of a partition here, too.
-        if matches!(error, KafkaError::Global(RDKafkaErrorCode::PartitionEOF)) {
+        if matches!(error, KafkaError::Global(Code::PartitionEOF)) {
             return;
         }
-        self.health.note();
+        self.health.note_error(&error, reason);
         tracing::warn!(target: "librdkafka", client = self.role, %error, "{reason}");
     }
 
@@ -393,6 +413,35 @@ mod tests {
             &["1000000", "zstd"],
         );
         check(connection.admin(), &["group.id", "transactional.id", "retry.backoff.ms"], &["-", "-", "20"]);
+    }
+
+    #[test]
+    fn what_makes_a_client_suspect() {
+        let check = |tell: &dyn Fn(&Context), expected: bool| {
+            let context = Context { role: "test", health: Arc::default(), token_file: None };
+            tell(&context);
+            assert_eq!(context.health().is_suspect(), expected);
+            context.health().clear();
+            assert!(!context.health().is_suspect());
+        };
+        let log = |facility: &'static str, message: &'static str| {
+            move |context: &Context| context.log(RDKafkaLogLevel::Info, facility, message)
+        };
+        check(&log("FAIL", "a:1/1: Disconnected (after 5ms in state UP)"), true);
+        check(&log("REQTMOUT", "a:1/1: Timed out EndTxnRequest in flight"), true);
+        check(&log("FAIL", "a:1/1: Connect failed: refused (after 5ms in state CONNECT)"), false);
+        check(&log("CONNECT", "in state UP"), false);
+        let error = |code: Code, reason: &'static str| {
+            move |context: &Context| {
+                context.error(KafkaError::Global(code), reason);
+                assert_eq!(context.health().errors(), 1);
+            }
+        };
+        check(&error(Code::BrokerTransportFailure, "a:1/1: Receive failed (after 5ms in state UP)"), true);
+        check(&error(Code::BrokerTransportFailure, "a:1/1: Connect failed (after 5ms in state CONNECT)"), false);
+        check(&error(Code::AllBrokersDown, "1/1 brokers are down"), false);
+        check(&error(Code::Fenced, "fenced"), true);
+        check(&error(Code::Authentication, "denied"), true);
     }
 
     #[test]

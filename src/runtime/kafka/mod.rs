@@ -36,4 +36,5 @@ pub mod run;
 pub mod shared;
 mod slot;
 mod token;
+pub mod topics;
 pub mod worker;

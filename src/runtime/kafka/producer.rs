@@ -29,6 +29,9 @@ const DRAIN_POLL: Duration = Duration::from_millis(1);
 /// OAUTHBEARER token would never be fetched.
 const BLOCKING_MAX: Duration = Duration::from_secs(1);
 
+/// Most events served after a commit; there are none, as a rule.
+const EVENTS_MAX: usize = 1_000;
+
 /// A commit that takes longer may have been repeated inside librdkafka, and a repeated request that is late can end a
 /// later transaction of the same producer (KAFKA-17754). Such a producer is suspect.
 const SLOW_COMMIT: Duration = Duration::from_secs(2);
@@ -110,7 +113,7 @@ impl TxnProducer {
     }
 
     /// Whether something happened that makes the producer unfit for another transaction, though its calls may all have
-    /// succeeded: an error of the client, a slow commit, a recycling that failed.
+    /// succeeded: a connection that broke, a slow commit, a recycling that failed.
     pub fn is_suspect(&self) -> bool {
         self.slow || self.producer.as_ref().is_none_or(|producer| producer.context().context.health().is_suspect())
     }
@@ -181,6 +184,7 @@ impl TxnProducer {
         drain("commit", producer, deadline)?;
         let begun = clock::now();
         let result = repeat("commit", producer, deadline, |remaining| producer.commit_transaction(remaining));
+        serve(producer);
         self.slow |= begun.elapsed() > SLOW_COMMIT;
         result
     }
@@ -225,6 +229,16 @@ fn drain(during: &'static str, producer: &BaseProducer<Deliveries>, deadline: De
             return Err(Failure::drain_timeout(during, outstanding));
         }
         producer.poll(DRAIN_POLL);
+    }
+}
+
+/// Serves what librdkafka had to say, without waiting: a connection that broke during a commit is told here.
+fn serve(producer: &BaseProducer<Deliveries>) {
+    for _ in 0..EVENTS_MAX {
+        if producer.in_flight_count() == 0 {
+            break;
+        }
+        producer.poll(Duration::ZERO);
     }
 }
 
