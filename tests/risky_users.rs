@@ -37,7 +37,8 @@ fn check_entries(risky_users: &[RiskyUser]) -> Result<(), TestCaseError> {
     let mut last: BTreeMap<UserKey, &RiskyUser> = BTreeMap::new();
     for risky_user in risky_users {
         if let Some(before) = last.insert(risky_user.key, risky_user) {
-            prop_assert_ne!(&before.risk, &risky_user.risk);
+            let said = |told: &RiskyUser| (told.risk, told.user_principal_name.clone());
+            prop_assert_ne!(said(before), said(risky_user));
             prop_assert!(before.position != risky_user.position || risky_user.position == 0);
         }
         // Of a user whom feedback alone put at risk no name is known.

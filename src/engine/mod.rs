@@ -86,13 +86,13 @@ impl Engine {
             scope.policy = record.scope.policy;
         }
         record.enter(scope, &self.rules);
-        let risk_before = record.current.user_risk();
+        let told = record.told();
         let bench = bench(&self.rules, &self.profiles, key, scope, boundary, input.position, (tenant_id, user_id));
         match input.item {
             Item::SignIn(prepared) => record.take_sign_in(prepared, &bench, out),
             Item::Feedback { feedback, .. } => record.take_feedback(feedback, &bench, out),
         }
-        record.report_risk(&risk_before, key, Some((tenant_id, user_id)), input.position, out);
+        record.report_risk(&told, key, Some((tenant_id, user_id)), input.position, out);
     }
 
     /// Settles every user up to the horizon before `stream_time`: contributes and learns for good what no late event
@@ -105,10 +105,10 @@ impl Engine {
         let boundary = self.boundary(stream_time);
         let (rules, profiles) = (&self.rules, &self.profiles);
         self.users.for_each_unsettled(rules, |key, record| {
-            let risk_before = record.current.user_risk();
+            let told = record.told();
             let bench = bench(rules, profiles, key, record.scope, boundary, 0, ("", ""));
             record.settle(&bench, out);
-            record.report_risk(&risk_before, key, None, 0, out);
+            record.report_risk(&told, key, None, 0, out);
         });
     }
 

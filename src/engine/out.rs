@@ -56,7 +56,7 @@ pub struct Detection {
     pub is_update: bool,
 }
 
-/// A user's risk as a whole, whenever it changed: the newest of a user counts.
+/// A user's risk as a whole, whenever it or a name beside it changed: the newest of a user counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RiskyUser {
     pub key: UserKey,

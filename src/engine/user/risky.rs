@@ -1,4 +1,4 @@
-//! (a user's risk before an item, the record after it) → a [`RiskyUser`] when the risk changed.
+//! (a user's risk before an item, the record after it) → a [`RiskyUser`] when the risk, or a name, changed.
 //!
 //! One item gives one entry at most, however many detections it opened, closed or withdrew. Where the risk is gone
 //! because a late sign-in explained it, the entry says so; a user of whom nobody heard yet gets none for nothing.
@@ -10,23 +10,43 @@ use crate::engine::hash::UserKey;
 use crate::engine::out::{Out, RiskyUser};
 use crate::engine::risk::user::UserRisk;
 use crate::engine::signin::EventTime;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+/// What a reader was told of a user's risk: the risk, and a hash of the names beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Told {
+    pub risk: UserRisk,
+    names: u64,
+}
 
 impl UserRecord {
-    /// Appends the user's risk to `out` if it is no longer `before`. `ids` are the tenant's and the user's.
+    /// What was told of the user if all that changed was reported.
+    pub fn told(&self) -> Told {
+        let names = self.current.risk_file.as_ref().map_or(0, |file| {
+            // Names have an end: two texts never look like two others.
+            let principal = xxh3_64_with_seed(file.user_principal_name.as_bytes(), 0);
+            xxh3_64_with_seed(file.user_display_name.as_bytes(), principal)
+        });
+        Told { risk: self.current.user_risk(), names }
+    }
+
+    /// Appends the user's risk to `out` if it, or a name, is no longer as `before`. `ids` are the tenant's and the
+    /// user's.
     pub fn report_risk(
         &mut self,
-        before: &UserRisk,
+        before: &Told,
         key: UserKey,
         ids: Option<(&str, &str)>,
         position: u64,
         out: &mut Out,
     ) {
-        let mut risk = self.current.user_risk();
+        let now = self.told();
+        let mut risk = now.risk;
         if let (None, Some((tenant_id, user_id)), Some(_)) = (&self.identity, ids, risk.changed) {
             let identity = Identity { tenant_id: tenant_id.into(), user_id: user_id.into() };
             self.identity = Some(Box::new(identity));
         }
-        if risk != *before {
+        if now != *before {
             let known = self.identity.as_ref().map(|known| (known.tenant_id.as_ref(), known.user_id.as_ref()));
             // State of version 1 has no ids: its users are told of at their next event.
             if let Some((tenant_id, user_id)) = ids.or(known) {
@@ -79,18 +99,19 @@ mod tests {
     /// A late sign-in explained all: the entry says so, once, and nothing of the user is kept.
     #[test]
     fn risk_withdrawn_as_a_whole_is_told_once() {
-        let at_risk = UserRisk {
+        let risk = UserRisk {
             level: RiskLevel::Low,
             state: RiskState::AtRisk,
             open_detections: 1,
             changed: Some(EventTime::from_seconds(5)),
             ..UserRisk::default()
         };
+        let at_risk = Told { risk, names: 7 };
         let mut record = UserRecord::default();
         record.current.newest = Some((EventTime::from_seconds(9), 1));
         let mut out = Out::default();
         record.report_risk(&at_risk, UserKey(1), Some(("tenant", "user")), 4, &mut out);
-        record.report_risk(&UserRisk::default(), UserKey(1), Some(("tenant", "user")), 5, &mut out);
+        record.report_risk(&Told::default(), UserKey(1), Some(("tenant", "user")), 5, &mut out);
         let told: Vec<_> = out
             .risky_users
             .iter()
