@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::group::GroupConsumer;
 use super::happening::Happening;
-use super::kafka_log::{self, KafkaLog};
+use super::kafka_log::{self, KafkaLog, Reader};
 use super::names::Names;
 use super::partition::{PartitionTask, StateError, TaskSettings};
 use super::protocol::{RestoreError, Restored, Session};
@@ -136,37 +136,48 @@ impl Restorer {
     }
 
     fn start_of(&self, source: &Source, partition: i32, known: Option<i64>) -> Result<i64, OpenError> {
-        let topic = &source.topic;
         let reader =
             kafka_log::reader(&self.names, "offsets").map_err(|error| OpenError::Ask(error.to_string()))?;
-        let (low, high) = reader.fetch_watermarks(topic, partition, ASK_MAX).map_err(|error| {
-            OpenError::Ask(format!("cannot read the ends of `{topic}` partition `{partition}`: {error}"))
-        })?;
-        match known {
-            None => Ok(match self.start {
-                Start::Earliest => low,
-                Start::Latest => high,
-            }),
-            Some(known) if known < low => {
-                let lost = format!(
-                    "`{topic}` partition `{partition}`: offsets `{known}` to `{low}` are gone before they were judged"
-                );
-                match self.on_data_loss {
-                    OnDataLoss::Earliest => {
-                        tracing::error!("{lost}; going on at `{low}` (`input.on_data_loss: earliest`)");
-                        Ok(low)
-                    }
-                    OnDataLoss::Stop => Err(OpenError::DataLoss(format!(
-                        "{lost}: set `input.on_data_loss: earliest` to go on without them"
-                    ))),
+        start_of(&reader, &source.topic, partition, known, self.start, self.on_data_loss)
+    }
+}
+
+/// Where a partition is to be read from, when `known` is where it was left.
+pub fn start_of(
+    reader: &Reader,
+    topic: &str,
+    partition: i32,
+    known: Option<i64>,
+    start: Start,
+    on_data_loss: OnDataLoss,
+) -> Result<i64, OpenError> {
+    let (low, high) = reader.fetch_watermarks(topic, partition, ASK_MAX).map_err(|error| {
+        OpenError::Ask(format!("cannot read the ends of `{topic}` partition `{partition}`: {error}"))
+    })?;
+    match known {
+        None => Ok(match start {
+            Start::Earliest => low,
+            Start::Latest => high,
+        }),
+        Some(known) if known < low => {
+            let lost = format!(
+                "`{topic}` partition `{partition}`: offsets `{known}` to `{low}` are gone before they were judged"
+            );
+            match on_data_loss {
+                OnDataLoss::Earliest => {
+                    tracing::error!("{lost}; going on at `{low}` (`input.on_data_loss: earliest`)");
+                    Ok(low)
                 }
+                OnDataLoss::Stop => Err(OpenError::DataLoss(format!(
+                    "{lost}: set `input.on_data_loss: earliest` to go on without them"
+                ))),
             }
-            Some(known) if known > high => Err(OpenError::DataLoss(format!(
-                "`{topic}` partition `{partition}` ends at `{high}`, and this task has read up to `{known}`: the topic \
-                 was made anew or cut; `farsign reset --to earliest` begins again"
-            ))),
-            Some(known) => Ok(known),
         }
+        Some(known) if known > high => Err(OpenError::DataLoss(format!(
+            "`{topic}` partition `{partition}` ends at `{high}`, and this task has read up to `{known}`: the topic \
+             was made anew or cut; `farsign reset --to earliest` begins again"
+        ))),
+        Some(known) => Ok(known),
     }
 }
 

@@ -7,6 +7,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+pub use super::breaker::Breaker;
+use super::breaker::Window;
 use super::contributions::{Contributions, Frontier};
 use super::dead_letter;
 use super::intake::{Intake, Span};
@@ -26,8 +28,7 @@ use crate::engine::out::{Counts, Detection, Out};
 use crate::engine::policy::EngineConfig;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
-use crate::metrics::labels::{DeadLetterReason, Label as _, RecordResult};
-use crate::metrics::{self, BatchCounts};
+use crate::metrics::BatchCounts;
 use crate::render::{RenderContext, graph, risky_user};
 use crate::runtime::task::Task;
 
@@ -42,15 +43,6 @@ pub const TIMESTAMP_HEADER: &str = dead_letter::TIMESTAMP;
 pub const PROFILES_PARTITION: i32 = 0;
 /// Marks in one record of the profiles topic: with 17 bytes each it stays far below any topic's limit.
 const MARKS_MAX: usize = 8_192;
-
-/// When to stop because most records cannot be read: something is wrong with the input or the format configured.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Breaker {
-    /// Of refused records among all, 0 to 1; more than this opens the breaker.
-    pub share: f64,
-    /// Records over which the share is taken.
-    pub window_records: u64,
-}
 
 /// What a task needs of the configuration. It changes between two transactions only.
 pub struct TaskSettings {
@@ -139,7 +131,7 @@ pub struct PartitionTask {
     probe: Option<Probe>,
     /// Source and offset of records that are not to be stepped: the task died of them before.
     refused: BTreeSet<(usize, i64)>,
-    window: (u64, u64),
+    window: Window,
     records: u64,
     oldest_timestamp_ms: Option<i64>,
     counts: TaskCounts,
@@ -171,7 +163,7 @@ impl PartitionTask {
             dirty: BTreeSet::new(),
             contributions: Contributions::new(Frontier::default()),
             refused: BTreeSet::new(),
-            window: (0, 0),
+            window: Window::default(),
             records: 0,
             oldest_timestamp_ms: None,
             counts: TaskCounts::default(),
@@ -296,17 +288,13 @@ impl PartitionTask {
     }
 
     fn stop_before(&mut self, record: &Record<'_>, span: &Span, items: &[Item<'_>]) -> Option<Stop> {
-        if let Some(refusal) = span.refusals.first()
-            && self.settings.on_error == OnError::Stop
+        if self.settings.on_error == OnError::Stop
+            && let Some(complaint) =
+                span.complaint(&self.sources[record.source].topic, self.partition, record.offset)
         {
-            let (topic, partition) = (&self.sources[record.source].topic, self.partition);
-            let (offset, name) = (record.offset, refusal.reason.value());
-            return Some(Stop::Refused(format!(
-                "`{topic}` partition `{partition}` offset `{offset}` cannot be read: {name}: {}",
-                refusal.detail
-            )));
+            return Some(Stop::Refused(complaint));
         }
-        if let Some(stop) = self.open_breaker() {
+        if let Some(stop) = self.window.stop(self.settings.breaker) {
             return Some(stop);
         }
         self.closed_day(items).map(Stop::Day)
@@ -341,13 +329,13 @@ impl PartitionTask {
     fn take_record(&mut self, record: &Record<'_>, span: &Span) {
         self.next[record.source] = record.offset + 1;
         self.records += 1;
-        self.count_record(self.sources[record.source].kind, span);
-        if let Some(timestamp) = record.timestamp_ms {
+        span.count(self.sources[record.source].kind, &mut self.counts.batch);
+        if let Some(timestamp) = self.origin(record).timestamp_ms {
             let oldest = self.oldest_timestamp_ms.map_or(timestamp, |oldest| oldest.min(timestamp));
             self.oldest_timestamp_ms = Some(oldest);
         }
         let is_refused = !span.refusals.is_empty();
-        self.count_for_breaker(is_refused);
+        self.window.count(self.settings.breaker, is_refused);
         if is_refused {
             self.counts.refused_records += 1;
             if self.settings.on_error == OnError::DeadLetter {
@@ -362,31 +350,7 @@ impl PartitionTask {
         }
     }
 
-    fn count_record(&mut self, source: SourceKind, span: &Span) {
-        let batch = &mut self.counts.batch;
-        let source = match source {
-            SourceKind::Input => metrics::labels::SourceKind::Input,
-            SourceKind::Commands => metrics::labels::SourceKind::Commands,
-        };
-        let result = if !span.refusals.is_empty() {
-            RecordResult::Rejected
-        } else if span.is_tombstone {
-            RecordResult::Tombstone
-        } else if span.items.is_empty() && !span.skipped.is_empty() {
-            RecordResult::Skipped
-        } else {
-            RecordResult::Decoded
-        };
-        batch.record(source, result);
-        span.skipped.iter().for_each(|reason| batch.skip(*reason));
-        for refusal in &span.refusals {
-            if let DeadLetterReason::Rejected(reason) = refusal.reason {
-                batch.reject(reason);
-            }
-        }
-    }
-
-    fn take_item<'b>(&mut self, item: &'b Item<'b>, record: &Record<'_>, batch: &mut Batch<'b>) {
+    fn take_item<'b>(&mut self, item: &'b Item<'b>, record: &Record<'b>, batch: &mut Batch<'b>) {
         if let Item::SignIn(prepared) = item {
             self.counts.batch.enriched(prepared);
         }
@@ -403,7 +367,7 @@ impl PartitionTask {
         self.stream_time = next;
         self.dirty.insert(item.user());
         batch.inputs.push(Input { position: self.position, stream_time: now, item });
-        batch.origins.push((record.source, record.offset, record.timestamp_ms));
+        batch.origins.push(self.origin(record));
         self.position += 1;
     }
 
@@ -463,14 +427,30 @@ impl PartitionTask {
         let index = position.saturating_sub(batch.first) as usize;
         let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
         let mut headers = vec![text(TRANSACTION_HEADER, (self.transaction + 1).to_string())];
-        if let Some((source, offset, timestamp)) = batch.origins.get(index) {
-            let topic = &self.sources[*source].topic;
-            headers.push(text(ORIGIN_HEADER, format!("{topic}/{}/{offset}", self.partition)));
-            if let Some(timestamp) = timestamp {
+        if let Some(origin) = batch.origins.get(index) {
+            headers.push(text(ORIGIN_HEADER, self.place(origin)));
+            if let Some(timestamp) = origin.timestamp_ms {
                 headers.push(text(TIMESTAMP_HEADER, timestamp.to_string()));
             }
         }
         headers
+    }
+
+    /// Where the record came in: behind a repartition stage its headers say so.
+    fn origin<'b>(&self, record: &Record<'b>) -> Origin<'b> {
+        let (source, offset, timestamp_ms) = (record.source, record.offset, record.timestamp_ms);
+        if self.sources[source].kind != SourceKind::Repartition {
+            return Origin { source, offset, named: None, timestamp_ms };
+        }
+        let original_ms = record.header(TIMESTAMP_HEADER).and_then(|text| text.parse().ok());
+        let named = record.header(ORIGIN_HEADER);
+        Origin { source, offset, named, timestamp_ms: original_ms.or(timestamp_ms) }
+    }
+
+    fn place(&self, origin: &Origin<'_>) -> String {
+        let Origin { source, offset, named, .. } = origin;
+        let own = || format!("{}/{}/{offset}", self.sources[*source].topic, self.partition);
+        named.map_or_else(own, str::to_owned)
     }
 
     fn push_detection(&mut self, mut detection: Detection, headers: Vec<OutHeader>) {
@@ -502,22 +482,6 @@ impl PartitionTask {
         };
         let line = serde_json::to_vec(&line).expect("a struct of numbers and strings is JSON");
         self.outbox.push(Destination::Probe, None, None, Some(&line), Vec::new());
-    }
-
-    fn count_for_breaker(&mut self, is_refused: bool) {
-        if let Some(breaker) = self.settings.breaker {
-            if self.window.1 >= breaker.window_records {
-                self.window = (0, 0);
-            }
-            self.window = (self.window.0 + u64::from(is_refused), self.window.1 + 1);
-        }
-    }
-
-    fn open_breaker(&self) -> Option<Stop> {
-        let breaker = self.settings.breaker?;
-        let (refused, records) = self.window;
-        let is_open = records >= breaker.window_records && refused as f64 > breaker.share * records as f64;
-        is_open.then_some(Stop::Breaker { refused, records })
     }
 
     /// Users whose state waits to be written.
@@ -595,11 +559,20 @@ impl PartitionTask {
     }
 }
 
+/// The record that an input is of.
+struct Origin<'b> {
+    source: usize,
+    offset: i64,
+    /// By a repartition stage.
+    named: Option<&'b str>,
+    timestamp_ms: Option<i64>,
+}
+
 /// Inputs on their way to the engine, and the records they are of.
 struct Batch<'b> {
     inputs: Vec<Input<'b>>,
-    /// Source, offset and timestamp of each input's record.
-    origins: Vec<(usize, i64, Option<i64>)>,
+    /// Of each input.
+    origins: Vec<Origin<'b>>,
     /// Position of the first.
     first: u64,
 }
