@@ -79,9 +79,16 @@ impl<L: TaskLog> Session<L> {
     /// and the end of the changelog final, and only what lies before that end is the state.
     pub fn restore(&mut self, position: i64, visit: &mut dyn FnMut(Change<'_>)) -> Result<Restored, RestoreError> {
         self.renew()?;
+        // With a snapshot, the last marker may be the one right before it.
+        self.marker_offset = position.saturating_sub(1).max(0);
         let committed = self.log.committed_offset()?;
         let (marker, end) = self.read(position, visit)?;
         Ok(Restored { marker, committed, position: end })
+    }
+
+    /// Where the last marker known stands in the changelog.
+    pub fn marker_offset(&self) -> i64 {
+        self.marker_offset
     }
 
     fn renew(&mut self) -> Result<(), Failure> {
