@@ -29,9 +29,10 @@ use policy::EngineConfig;
 use profile::Profiles;
 use rules::Rules;
 use signin::EventTime;
-use user::codec::StateCodecError;
+use user::codec::{self, StateCodecError};
 use user::record::{Bench, Scope};
 use user::store::{StoreStats, UserStore};
+use xxhash_rust::xxh3::Xxh3Default;
 
 /// One item with its place in the task's input.
 pub struct Input<'a> {
@@ -76,8 +77,10 @@ impl Engine {
             policy: self.rules.resolve(tenant_id, user_id, principal),
         };
         let boundary = self.boundary(input.stream_time);
-        let (record, is_new) = self.users.get_or_insert(key, &self.rules, &mut out.counts);
+        let forgotten_before = out.forgotten.len();
+        let (record, is_new) = self.users.get_or_insert(key, &self.rules, &mut out.forgotten);
         out.counts.users_new += u64::from(is_new);
+        out.counts.users_forgotten += (out.forgotten.len() - forgotten_before) as u64;
         if !is_new && matches!(input.item, Item::Feedback { .. }) {
             // Feedback names no principal: the policy of the user's sign-ins stays.
             scope.policy = record.scope.policy;
@@ -90,8 +93,12 @@ impl Engine {
         }
     }
 
-    /// Settles every user up to the horizon before `stream_time`. The runtime calls it when a new day begins, before
-    /// it advances the profiles: then the contributions of the day before last are complete.
+    /// Settles every user up to the horizon before `stream_time`: contributes and learns for good what no late event
+    /// can precede any more. It changes state's bytes, never an answer.
+    ///
+    /// From then on no input contributes to a day before that of (`stream_time` − horizon), as long as stream time
+    /// does not fall ([`StreamTime::complete_day`](watermark::StreamTime::complete_day)). So a runtime that settles
+    /// when a day begins, before it advances the profiles, has all contributions of the day before last.
     pub fn settle(&mut self, stream_time: EventTime, out: &mut Out) {
         let boundary = self.boundary(stream_time);
         let (rules, profiles) = (&self.rules, &self.profiles);
@@ -106,12 +113,50 @@ impl Engine {
         self.users.export(&self.rules)
     }
 
+    /// Appends one user's state as bytes: what [`Self::import`] takes. False, and nothing appended, when the user is
+    /// unknown. A user in use is encoded as it stands.
+    pub fn export_user(&mut self, key: UserKey, into: &mut Vec<u8>) -> bool {
+        self.users.export_user(key, &self.rules, into)
+    }
+
+    /// Goes on under another configuration, from the next item on. What was learnt, settled and told stays; tails
+    /// are folded again by the new rules, as they are when exported state is imported under them. A user keeps the
+    /// number of his policy until his next sign-in; a number that the new configuration has not means the default.
+    pub fn reconfigure(&mut self, config: Arc<EngineConfig>) {
+        self.rules = Rules::new(config);
+        let EngineConfig { hot_users_max, users_max, .. } = *self.rules.config;
+        self.users.reconfigure(hot_users_max, users_max, &self.rules);
+    }
+
+    /// Hash of every user's state as it would be if settled at `stream_time`: equal for a task that ran on and one
+    /// that was restored. Costs as much as an export.
+    pub fn digest(&mut self, stream_time: EventTime) -> u64 {
+        let boundary = self.boundary(stream_time);
+        let (rules, profiles) = (&self.rules, &self.profiles);
+        let (mut hash, mut bytes) = (Xxh3Default::new(), Vec::new());
+        self.users.for_each(rules, |key, record| {
+            let bench = bench(rules, profiles, key, record.scope, boundary, 0, ("", ""));
+            let mut record = record.clone();
+            record.settle(&bench, &mut Out::default());
+            bytes.clear();
+            codec::encode(&record, &mut bytes);
+            hash.update(&key.0.to_le_bytes());
+            hash.update(&bytes);
+        });
+        hash.digest()
+    }
+
     /// Takes one user's state back.
     ///
     /// # Errors
     /// When the bytes are no user state; then nothing changes.
     pub fn import(&mut self, key: UserKey, bytes: &[u8]) -> Result<(), StateCodecError> {
         self.users.import(key, bytes, &self.rules)
+    }
+
+    /// Forgets one user, if known.
+    pub fn forget(&mut self, key: UserKey) {
+        self.users.forget(key, &self.rules);
     }
 
     /// Sizes of the users' memory.

@@ -1,6 +1,7 @@
 //! What a step gives back: detections to render, contributions to shared profiles, counts for metrics.
 
 use super::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState, Suppression};
+use super::hash::UserKey;
 use super::profile::Contribution;
 use super::signin::EventTime;
 
@@ -75,7 +76,11 @@ pub struct Counts {
     pub detections: [[u64; 3]; RiskEventType::ALL.len()],
     /// By type and reason.
     pub suppressions: [[u64; Suppression::ALL.len()]; RiskEventType::ALL.len()],
+    /// What settled users told the organisation.
     pub contributions: u64,
+    /// Sign-ins that arrived when their day was complete, and count for the organisation as of the first day that
+    /// was not.
+    pub contributed_late: u64,
 }
 
 impl Counts {
@@ -98,6 +103,7 @@ impl Counts {
             *mine += theirs;
         }
         self.contributions += other.contributions;
+        self.contributed_late += other.contributed_late;
     }
 }
 
@@ -106,6 +112,9 @@ impl Counts {
 pub struct Out {
     pub detections: Vec<Detection>,
     pub contributions: Vec<Contribution>,
+    /// Users forgotten to keep within `users_max`, in the order of forgetting. One of them may have come back
+    /// since: [`Engine::export_user`](super::Engine::export_user) tells.
+    pub forgotten: Vec<UserKey>,
     pub counts: Counts,
 }
 
@@ -113,6 +122,7 @@ impl Out {
     pub fn clear(&mut self) {
         self.detections.clear();
         self.contributions.clear();
+        self.forgotten.clear();
         self.counts = Counts::default();
     }
 }

@@ -6,6 +6,10 @@
 //! wrong clock moves nobody's time. The first event of all has nothing to be compared with: until stream time rests
 //! on more than one user's events it may fall back, and no day counts as begun ([`StreamTime::day`]).
 
+mod codec;
+
+pub use codec::StreamTimeError;
+
 use super::hash::UserKey;
 use super::signin::{EventTime, NANOS_PER_SECOND, SECONDS_PER_DAY};
 
@@ -99,6 +103,16 @@ impl StreamTime {
     /// Day of stream time, which never falls; `i32::MIN` while stream time may still fall back.
     pub fn day(self) -> i32 {
         if self.founder.is_some() { i32::MIN } else { self.now.day() }
+    }
+
+    /// The newest day of which every contribution is out once [`Engine::settle`](super::Engine::settle) has run at
+    /// this stream time: the one before the day of (stream time − horizon). It never falls; `i32::MIN` while stream
+    /// time may still fall back. Day *d* is complete from stream time = (*d* + 1) 00:00 + horizon on, inclusive.
+    pub fn complete_day(self, horizon_s: u32) -> i32 {
+        if self.founder.is_some() || self.now == EventTime::MIN {
+            return i32::MIN;
+        }
+        self.now.minus_seconds(i64::from(horizon_s)).day().saturating_sub(1)
     }
 
     /// Events that were far ahead of stream time, and that nothing has borne out.
@@ -217,6 +231,19 @@ mod tests {
         let wrong: Vec<(u128, i64)> = (0..60).map(|n| if n % 6 == 5 { (2, 10) } else { (1, FAR) }).collect();
         let wrong: Vec<(u128, i64)> = [(2, 10), (3, 10)].into_iter().chain(wrong).collect();
         check("a wrong clock among others", &wrong, &vec![10; wrong.len()], 50, true);
+    }
+
+    #[test]
+    fn a_day_is_complete_a_horizon_after_its_end() {
+        let hour = |hours: i64| EventTime::from_seconds(hours * 3_600);
+        for (hours, complete) in [(240, 8), (241, 8), (242, 9), (265, 9), (266, 10)] {
+            let mut stream = StreamTime::default();
+            stream.observe(hour(240), UserKey(1));
+            assert_eq!(stream.complete_day(7_200), i32::MIN, "one user's word");
+            stream.observe(hour(hours), UserKey(2));
+            assert_eq!(stream.complete_day(7_200), complete, "at hour {hours}");
+        }
+        assert_eq!(StreamTime::default().complete_day(7_200), i32::MIN);
     }
 
     #[test]

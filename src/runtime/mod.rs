@@ -4,6 +4,7 @@
 //! enrichment rests on, `replay` feeds tasks from log files.
 
 pub mod clock;
+pub mod kafka;
 pub mod replay;
 pub mod tables;
 pub mod task;

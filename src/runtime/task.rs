@@ -5,10 +5,13 @@
 
 use std::sync::Arc;
 
+use crate::engine::hash::UserKey;
 use crate::engine::out::Out;
 use crate::engine::policy::EngineConfig;
 use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
+use crate::engine::user::codec::StateCodecError;
+use crate::engine::user::store::StoreStats;
 use crate::engine::{Engine, Input};
 
 pub struct Task {
@@ -33,5 +36,37 @@ impl Task {
         let mut out = Out::default();
         self.engine.settle(stream_time, &mut out);
         out
+    }
+
+    /// Takes one user's state back.
+    ///
+    /// # Errors
+    /// When the bytes are no user state; then nothing changes.
+    pub fn import(&mut self, user: UserKey, bytes: &[u8]) -> Result<(), StateCodecError> {
+        self.engine.import(user, bytes)
+    }
+
+    /// Forgets one user, if known.
+    pub fn forget(&mut self, user: UserKey) {
+        self.engine.forget(user);
+    }
+
+    /// Appends one user's state to `into`; false when the user is unknown.
+    pub fn export_user(&mut self, user: UserKey, into: &mut Vec<u8>) -> bool {
+        self.engine.export_user(user, into)
+    }
+
+    /// Judges by another configuration from here on.
+    pub fn reconfigure(&mut self, config: Arc<EngineConfig>) {
+        self.engine.reconfigure(config);
+    }
+
+    pub fn store_stats(&self) -> StoreStats {
+        self.engine.store_stats()
+    }
+
+    /// A hash of every user's state, settled up to the horizon before `stream_time`: to compare two tasks.
+    pub fn digest(&mut self, stream_time: EventTime) -> u64 {
+        self.engine.digest(stream_time)
     }
 }

@@ -112,6 +112,8 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
     for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
         flush(task, waiting, &mut out);
     }
+    // Up to one and the same horizon, so that what is told in all can be compared.
+    tasks.iter_mut().for_each(|task| task.engine.settle(newest.now(), &mut out));
     versions.upsert(&mut out.detections);
     Answer { detections: versions.into_final(), counts: out.counts, profiles }
 }

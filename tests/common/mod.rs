@@ -7,4 +7,5 @@
 
 pub mod drive;
 pub mod scenario;
+pub mod stream;
 pub mod world;

@@ -5,6 +5,7 @@
 //! late; [`store`] keeps many users in little memory; [`codec`] turns state into bytes and back.
 
 pub mod codec;
+mod contribution;
 mod detections;
 pub mod familiarity;
 pub mod learning;

@@ -5,20 +5,19 @@
 //! after it is judged again, and only differences are output. What is older than the horizon settles: it is
 //! learnt for good, and contributes to the organisation's profiles.
 
+use super::contribution::contribute;
 use super::detections::{
     Origin, Standing, count_finding, emit, emit_confirmation, subject, summary_subject, transition,
 };
-use super::familiarity::{Day, compact_day};
 use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn, Verdict};
 use super::{OpenRisk, Teacher, UserState, event_hash};
 use crate::engine::detect::{self, Judge};
-use crate::engine::facts::{Facts, Prepared};
+use crate::engine::facts::Prepared;
 use crate::engine::finding::{Finding, RiskDetail, RiskState};
 use crate::engine::out::{Detection, Out, Subject};
-use crate::engine::profile::{self, Contribution, ProfileKey, ProfileKind};
 use crate::engine::risk::{Transitioned, detection_id};
 use crate::engine::rules::Rules;
-use crate::engine::signin::{Credential, EventTime, Feedback, Outcome};
+use crate::engine::signin::{EventTime, Feedback};
 
 /// A user's whole memory.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -81,8 +80,7 @@ impl UserRecord {
         let is_other_policy = self.scope.policy != scope.policy;
         self.scope = scope;
         if is_other_policy && !self.tail.is_empty() {
-            let (settled, tail) = (std::mem::take(&mut self.settled), std::mem::take(&mut self.tail));
-            *self = UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy));
+            self.fold_again(rules);
         }
     }
 
@@ -155,18 +153,41 @@ impl UserRecord {
             || self.current.quarantine.iter().any(|held| held.event == event)
     }
 
+    /// Folds the tail again, by other rules.
+    pub fn fold_again(&mut self, rules: &Rules) {
+        let (settled, tail) = (std::mem::take(&mut self.settled), std::mem::take(&mut self.tail));
+        *self = UserRecord::rebuild(self.scope, settled, tail, &rules.teacher(self.scope.policy));
+    }
+
     /// Learns for good what no late event can precede any more.
     pub fn settle(&mut self, bench: &Bench<'_>, out: &mut Out) {
         let ripe = self.tail.partition_point(|entry| entry.order().0 < bench.boundary);
-        self.settle_front(ripe, bench, &mut out.contributions);
+        self.settle_front(ripe, bench, i32::MIN, out);
     }
 
-    fn settle_front(&mut self, count: usize, bench: &Bench<'_>, contributions: &mut Vec<Contribution>) {
+    /// `day_min`: nothing is contributed to a day before it.
+    fn settle_front(&mut self, count: usize, bench: &Bench<'_>, day_min: i32, out: &mut Out) {
         let teacher = bench.teacher();
+        let contributed = out.contributions.len();
         for entry in self.tail.drain(..count) {
-            contribute(&self.settled, &entry, bench, contributions);
+            contribute(&self.settled, &entry, bench, day_min, &mut out.contributions);
             fold(&mut self.settled, &entry, &teacher);
         }
+        out.counts.contributions += (out.contributions.len() - contributed) as u64;
+    }
+
+    /// A sign-in that is the user's newest, and behind the horizon all the same, settles as it comes: only now is it
+    /// known which days were complete before it.
+    fn settle_late(&mut self, time: EventTime, bench: &Bench<'_>, out: &mut Out) {
+        if time >= bench.boundary {
+            return;
+        }
+        debug_assert!(self.tail.len() == 1, "what came before it has settled");
+        let day_min = bench.boundary.day();
+        let contributed = out.counts.contributions;
+        self.settle_front(self.tail.len(), bench, day_min, out);
+        let is_late = time.day() < day_min && out.counts.contributions > contributed;
+        out.counts.contributed_late += u64::from(is_late);
     }
 
     fn append(&mut self, prepared: &Prepared<'_>, bench: &Bench<'_>, out: &mut Out) {
@@ -183,6 +204,7 @@ impl UserRecord {
         let entry = TailEntry::SignIn(entry);
         fold(&mut self.current, &entry, &bench.teacher());
         self.push(entry, bench, out);
+        self.settle_late(prepared.facts.time, bench, out);
     }
 
     fn append_feedback(&mut self, entry: TailFeedback, bench: &Bench<'_>, out: &mut Out) {
@@ -195,7 +217,7 @@ impl UserRecord {
     fn push(&mut self, entry: TailEntry, bench: &Bench<'_>, out: &mut Out) {
         if self.tail.len() >= TAIL_MAX {
             out.counts.tail_overflow += 1;
-            self.settle_front(1, bench, &mut out.contributions);
+            self.settle_front(1, bench, i32::MIN, out);
         }
         self.tail.push(entry);
     }
@@ -251,7 +273,7 @@ impl UserRecord {
         self.emit_older_transitions(&open_before, index, bench, out);
         if self.tail.len() > TAIL_MAX {
             out.counts.tail_overflow += 1;
-            self.settle_front(1, bench, &mut out.contributions);
+            self.settle_front(1, bench, i32::MIN, out);
         }
     }
 
@@ -451,51 +473,3 @@ fn fold(state: &mut UserState, entry: &TailEntry, teacher: &Teacher<'_>) {
         }
     }
 }
-
-/// What a settled sign-in tells the organisation; a risky one tells nothing.
-fn contribute(settled: &UserState, entry: &TailEntry, bench: &Bench<'_>, contributions: &mut Vec<Contribution>) {
-    let TailEntry::SignIn(sign_in) = entry else { return };
-    let facts = &sign_in.facts;
-    if facts.credential != Credential::Right || facts.outcome != Outcome::Success || sign_in.lesson.quarantined {
-        return;
-    }
-    let previous_city = settled
-        .anchor
-        .as_ref()
-        .filter(|anchor| anchor.city_hash != facts.city_hash)
-        .filter(|anchor| facts.time.seconds_since(anchor.time) < ORIGIN_HOURS * 3_600.0)
-        .map(|anchor| anchor.city_hash);
-    let start = contributions.len();
-    profile::contributions_of(bench.judge.tenant, bench.member, facts, previous_city, contributions);
-    let day = compact_day(facts.time.day());
-    let mut index = start;
-    while index < contributions.len() {
-        if has_contributed(settled, contributions[index].key, facts, day) {
-            contributions.swap_remove(index);
-        } else {
-            index += 1;
-        }
-    }
-}
-
-/// The baseline learnt this value earlier the same day, and told the organisation then. A shortcut: contributions
-/// repeat without effect, but most of them would be repeats.
-fn has_contributed(settled: &UserState, key: ProfileKey, facts: &Facts, day: Day) -> bool {
-    let baseline = &settled.baseline;
-    match key.kind {
-        ProfileKind::Users => settled.last_learnt.is_some_and(|last| last.day() == facts.time.day()),
-        ProfileKind::Country => baseline.country.seen_on(key.value, day),
-        ProfileKind::Region => baseline.region.seen_on(key.value, day),
-        ProfileKind::City => baseline.city.seen_on(key.value, day),
-        ProfileKind::Asn => baseline.asn.seen_on(key.value, day),
-        ProfileKind::Prefix => baseline.prefix.seen_on(key.value, day),
-        ProfileKind::Address => baseline.address.seen_on(key.value, day),
-        ProfileKind::Browser => baseline.browser.seen_on(key.value, day),
-        ProfileKind::OperatingSystem => baseline.operating_system.seen_on(key.value, day),
-        ProfileKind::ClientApp => baseline.client.seen_on(key.value, day),
-        ProfileKind::AddressOrigins => false,
-    }
-}
-
-/// A place left within this time is where its user came from when he appears at another address.
-const ORIGIN_HOURS: f64 = 12.0;

@@ -182,11 +182,8 @@ mod tests {
         contributions.add(&marks);
         let frontier = Frontier { day: Some(20_001), complete_day: Some(-1) };
         contributions.set_frontier(frontier);
-        let records: Vec<ProfilesRecord> = contributions
-            .take(4)
-            .iter()
-            .map(|bytes| ProfilesRecord::decode(bytes).expect("reads"))
-            .collect();
+        let records: Vec<ProfilesRecord> =
+            contributions.take(4).iter().map(|bytes| ProfilesRecord::decode(bytes).expect("reads")).collect();
         let frontiers: Vec<Frontier> = records.iter().map(|record| record.frontier).collect();
         assert_eq!(frontiers, [Frontier::default(), Frontier::default(), frontier]);
         let read: Vec<Contribution> = records.into_iter().flat_map(|record| record.marks).collect();

@@ -3,6 +3,7 @@
 //! A record is one JSON value, an envelope of many, or several values behind each other, as log shippers make them.
 //! Decoding changes nothing, so a panic in it costs the record, not the task.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -65,6 +66,7 @@ impl<'a> Intake<'a> {
     pub fn read(
         records: &[Record<'a>],
         sources: &[Source],
+        refused: &BTreeSet<(usize, i64)>,
         format: Format,
         framing: Framing,
         enricher: &mut Enricher,
@@ -72,10 +74,21 @@ impl<'a> Intake<'a> {
         let mut intake = Intake { items: Vec::with_capacity(records.len()), spans: Vec::new() };
         intake.spans.reserve(records.len());
         for record in records {
+            if refused.contains(&(record.source, record.offset)) {
+                intake.refuse("the task failed on this record");
+                continue;
+            }
             let kind = sources[record.source].kind;
             intake.take(record, kind, format, framing, enricher);
         }
         intake
+    }
+
+    /// A record that is not taken for a fault of ours.
+    fn refuse(&mut self, detail: &str) {
+        let refusals = vec![Refusal { reason: None, detail: detail.to_owned() }];
+        let items = self.items.len()..self.items.len();
+        self.spans.push(Span { items, refusals, ..Span::default() });
     }
 
     fn take(
@@ -96,8 +109,7 @@ impl<'a> Intake<'a> {
                 let read = || read_payload(payload, kind, format, enricher, &mut self.items, &mut span);
                 if catch_unwind(AssertUnwindSafe(read)).is_err() {
                     self.items.truncate(start);
-                    let detail = "the decoder failed on this record".to_owned();
-                    span = Span { refusals: vec![Refusal { reason: None, detail }], ..Span::default() };
+                    return self.refuse("the decoder failed on this record");
                 }
             }
         }
@@ -174,8 +186,9 @@ fn put<'a>(
             items.push(Item::Feedback { user, feedback });
         }
         Ok(Decoded::Skipped(reason)) => span.skipped.push(reason),
-        Err(reject) => span
-            .refusals
-            .push(Refusal { reason: Some(reject.reason), detail: format!("{} at byte {}", reject.detail, reject.offset) }),
+        Err(reject) => span.refusals.push(Refusal {
+            reason: Some(reject.reason),
+            detail: format!("{} at byte {}", reject.detail, reject.offset),
+        }),
     }
 }

@@ -9,9 +9,14 @@
 //! a transactional producer of its own. What a read-committed reader sees of a task's outputs, state and offsets has
 //! always come about together. What Kafka does, Kafka does: nothing here elects, replicates or stores.
 
+pub mod contributions;
+pub mod dead_letter;
+pub mod intake;
 pub mod log;
 pub mod marker;
 pub mod outbox;
 pub mod partition;
+pub mod probe;
 pub mod protocol;
 pub mod record;
+pub mod shared;

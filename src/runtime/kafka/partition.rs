@@ -25,7 +25,7 @@ use crate::engine::out::{Counts, Detection, Out};
 use crate::engine::policy::EngineConfig;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
-use crate::render::{RenderContext, graph, risky_user};
+use crate::render::{RenderContext, graph};
 use crate::runtime::task::Task;
 
 /// Which input record caused an output: `topic/partition/offset`.
@@ -119,7 +119,9 @@ pub enum StateError {
     Key(i64),
     #[error("the marker's stream time cannot be read: {0}")]
     StreamTime(String),
-    #[error("a user's state has `{bytes}` bytes, and the changelog topic takes `{max}`: raise its `max.message.bytes`")]
+    #[error(
+        "a user's state has `{bytes}` bytes, and the changelog topic takes `{max}`: raise its `max.message.bytes`"
+    )]
     TooLong { bytes: usize, max: usize },
 }
 
@@ -146,6 +148,8 @@ pub struct PartitionTask {
     dirty: BTreeSet<UserKey>,
     contributions: Contributions,
     probe: Option<Probe>,
+    /// Source and offset of records that are not to be stepped: the task died of them before.
+    refused: BTreeSet<(usize, i64)>,
     window: (u64, u64),
     records: u64,
     oldest_timestamp_ms: Option<i64>,
@@ -177,6 +181,7 @@ impl PartitionTask {
             outbox: Outbox::default(),
             dirty: BTreeSet::new(),
             contributions: Contributions::new(Frontier::default()),
+            refused: BTreeSet::new(),
             window: (0, 0),
             records: 0,
             oldest_timestamp_ms: None,
@@ -196,10 +201,9 @@ impl PartitionTask {
         };
         let user = UserKey(u128::from_be_bytes(*key));
         match change.payload {
-            Some(payload) => self
-                .task
-                .import(user, payload)
-                .map_err(|error| StateError::Codec { offset: change.offset, error }),
+            Some(payload) => {
+                self.task.import(user, payload).map_err(|error| StateError::Codec { offset: change.offset, error })
+            }
             None => {
                 self.task.forget(user);
                 Ok(())
@@ -217,8 +221,7 @@ impl PartitionTask {
         self.frozen_next.clone_from(&self.next);
         self.stream_time = stream_time(&marker.stream_time).map_err(StateError::StreamTime)?;
         (self.day, self.position, self.transaction) = (marker.day, marker.position, marker.transaction);
-        self.contributions =
-            Contributions::new(Frontier { day: marker.day, complete_day: marker.complete_day });
+        self.contributions = Contributions::new(Frontier { day: marker.day, complete_day: marker.complete_day });
         Ok(())
     }
 
@@ -226,6 +229,11 @@ impl PartitionTask {
     pub fn seek(&mut self, source: usize, offset: i64) {
         self.next[source] = offset;
         self.frozen_next[source] = offset;
+    }
+
+    /// Leaves these records out, as if they could not be read: source and offset.
+    pub fn refuse(&mut self, records: BTreeSet<(usize, i64)>) {
+        self.refused = records;
     }
 
     /// The offset to go on from in each source.
@@ -270,7 +278,8 @@ impl PartitionTask {
     /// (yet). Of each source the offsets rise.
     pub fn take(&mut self, records: &[Record<'_>], enricher: &mut Enricher) -> Taken {
         let settings = self.settings.clone();
-        let intake = Intake::read(records, &self.sources, settings.format, settings.framing, enricher);
+        let (sources, refused) = (&self.sources, &self.refused);
+        let intake = Intake::read(records, sources, refused, settings.format, settings.framing, enricher);
         let shared = self.shared.clone();
         let _reading = shared.reading();
         let mut batch = Batch::new(self.position);
@@ -399,8 +408,7 @@ impl PartitionTask {
     /// Stream time goes on to `next`: begins its day, and hands over the contributions of the day that ended a
     /// horizon ago, which are complete now.
     fn pass<'b>(&mut self, next: StreamTime, batch: &mut Batch<'b>) {
-        let horizon_s = i64::from(self.settings.engine.lateness_horizon_s);
-        let complete = next.now().minus_seconds(horizon_s).day().saturating_sub(1);
+        let complete = next.complete_day(self.settings.engine.lateness_horizon_s);
         let Frontier { complete_day, .. } = self.contributions.frontier();
         let day = next.day();
         if complete_day.is_none_or(|before| before < complete) {
@@ -430,18 +438,10 @@ impl PartitionTask {
     }
 
     fn take_over(&mut self, out: Out, batch: &Batch<'_>) {
-        let Out { detections, contributions, counts, forgotten, risky_users } = out;
+        let Out { detections, contributions, counts, forgotten } = out;
         for detection in detections {
             let headers = self.headers(batch, detection.position);
             self.push_detection(detection, headers);
-        }
-        for user in &risky_users {
-            let headers = self.headers(batch, user.position);
-            let key = output_key(&user.tenant_id, &user.user_id);
-            let settings = &self.settings;
-            self.outbox.push_with(Destination::RiskyUsers, key.as_bytes(), headers, |bytes| {
-                risky_user::write(user, &settings.render, bytes);
-            });
         }
         self.contributions.add(&contributions);
         // A user forgotten and met again in one batch is written by its state.
@@ -480,8 +480,7 @@ impl PartitionTask {
     fn push_probe(&mut self, record: &Record<'_>, user: Option<UserKey>) {
         let topic = &self.sources[record.source].topic;
         let Some(probe) = &mut self.probe else { return };
-        let (sequence, hash) =
-            user.map_or((0, 0), |user| probe.take(user, topic, self.partition, record.offset));
+        let (sequence, hash) = user.map_or((0, 0), |user| probe.take(user, topic, self.partition, record.offset));
         let line = ProbeRecord {
             topic: topic.clone(),
             partition: self.partition,
@@ -568,13 +567,16 @@ impl PartitionTask {
 
     fn marker(&self) -> Marker {
         let Frontier { day, complete_day } = self.contributions.frontier();
+        let mut stream_time = Vec::new();
+        self.stream_time.encode(&mut stream_time);
+        let stream_time = hexadecimal(&stream_time);
         let topics = self.sources.iter().map(|source| source.topic.clone());
         Marker {
             version: VERSION,
             transaction: self.transaction,
             next: topics.zip(self.next.iter().copied()).collect(),
             position: self.position,
-            stream_time: hexadecimal(&self.stream_time.encode()),
+            stream_time,
             day,
             complete_day,
             program: env!("CARGO_PKG_VERSION").to_owned(),

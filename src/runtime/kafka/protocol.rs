@@ -48,7 +48,9 @@ pub enum RestoreError {
     Log(#[from] Failure),
     #[error(transparent)]
     Marker(#[from] MarkerError),
-    #[error("changelog transactions go backwards, from `{before}` to `{after}`: two programs write the same changelog")]
+    #[error(
+        "changelog transactions go backwards, from `{before}` to `{after}`: two programs write the same changelog"
+    )]
     Order { before: u64, after: u64 },
 }
 
@@ -75,11 +77,7 @@ impl<L: TaskLog> Session<L> {
     ///
     /// The order matters. The new producer ends what the old owner left open; only then is the group's offset stable
     /// and the end of the changelog final, and only what lies before that end is the state.
-    pub fn restore(
-        &mut self,
-        position: i64,
-        visit: &mut dyn FnMut(Change<'_>),
-    ) -> Result<Restored, RestoreError> {
+    pub fn restore(&mut self, position: i64, visit: &mut dyn FnMut(Change<'_>)) -> Result<Restored, RestoreError> {
         self.renew()?;
         let committed = self.log.committed_offset()?;
         let (marker, end) = self.read(position, visit)?;

@@ -14,7 +14,6 @@ use self::shared::Shared;
 use super::codec::{self, StateCodecError};
 use super::record::UserRecord;
 use crate::engine::hash::UserKey;
-use crate::engine::out::Counts;
 use crate::engine::rules::Rules;
 use crate::engine::signin::EventTime;
 
@@ -105,13 +104,19 @@ impl UserStore {
         }
     }
 
-    /// The user's record, made new if unknown. The flag says whether it is new.
-    pub fn get_or_insert(&mut self, key: UserKey, rules: &Rules, counts: &mut Counts) -> (&mut UserRecord, bool) {
+    /// The user's record, made new if unknown. The flag says whether it is new. Users who are forgotten for a new one
+    /// are appended to `forgotten`, the longest unseen first.
+    pub fn get_or_insert(
+        &mut self,
+        key: UserKey,
+        rules: &Rules,
+        forgotten: &mut Vec<UserKey>,
+    ) -> (&mut UserRecord, bool) {
         let (number, is_new) = match self.find(key) {
             Some(place) if place & HOT != 0 => ((place & NUMBER) as usize, false),
             Some(_) => (self.warm(key, rules), false),
             None => {
-                counts.users_forgotten += self.make_room(rules);
+                self.make_room(rules, forgotten);
                 let number = self.claim_hot();
                 *self.hot[number] = Hot { key, used: true, record: UserRecord::default() };
                 self.insert(key, HOT | number as Place);
@@ -144,17 +149,51 @@ impl UserStore {
     pub fn export(&mut self, rules: &Rules) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
         let keys = self.sorted_keys(|_, _| true);
         keys.into_iter().filter_map(|key| {
-            let place = self.find(key)?;
             let mut bytes = Vec::new();
-            if place & HOT != 0 {
-                codec::encode(&self.hot[(place & NUMBER) as usize].record, &mut bytes);
-            } else {
-                let record = self.unpack(place, rules);
-                codec::encode(&record, &mut bytes);
-                self.repack(key, place, &record);
-            }
-            Some((key, bytes))
+            self.export_user(key, rules, &mut bytes).then_some((key, bytes))
         })
+    }
+
+    /// Appends one user's state as [`codec::encode`] writes it; false when the user is unknown. A hot user is not
+    /// packed for it, and a cold one does not become hot.
+    pub fn export_user(&mut self, key: UserKey, rules: &Rules, into: &mut Vec<u8>) -> bool {
+        self.look_at(key, rules, |record| codec::encode(record, into)).is_some()
+    }
+
+    /// What `look` gives of a user's record; `None` when the user is unknown. Who is hot stays so.
+    pub fn look_at<T>(&mut self, key: UserKey, rules: &Rules, look: impl FnOnce(&UserRecord) -> T) -> Option<T> {
+        let place = self.find(key)?;
+        if place & HOT != 0 {
+            return Some(look(&self.hot[(place & NUMBER) as usize].record));
+        }
+        let record = self.unpack(place, rules);
+        let seen = look(&record);
+        self.repack(key, place, &record);
+        Some(seen)
+    }
+
+    /// Calls `look` for every user, by rising key.
+    pub fn for_each(&mut self, rules: &Rules, mut look: impl FnMut(UserKey, &UserRecord)) {
+        for key in self.sorted_keys(|_, _| true) {
+            self.look_at(key, rules, |record| look(key, record));
+        }
+    }
+
+    /// Goes on under other rules and limits. Hot users' tails are folded again, as those of cold users will be when
+    /// they are unpacked. Above a lower `users_max` users are forgotten when the next new one comes.
+    pub fn reconfigure(&mut self, hot_users_max: usize, users_max: usize, rules: &Rules) {
+        self.hot_max = hot_users_max.clamp(1, NUMBER as usize);
+        self.users_max = users_max.clamp(1, NUMBER as usize);
+        while self.hot.len() > self.hot_max {
+            let number = self.hot.len() - 1;
+            let key = self.hot[number].key;
+            let record = std::mem::take(&mut self.hot[number].record);
+            let place = self.pack(key, &record);
+            self.move_user(key, HOT | number as Place, place);
+            self.hot.pop();
+        }
+        self.hand = 0;
+        self.hot.iter_mut().for_each(|hot| hot.record.fold_again(rules));
     }
 
     /// Takes a user as [`codec::encode`] wrote it, in place of what was known of the same user; never forgets
@@ -302,9 +341,9 @@ impl UserStore {
     }
 
     /// Forgets users whose newest event is oldest (then: smallest key) if there is no room for one more.
-    fn make_room(&mut self, rules: &Rules) -> u64 {
+    fn make_room(&mut self, rules: &Rules, forgotten: &mut Vec<UserKey>) {
         if self.users < self.users_max {
-            return 0;
+            return;
         }
         let count = (self.users_max / FORGOTTEN_PART).max(1) + (self.users - self.users_max);
         let mut oldest: BinaryHeap<(EventTime, UserKey)> = BinaryHeap::with_capacity(count + 1);
@@ -318,9 +357,10 @@ impl UserStore {
                 *newest_of_them = user;
             }
         }
-        let oldest = oldest.into_vec();
-        oldest.iter().for_each(|(_, key)| self.forget(*key, rules));
-        oldest.len() as u64
+        for (_, key) in oldest.into_sorted_vec() {
+            self.forget(key, rules);
+            forgotten.push(key);
+        }
     }
 
     fn newest_time(&self, place: Place) -> EventTime {
@@ -331,7 +371,8 @@ impl UserStore {
         codec::newest_time_of_body(packed_body(&self.cold[number])).unwrap_or(EventTime::MIN)
     }
 
-    fn forget(&mut self, key: UserKey, rules: &Rules) {
+    /// Does nothing when the user is unknown.
+    pub fn forget(&mut self, key: UserKey, rules: &Rules) {
         let Some(place) = self.find(key) else { return };
         let hash = hash(key);
         if let Ok(entry) = self.index[shard(hash)].find_entry(hash, |known| *known == place) {

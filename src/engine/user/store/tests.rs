@@ -5,16 +5,16 @@ use proptest::prelude::*;
 use super::codec::tests::{Dice, rules};
 use super::*;
 
-/// Puts the records in, in order; gives what was forgotten.
-fn filled(hot_max: usize, users_max: usize, records: &[(UserKey, UserRecord)]) -> (UserStore, u64) {
+/// Puts the records in, in order; gives who was forgotten.
+fn filled(hot_max: usize, users_max: usize, records: &[(UserKey, UserRecord)]) -> (UserStore, Vec<UserKey>) {
     let rules = rules();
     let mut store = UserStore::new(hot_max, users_max);
-    let mut counts = Counts::default();
+    let mut forgotten = Vec::new();
     for (key, record) in records {
-        let (slot, _) = store.get_or_insert(*key, &rules, &mut counts);
+        let (slot, _) = store.get_or_insert(*key, &rules, &mut forgotten);
         slot.clone_from(record);
     }
-    (store, counts.users_forgotten)
+    (store, forgotten)
 }
 
 fn records(seed: u64, count: u128) -> Vec<(UserKey, UserRecord)> {
@@ -74,7 +74,8 @@ fn the_user_whose_newest_event_is_oldest_is_forgotten() {
     for hot_max in [1, 2, 9] {
         let (mut store, forgotten) = filled(hot_max, 3, &users);
         let keys: Vec<u128> = exported(&mut store).into_iter().map(|(key, _)| key.0).collect();
-        assert_eq!((keys, forgotten, store.len()), (vec![1, 4, 5], 2, 3), "{hot_max} hot");
+        assert_eq!((keys, store.len()), (vec![1, 4, 5], 3), "{hot_max} hot");
+        assert_eq!(forgotten, [UserKey(2), UserKey(3)], "{hot_max} hot");
     }
 }
 
@@ -84,12 +85,51 @@ fn what_no_packed_user_names_is_dropped() {
     let (mut store, _) = filled(1, 100, &records);
     assert!(store.stats().shared > 0);
     let empty: Vec<_> = records.iter().map(|(key, _)| (*key, UserRecord::default())).collect();
-    let mut counts = Counts::default();
+    let mut forgotten = Vec::new();
     for (key, record) in &empty {
-        store.get_or_insert(*key, &rules(), &mut counts).0.clone_from(record);
+        store.get_or_insert(*key, &rules(), &mut forgotten).0.clone_from(record);
     }
-    store.get_or_insert(UserKey(99), &rules(), &mut counts);
+    store.get_or_insert(UserKey(99), &rules(), &mut forgotten);
     assert_eq!(store.stats().shared, 0);
+}
+
+/// Export of one user is that of all, and shows in nothing: who is hot, what is packed, what comes out later.
+#[test]
+fn exporting_one_user_shows_in_nothing() {
+    let records = records(11, 14);
+    let (mut store, _) = filled(3, 100, &records);
+    let (mut other, _) = filled(3, 100, &records);
+    let stats = store.stats();
+    for (key, bytes) in exported(&mut other) {
+        let mut into = b"before".to_vec();
+        assert!(store.export_user(key, &rules(), &mut into));
+        assert_eq!(into, [b"before", bytes.as_slice()].concat());
+    }
+    assert_eq!(store.stats(), stats);
+    let mut into = Vec::new();
+    assert!(!store.export_user(UserKey(1), &rules(), &mut into) && into.is_empty(), "nobody has this key");
+    assert_eq!(exported(&mut store), exported(&mut other));
+}
+
+#[test]
+fn limits_can_change() {
+    let records = records(13, 14);
+    let (mut store, _) = filled(6, 100, &records);
+    let bytes = exported(&mut store);
+    for hot_max in [2, 9, 0] {
+        store.reconfigure(hot_max, 100, &rules());
+        assert!(store.stats().hot <= hot_max.max(1));
+        assert_eq!(exported(&mut store), bytes, "{hot_max} hot");
+        let mut forgotten = Vec::new();
+        for (key, _) in &bytes {
+            assert!(!store.get_or_insert(*key, &rules(), &mut forgotten).1);
+        }
+        assert!(forgotten.is_empty() && store.stats().hot <= hot_max.max(1));
+    }
+    store.reconfigure(2, 3, &rules());
+    let mut forgotten = Vec::new();
+    store.get_or_insert(UserKey(1), &rules(), &mut forgotten);
+    assert_eq!((store.len(), forgotten.len()), (3, bytes.len() - 2));
 }
 
 #[test]

@@ -1,0 +1,69 @@
+//! (settled state, the sign-in that settles next) → what it tells the organisation's profiles.
+//!
+//! Only a success with the right credential that held no risk tells anything, and each value once a day. What it tells
+//! rests on settled state alone, so it depends neither on arrival order within the horizon nor on when users settle.
+
+use super::UserState;
+use super::familiarity::{Day, compact_day};
+use super::record::Bench;
+use super::tail::TailEntry;
+use crate::engine::facts::Facts;
+use crate::engine::profile::{self, Contribution, ProfileKey, ProfileKind};
+use crate::engine::signin::{Credential, Outcome};
+
+/// A place left within this time is where its user came from when he appears at another address.
+const ORIGIN_HOURS: f64 = 12.0;
+
+/// What a settled sign-in tells the organisation; a risky one tells nothing.
+///
+/// A contribution of a day before `day_min` counts as of that day.
+pub(super) fn contribute(
+    settled: &UserState,
+    entry: &TailEntry,
+    bench: &Bench<'_>,
+    day_min: i32,
+    contributions: &mut Vec<Contribution>,
+) {
+    let TailEntry::SignIn(sign_in) = entry else { return };
+    let facts = &sign_in.facts;
+    if facts.credential != Credential::Right || facts.outcome != Outcome::Success || sign_in.lesson.quarantined {
+        return;
+    }
+    let previous_city = settled
+        .anchor
+        .as_ref()
+        .filter(|anchor| anchor.city_hash != facts.city_hash)
+        .filter(|anchor| facts.time.seconds_since(anchor.time) < ORIGIN_HOURS * 3_600.0)
+        .map(|anchor| anchor.city_hash);
+    let start = contributions.len();
+    profile::contributions_of(bench.judge.tenant, bench.member, facts, previous_city, contributions);
+    let day = compact_day(facts.time.day());
+    let mut index = start;
+    while index < contributions.len() {
+        if has_contributed(settled, contributions[index].key, facts, day) {
+            contributions.swap_remove(index);
+        } else {
+            contributions[index].day = contributions[index].day.max(day_min);
+            index += 1;
+        }
+    }
+}
+
+/// The baseline learnt this value earlier the same day, and told the organisation then. A shortcut: contributions
+/// repeat without effect, but most of them would be repeats.
+fn has_contributed(settled: &UserState, key: ProfileKey, facts: &Facts, day: Day) -> bool {
+    let baseline = &settled.baseline;
+    match key.kind {
+        ProfileKind::Users => settled.last_learnt.is_some_and(|last| last.day() == facts.time.day()),
+        ProfileKind::Country => baseline.country.seen_on(key.value, day),
+        ProfileKind::Region => baseline.region.seen_on(key.value, day),
+        ProfileKind::City => baseline.city.seen_on(key.value, day),
+        ProfileKind::Asn => baseline.asn.seen_on(key.value, day),
+        ProfileKind::Prefix => baseline.prefix.seen_on(key.value, day),
+        ProfileKind::Address => baseline.address.seen_on(key.value, day),
+        ProfileKind::Browser => baseline.browser.seen_on(key.value, day),
+        ProfileKind::OperatingSystem => baseline.operating_system.seen_on(key.value, day),
+        ProfileKind::ClientApp => baseline.client.seen_on(key.value, day),
+        ProfileKind::AddressOrigins => false,
+    }
+}

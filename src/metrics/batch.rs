@@ -1,0 +1,70 @@
+//! What a task did with a batch, counted in plain numbers and handed to the metrics at the commit.
+//!
+//! Counting costs one addition in the task's own memory: no atomic, no text. A batch that is not committed is not
+//! counted; what the restarted task does with it is.
+
+use super::labels::{DeadLetterReason, GeoResult, Label, RecordResult, SourceKind, Version};
+use crate::engine::decode::{RejectReason, SkipReason};
+use crate::engine::facts::Prepared;
+use crate::engine::finding::{RiskEventType, RiskLevel};
+use crate::engine::out::Detection;
+
+const SOURCES: usize = SourceKind::ALL.len();
+const RESULTS: usize = RecordResult::ALL.len();
+const LEVELS: usize = RiskLevel::ALL.len();
+
+/// Counts since the last commit; the engine's own are in [`Counts`](crate::engine::out::Counts).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct BatchCounts {
+    pub(super) records: [[u64; RESULTS]; SOURCES],
+    pub(super) rejects: [u64; RejectReason::ALL.len()],
+    pub(super) skips: [u64; SkipReason::ALL.len()],
+    pub(super) geo: [u64; GeoResult::ALL.len()],
+    pub(super) dead_letters: [u64; DeadLetterReason::ALL.len()],
+    /// New ones, then updates.
+    pub(super) detections: [[[u64; 2]; LEVELS]; RiskEventType::ALL.len()],
+    pub(super) changelog_records: u64,
+    pub(super) changelog_bytes: u64,
+}
+
+impl BatchCounts {
+    pub fn record(&mut self, source: SourceKind, result: RecordResult) {
+        self.records[source.index()][result.index()] += 1;
+    }
+
+    pub fn reject(&mut self, reason: RejectReason) {
+        self.rejects[reason.index()] += 1;
+    }
+
+    pub fn skip(&mut self, reason: SkipReason) {
+        self.skips[reason.index()] += 1;
+    }
+
+    /// A sign-in that was enriched.
+    pub fn enriched(&mut self, prepared: &Prepared<'_>) {
+        self.geo[GeoResult::of(prepared).index()] += 1;
+    }
+
+    pub fn dead_letter(&mut self, reason: DeadLetterReason) {
+        self.dead_letters[reason.index()] += 1;
+    }
+
+    /// A detection that is written. One that a suppression silenced is counted by the engine.
+    pub fn detection(&mut self, detection: &Detection) {
+        if detection.finding.as_ref().is_some_and(|finding| finding.suppressed_by.is_some()) {
+            return;
+        }
+        let version = if detection.is_update { Version::Update } else { Version::New };
+        self.detections[detection.kind.index()][detection.level.index()][version.index()] += 1;
+    }
+
+    /// Records of the changelog, with the bytes of their keys and values.
+    pub fn changelog(&mut self, records: u64, bytes: u64) {
+        self.changelog_records += records;
+        self.changelog_bytes += bytes;
+    }
+
+    pub fn clear(&mut self) {
+        *self = BatchCounts::default();
+    }
+}

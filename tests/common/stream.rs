@@ -1,0 +1,112 @@
+//! Streams of an invented organisation: two weeks of habits, then what happens to a few users, feedback included.
+
+use farsign::engine::facts::Item;
+use proptest::prelude::*;
+
+use super::world::{Spec, at, feedback, sign_in};
+
+const USERS: usize = 6;
+/// Users who only have habits, so that there is an organisation to compare with.
+const COLLEAGUES: usize = 10;
+const NETWORKS: [&str; 9] = [
+    "oslo-fixed",
+    "oslo-mobile",
+    "bergen-fixed",
+    "lagos-fixed",
+    "newyork-fixed",
+    "singapore-egress",
+    "frankfurt-vpn",
+    "amsterdam-tor",
+    "no-geography",
+];
+const DEVICES: [&str; 4] = ["laptop", "phone", "stranger", "home-pc"];
+const OUTCOMES: [&str; 6] = ["ok", "ok", "ok", "wrong-password", "mfa-stopped", "interrupted"];
+const ACTIONS: [&str; 5] = ["confirm-safe", "confirm-compromised", "dismiss", "passed-mfa", "password-changed"];
+/// The default horizon.
+pub const HORIZON_S: i64 = 7_200;
+
+/// One thing that happens; indexes wrap around their tables.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    user: usize,
+    day: i64,
+    second: i64,
+    network: usize,
+    device: usize,
+    outcome: usize,
+    /// Every tenth is feedback, about an earlier happening or the user.
+    kind: u8,
+    about: usize,
+}
+
+pub fn happening() -> impl Strategy<Value = Happening> {
+    // Hours are few, so that sign-ins come close together.
+    (0..USERS, 14..18_i64, 0..4_i64, 0..3_600_i64, 0..1_000_usize, 0..10_u8, any::<prop::sample::Index>())
+        .prop_map(|(user, day, hour, second, pick, kind, about)| Happening {
+            user,
+            day,
+            second: 22 * 3_600 + hour * 1_200 + second,
+            network: pick,
+            device: pick / NETWORKS.len(),
+            outcome: pick / 7,
+            kind,
+            about: about.index(100),
+        })
+}
+
+/// Two weeks of habits for every user, then what happens, in order of time.
+pub fn stream(happenings: &[Happening]) -> Vec<Item<'static>> {
+    let mut items = Vec::new();
+    for day in 0..14 {
+        for user in 0..USERS + COLLEAGUES {
+            let spec = Spec::new(
+                &format!("habit-{day}-{user}"),
+                at(day, 28_800 + 60 * user as i64),
+                &format!("user-{user}"),
+                ["oslo-fixed", "bergen-fixed"][user % 2],
+                "laptop",
+            );
+            items.push(sign_in(&spec));
+        }
+    }
+    for (index, happening) in happenings.iter().enumerate() {
+        let user = format!("user-{}", happening.user);
+        let time = at(happening.day, happening.second);
+        if happening.kind == 0 {
+            let about = if happening.about < 30 || index == 0 {
+                String::new()
+            } else {
+                format!("event-{}", happening.about % index)
+            };
+            items.push(feedback(&format!("feedback-{index}"), time, &user, ACTIONS[happening.about % 5], &about));
+            continue;
+        }
+        let mut spec = Spec::new(
+            &format!("event-{index}"),
+            time,
+            &user,
+            NETWORKS[happening.network % NETWORKS.len()],
+            DEVICES[happening.device % DEVICES.len()],
+        );
+        spec.outcome = OUTCOMES[happening.outcome % OUTCOMES.len()].to_owned();
+        spec.interactive = happening.kind < 7;
+        spec.session = format!("session-{}", happening.about % 3);
+        items.push(sign_in(&spec));
+    }
+    items.sort_by_key(|item| item.time());
+    items
+}
+
+/// Moves items behind others that are up to `reach_s` newer: by sorting on time + a delay of each.
+pub fn shuffled(items: &[Item<'static>], delays: &[i64], reach_s: i64) -> Vec<Item<'static>> {
+    let mut delayed: Vec<_> = items
+        .iter()
+        .enumerate()
+        .map(|(index, item)| {
+            let delay = delays[index % delays.len()].rem_euclid(reach_s);
+            (item.time().plus_seconds(delay), index, item.clone())
+        })
+        .collect();
+    delayed.sort_by_key(|(time, index, _)| (*time, *index));
+    delayed.into_iter().map(|(_, _, item)| item).collect()
+}
