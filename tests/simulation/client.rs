@@ -20,7 +20,9 @@ pub enum Call {
     /// The consumer's membership, as its client knows it; `None` when the task is not to write (any more).
     Metadata,
     /// What to do next; after the next completed poll of the group, or at once.
-    Next { after_poll: bool },
+    Next {
+        after_poll: bool,
+    },
 }
 
 #[derive(Debug)]
@@ -29,7 +31,10 @@ pub enum Reply {
     Timeout,
     Metadata(Option<Membership>),
     /// Take so many records; then commit, or not yet.
-    Go { count: usize, freeze: bool },
+    Go {
+        count: usize,
+        freeze: bool,
+    },
     /// The partition is being revoked: commit once, and end.
     Stop,
     /// The partition is no longer ours.
@@ -95,9 +100,11 @@ impl<'y> Client<'y> {
         loop {
             match self.yielder.suspend(Call::Send(request.clone())) {
                 Reply::Answer(Ok(answer)) => return Ok(answer),
-                Reply::Answer(Err(
-                    Code::ConcurrentTransactions | Code::UnstableOffset | Code::NotAvailable,
-                )) if waits < WAITS_MAX => waits += 1,
+                Reply::Answer(Err(Code::ConcurrentTransactions | Code::UnstableOffset | Code::NotAvailable))
+                    if waits < WAITS_MAX =>
+                {
+                    waits += 1
+                }
                 Reply::Answer(Err(code)) => return Err(Trouble::Code(code)),
                 Reply::Timeout if tries < TRIES_MAX => {
                     self.is_clean = false;

@@ -55,13 +55,8 @@ impl Group {
 
     pub fn join(&mut self, instance: usize, now: u64) -> MemberId {
         self.members_ever += 1;
-        let member = Member {
-            instance,
-            heard: now,
-            has_joined: true,
-            owned: BTreeSet::new(),
-            assigned: BTreeSet::new(),
-        };
+        let member =
+            Member { instance, heard: now, has_joined: true, owned: BTreeSet::new(), assigned: BTreeSet::new() };
         self.members.insert(self.members_ever, member);
         self.start();
         self.members_ever
@@ -139,8 +134,7 @@ impl Group {
             .collect();
         for (id, member) in &mut self.members {
             let is_free = |partition: &i32| owned_by.get(partition).is_none_or(|owner| owner == id);
-            member.assigned =
-                wanted.iter().filter(|(p, to)| *to == id && is_free(p)).map(|(p, _)| *p).collect();
+            member.assigned = wanted.iter().filter(|(p, to)| *to == id && is_free(p)).map(|(p, _)| *p).collect();
             self.owners.extend(member.assigned.iter().map(|partition| (*partition, member.instance)));
         }
     }

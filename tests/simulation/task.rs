@@ -125,4 +125,3 @@ fn stop(session: &mut Session<Client<'_>>, workload: &mut dyn Workload) -> Ended
         Some(Outcome::Retry(_)) => Ended::Dropped,
     }
 }
-
