@@ -395,16 +395,17 @@ impl Cluster {
         self.instances[index].actors.insert(partition, Actor::new(partition, coroutine));
     }
 
-    pub fn ended(&mut self, index: usize, partition: i32, ended: Ended) {
+    pub fn ended(&mut self, index: usize, partition: i32, is_straggler: bool, ended: Ended) {
         self.note(|| format!("{index}: partition {partition} ended: {ended:?}"));
+        let is_owner = !is_straggler && self.broker.group.owners.get(&partition) == Some(&index);
         match ended {
-            Ended::Stopped(digest) => {
+            Ended::Stopped(digest) if is_owner => {
                 self.digests.insert(partition, digest);
             }
-            Ended::Lost(reason) if self.broker.group.owners.get(&partition) == Some(&index) => {
+            Ended::Lost(reason) if is_owner => {
                 self.alarms.push(format!("instance {index} owns partition {partition}, and is told: {reason}"));
             }
-            Ended::Lost(_) | Ended::Dropped => {}
+            Ended::Stopped(_) | Ended::Lost(_) | Ended::Dropped => {}
         }
     }
 }

@@ -136,7 +136,7 @@ impl Cluster {
                 CoroutineResult::Yield(call) => {
                     (actor.call, actor.polls) = (Some(call), self.instances[index].polls);
                 }
-                CoroutineResult::Return(ended) => return self.ended(index, actor.partition, ended),
+                CoroutineResult::Return(ended) => return self.ended(index, actor.partition, is_straggler, ended),
             }
         }
         let instance = &mut self.instances[index];
