@@ -23,6 +23,7 @@ const SESSION_TIMEOUT: u64 = 300;
 const TRANSACTION_TIMEOUT: u64 = 400;
 const PAUSE_MAX: usize = 900;
 const DOWN_MAX: usize = 300;
+const DELAY_MAX: usize = 250;
 /// In which everything must come to rest. It takes some thousand.
 const QUIET_STEPS_MAX: u64 = 60_000;
 
@@ -64,6 +65,13 @@ impl Tally {
     }
 }
 
+/// On its way, until its time comes.
+struct Delayed {
+    due: u64,
+    instance: usize,
+    request: Request,
+}
+
 pub struct Cluster {
     pub world: World,
     pub broker: Broker,
@@ -71,7 +79,7 @@ pub struct Cluster {
     pub now: u64,
     pub instances: Vec<Instance>,
     /// Sent by an instance, and to be executed later.
-    delayed: Vec<(usize, Request)>,
+    delayed: Vec<Delayed>,
     /// A read-committed reader beside it all: its positions, and what it saw.
     positions: BTreeMap<i32, i64>,
     pub seen: BTreeMap<i32, Vec<Entry>>,
@@ -127,6 +135,7 @@ impl Cluster {
         // One more transaction of each task, which nothing disturbs.
         (0..PARTITIONS).for_each(|partition| self.append(partition));
         self.settle(Self::is_at_rest)?;
+        self.note(|| "--- end".to_owned());
         self.finish()
     }
 
@@ -150,7 +159,8 @@ impl Cluster {
         let has_task = |partition: &i32| {
             let runs = |instance: &Instance| {
                 let actor = instance.actors.get(partition);
-                matches!(instance.life, Life::Up) && actor.is_some_and(|actor| actor.order == Order::Run)
+                let runs = actor.is_some_and(|actor| actor.order == Order::Run);
+                runs && matches!(instance.life, Life::Up) && instance.generation() == self.broker.group.generation
             };
             self.instances.iter().any(runs)
         };
@@ -184,18 +194,18 @@ impl Cluster {
         self.tally.steps += 1;
         self.broker.expire(self.now);
         self.wake();
+        self.execute_delayed();
         match self.dice.below(1_000) {
-            0..620 => self.advance(),
-            620..740 => self.poll(),
-            740..800 => self.heartbeat(),
-            800..890 => self.write_marker(),
-            890..920 => self.execute_delayed(),
-            920..945 if self.world.faults.crash > 0 => {
+            0..640 => self.advance(),
+            640..760 => self.poll(),
+            760..820 => self.heartbeat(),
+            820..890 => self.write_marker(),
+            890..920 if self.world.faults.crash > 0 => {
                 let partition = self.dice.below(PARTITIONS as usize) as i32;
                 self.append(partition);
             }
-            945..965 => self.read(),
-            965..985 => self.recover(),
+            920..940 => self.read(),
+            940..960 => self.recover(),
             _ => {}
         }
     }
@@ -214,12 +224,15 @@ impl Cluster {
         }
     }
 
+    fn delay(&mut self, instance: usize, request: Request) {
+        let due = self.now + self.dice.between(1, DELAY_MAX) as u64;
+        self.delayed.push(Delayed { due, instance, request });
+    }
+
     fn execute_delayed(&mut self) {
-        if self.delayed.is_empty() {
-            return;
-        }
-        let index = self.dice.below(self.delayed.len());
-        let (instance, request) = self.delayed.swap_remove(index);
+        let now = self.now;
+        let Some(index) = self.delayed.iter().position(|delayed| delayed.due <= now) else { return };
+        let Delayed { instance, request, .. } = self.delayed.swap_remove(index);
         let shown = self.trace.is_some().then(|| format!("{request:?}"));
         let answer = self.broker.execute(request, instance, self.now);
         self.note(|| format!("late request of {instance}: {} -> {answer:?}", shown.unwrap_or_default()));
@@ -293,7 +306,7 @@ impl Cluster {
                 && actor.reply.is_none()
                 && self.dice.chance(400)
             {
-                self.delayed.push((index, request));
+                self.delay(index, request);
             }
         }
     }
@@ -373,13 +386,13 @@ impl Cluster {
             (Reply::Timeout, "executed without an answer")
         } else if roll < delayed {
             self.tally.requests_delayed += 1;
-            self.delayed.push((index, request));
+            self.delay(index, request);
             (Reply::Timeout, "delayed")
         } else {
             let is_repeated =
                 matches!(request, Request::TxnOffsetCommit { .. }) && self.dice.chance(faults.offsets_repeated);
             if is_repeated {
-                self.delayed.push((index, request.clone()));
+                self.delay(index, request.clone());
             }
             (Reply::Answer(self.broker.execute(request, index, self.now)), "")
         };

@@ -72,6 +72,11 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// As the group thread knows it.
+    pub fn generation(&self) -> i64 {
+        self.generation
+    }
+
     pub fn leave(&mut self) {
         self.is_leaving = true;
         self.stop(&self.actors.keys().copied().collect());
