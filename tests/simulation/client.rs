@@ -63,8 +63,8 @@ pub struct Client<'y> {
     is_clean: bool,
     /// The state has been read once.
     is_restored: bool,
-    /// The marker sent last, for planted bugs.
-    last_marker: Option<Vec<u8>>,
+    /// The marker sent last, when its transaction failed: for planted bugs.
+    failed_marker: Option<Vec<u8>>,
 }
 
 impl<'y> Client<'y> {
@@ -78,7 +78,7 @@ impl<'y> Client<'y> {
             is_open: false,
             is_clean: true,
             is_restored: false,
-            last_marker: None,
+            failed_marker: None,
         }
     }
 
@@ -212,7 +212,7 @@ impl<'y> Client<'y> {
 
     /// What a planted bug makes of the question whether the last transaction was committed.
     fn answer_planted(&self, visit: &mut dyn FnMut(Change<'_>)) -> bool {
-        let Some(marker) = &self.last_marker else { return false };
+        let Some(marker) = &self.failed_marker else { return false };
         let mut marker = Marker::decode(marker).expect("written by the task");
         if self.planted.resend_without_asking {
             marker.transaction -= 1;
@@ -275,10 +275,11 @@ impl TaskLog for Client<'_> {
     fn transact(&mut self, frozen: &Frozen) -> Result<Committed, Failure> {
         self.is_open = true;
         let marker = records(frozen).filter(|record| record.key == Some(MARKER_KEY)).last();
-        self.last_marker = marker.and_then(|record| record.payload.map(<[u8]>::to_vec));
+        self.failed_marker = marker.and_then(|record| record.payload.map(<[u8]>::to_vec));
         let marker_offset = self.produce_all(frozen)?;
         self.send_offsets(frozen)?;
         self.end(true)?;
+        self.failed_marker = None;
         Ok(Committed { clean: self.is_clean || self.planted.keep_unclean_producer, marker_offset })
     }
 
