@@ -3,13 +3,16 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup demo test lint bench fuzz
+.PHONY: help setup demo test lint bench fuzz kafka
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
 
 setup: ## check the toolchain and install missing system packages
-	@scripts/setup.sh
+	@scripts/setup.sh $(NEEDS)
+
+# They go without Java, Maven and Prometheus, which the tests need.
+demo bench fuzz: NEEDS = --build
 
 demo: setup ## simulate an organisation under attack, replay its logs, explain the alerts
 	$(CARGO) run --release --locked -- demo
@@ -38,3 +41,6 @@ endif
 
 fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
+
+kafka: setup ## start a Kafka broker to try things on (scripts/kafka.sh stop ends it)
+	@scripts/kafka.sh start

@@ -4,8 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use farsign::config::{self, Config, ConfigProblems};
+use farsign::config::{
+    self, Config, ConfigProblems, Framing, LogFormat, LogLevel, OnError, SaslConfig, SecretSource, Start,
+};
+use farsign::engine::decode::Format;
 use farsign::engine::finding::RiskEventType;
 use farsign::engine::policy::{EngineConfig, Sensitivity};
 use farsign::render::ImpossibleTravelName;
@@ -166,6 +170,83 @@ fn the_environment_fills_in_and_overrides() {
     assert_eq!(config.engine.default_policy.impossible_travel.max_speed_kmh, 912.5);
 }
 
+/// Wherever a configuration is shown, its secrets are not; they are not in the hash either.
+#[test]
+fn secrets_are_never_shown() {
+    let text = "kafka: {security: {protocol: sasl_ssl, ssl: {certificate_file: c, key_file: k, key_password: \"${KEY}\"}, \
+                sasl: {username: u, password: \"${PASSWORD}\"}}}";
+    let config = parse(text, &[("KEY", "key-hunter2"), ("PASSWORD", "hunter2"), ("FARSIGN_LOG__LEVEL", "debug")])
+        .unwrap_or_else(|problems| panic!("{problems}"));
+    let Some(SaslConfig::Password { password: SecretSource::Environment(password), .. }) =
+        &config.kafka.security.sasl
+    else {
+        panic!("{:?}", config.kafka.security);
+    };
+    assert_eq!(password.expose(), "hunter2");
+    let effective = serde_saphyr::to_string(&config.effective).unwrap();
+    for shown in [format!("{config:?}"), format!("{:?}", config.effective), effective.clone()] {
+        assert!(!shown.contains("hunter2") && shown.contains("(hidden)"), "{shown}");
+    }
+    assert_eq!(config.engine.config_hash, valid("").engine.config_hash);
+    // What stands for a secret is none.
+    assert!(parse(&effective, &[]).unwrap_err().to_string().contains("a secret cannot stand in the file"));
+
+    let refused = |value: &str, variables: &[(&str, &str)]| {
+        let text =
+            format!("kafka: {{security: {{protocol: sasl_ssl, sasl: {{username: u, password: {value}}}}}}}");
+        let problems = parse(&text, variables).unwrap_err().to_string();
+        assert!(!problems.contains("hunter2") && !problems.contains("4711"), "{problems}");
+        assert!(problems.contains("kafka.security.sasl.password"), "{problems}");
+    };
+    refused("hunter2", &[]);
+    refused("4711", &[]);
+    refused("\"hunter2${A}\"", &[("A", "b")]);
+    refused("\"$${hunter2}\"", &[]);
+    refused("\"${A}\"", &[("A", "")]);
+    refused("\"${MISSING}\"", &[]);
+    refused("{hunter2: 1}", &[]);
+    // The whole of an override comes from the environment.
+    let file = "kafka: {security: {protocol: sasl_ssl, sasl: {username: u}}}";
+    assert!(parse(file, &[("FARSIGN_KAFKA__SECURITY__SASL__PASSWORD", "hunter2")]).is_ok());
+}
+
+#[test]
+fn the_kafka_sections_mean_what_they_say() {
+    let config = valid(
+        "kafka:\n  bootstrap_servers: [\"a:9092\", \"[::1]:9092\"]\n  heartbeat_interval_ms: 5000\n  \
+         properties: {socket.keepalive.enable: true, socket.nagle.disable: \"true\", metadata.max.age.ms: 60000}\n\
+         topics: {retention_ms: 86400000, state: my.state}\n\
+         input: {topics: [one, two], format: entra, framing: confluent, on_error: skip, start: latest, \
+         breaker: {enabled: false}}\n\
+         run: {workers: 3, commit_interval_ms: 50, state_folder: /var/lib/farsign}\n\
+         http: {listen: \"[::]:8080\"}\nlog: {format: json, level: trace}\n",
+    );
+    assert_eq!(config.kafka.bootstrap_servers, ["a:9092", "[::1]:9092"]);
+    assert_eq!(config.kafka.heartbeat_interval, Duration::from_secs(5));
+    let properties: Vec<(&str, &str)> =
+        config.kafka.properties.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let expected =
+        [("metadata.max.age.ms", "60000"), ("socket.keepalive.enable", "true"), ("socket.nagle.disable", "true")];
+    assert_eq!(properties, expected);
+    assert_eq!((config.topics.state.as_str(), config.topics.retention), ("my.state", Duration::from_secs(86_400)));
+    assert_eq!(config.input.topics, ["one", "two"]);
+    assert_eq!((config.input.format, config.input.framing), (Format::Entra, Framing::Confluent));
+    assert_eq!((config.input.on_error, config.input.start), (OnError::Skip, Start::Latest));
+    assert_eq!((config.input.breaker, config.input.keyed), (None, true));
+    assert_eq!((config.run.workers, config.run.commit_interval), (Some(3), Duration::from_millis(50)));
+    assert_eq!(config.run.state_folder.as_deref(), Some(Path::new("/var/lib/farsign")));
+    assert_eq!(config.http.listen, "[::]:8080".parse().unwrap());
+    assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Trace));
+    assert!(config.for_input().is_ok());
+    // Lists can be given by the environment, without brackets.
+    let servers = [("FARSIGN_KAFKA__BOOTSTRAP_SERVERS", "a:1, b:2")];
+    let config = parse("", &servers).unwrap_or_else(|problems| panic!("{problems}"));
+    assert_eq!(config.kafka.bootstrap_servers, ["a:1", "b:2"]);
+    assert!(config.for_kafka().is_ok());
+    assert_eq!(config.for_input().unwrap_err().to_string().lines().count(), 1);
+    assert_eq!(valid("").for_input().unwrap_err().to_string().lines().count(), 2);
+}
+
 #[test]
 fn networks_lose_their_host_bits_and_countries_called_no_stay_countries() {
     let config = valid("named_locations: [{name: n, networks: [203.0.113.77/24, 192.0.2.1], countries: [NO]}]");
@@ -247,14 +328,16 @@ fn the_schema_bounds_every_number() {
             assert!(schema["minimum"].is_number(), "{path} has no minimum");
             assert!(schema["maximum"].is_number() || path.ends_with("asns.*"), "{path} has no maximum");
         }
-        if kind.contains("object") {
+        if kind.contains("object") && path != ".kafka.properties" {
             assert_eq!(schema["additionalProperties"], false, "{path}");
         }
         for (key, below) in schema["properties"].as_object().into_iter().flatten() {
             check(below, &format!("{path}.{key}"));
         }
-        if schema["items"].is_object() {
-            check(&schema["items"], &format!("{path}.*"));
+        for below in ["items", "additionalProperties"] {
+            if schema[below].is_object() {
+                check(&schema[below], &format!("{path}.*"));
+            }
         }
     }
     check(&config::raw::schema(), "");

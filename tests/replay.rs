@@ -162,6 +162,49 @@ fn threads_make_no_difference() {
     }
 }
 
+/// An administrator's word: (minute, tenant's number, user, what).
+fn word(minute: u32, tenant: u32, user: &str, action: &str) -> String {
+    format!(
+        r#"{{"type":"feedback","tenantId":"6b1f0c52-0d1e-4b8a-9a55-{tenant:012}","userId":"{user}","id":"w{minute}","time":"2026-03-02T{:02}:{:02}:00Z","action":"{action}"}}"#,
+        minute / 60,
+        minute % 60
+    )
+}
+
+#[test]
+fn risky_users_are_written_as_they_stand_in_the_end() {
+    let bench = Bench::new();
+    let words = [
+        word(1, 2, "ada@example.com", "confirmCompromised"),
+        word(2, 1, "zoe@example.com", "confirmCompromised"),
+        word(3, 1, "bo@example.com", "confirmCompromised"),
+        word(4, 1, "bo@example.com", "dismiss"),
+        word(5, 1, "never@example.com", "dismiss"),
+    ];
+    bench.put("in/a.json", [&words[2], &words[0], ""].map(str::to_owned).join("\n"));
+    bench.put("in/b.json", [&words[4], &words[3], &words[1]].map(|word| format!("{word}\n")).concat());
+    let run = |threads: &str| {
+        let ran = bench.replay(&["--threads", threads, "--risky-users", "risky", "in"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        std::fs::read_to_string(bench.path("risky")).expect("written")
+    };
+    let text = run("1");
+    let records = text.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON"));
+    let found: Vec<(String, String, String)> = records
+        .map(|record| {
+            let text = |pointer: &str| record.pointer(pointer).and_then(Value::as_str).expect("text").to_owned();
+            (text("/id"), text("/riskState"), text("/riskLastUpdatedDateTime"))
+        })
+        .collect();
+    let expected = [
+        ("bo@example.com", "dismissed", "2026-03-02T00:04:00.0000000Z"),
+        ("zoe@example.com", "confirmedCompromised", "2026-03-02T00:02:00.0000000Z"),
+        ("ada@example.com", "confirmedCompromised", "2026-03-02T00:01:00.0000000Z"),
+    ];
+    assert_eq!(found, expected.map(|(id, state, time)| (id.into(), state.into(), time.into())));
+    assert_eq!(run("3"), text);
+}
+
 #[test]
 fn folders_globs_and_repeated_names() {
     let bench = Bench::new();
@@ -273,6 +316,7 @@ fn inputs_are_not_overwritten() {
         &["-o", "in/../in/a.json", "in/*.json"],
         &["--rejects", &aliased, "b.json", "in/a.json"],
         &["--summary", "b.json", "in", "b.json"],
+        &["--risky-users", "b.json", "in", "b.json"],
     ] {
         let output = Command::new(BINARY).current_dir(bench.folder.path()).arg("replay").args(arguments).output();
         let output = output.expect("runs");

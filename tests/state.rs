@@ -7,6 +7,7 @@ use std::sync::Arc;
 use farsign::engine::facts::{
     Agent, Connection, CountryCode, DeviceKind, Facts, Item, ListSet, NamedLocation, Place, Precision, Prepared,
 };
+use farsign::engine::finding::{RiskDetail, RiskLevel, RiskState};
 use farsign::engine::hash::{Seed, UserKey, hash32, hash64};
 use farsign::engine::out::Out;
 use farsign::engine::policy::EngineConfig;
@@ -246,12 +247,16 @@ proptest! {
     }
 }
 
+fn fixture(hex: &str) -> Vec<u8> {
+    let hex = hex.trim();
+    let digits = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
+    (0..hex.len()).step_by(2).map(digits).collect()
+}
+
 /// A user after a month at home, with a visitor from afar, a wrong password and feedback still in the tail.
 #[test]
 fn version_1_is_read_for_ever() {
-    let hex = include_str!("fixtures/state-v1.hex").trim();
-    let digits = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).expect("hexadecimal");
-    let bytes: Vec<u8> = (0..hex.len()).step_by(2).map(digits).collect();
+    let bytes = fixture(include_str!("fixtures/state-v1.hex"));
     let record = codec::decode(&bytes, &Rules::new(config(1))).expect("version 1");
     let baseline = &record.settled.baseline;
     let days = baseline.country.entries.iter().map(|entry| entry.last_day - entry.first_day).max();
@@ -262,7 +267,30 @@ fn version_1_is_read_for_ever() {
     assert_eq!(anchor.agent.browser.as_ref(), "Chrome");
     let newest = record.tail.iter().map(|entry| entry.order().0).max();
     assert_eq!(newest, Some(EventTime::from_seconds(START_S + 43_110 * 60 + 34)));
-    if codec::VERSION == 1 {
+    // Version 1 had no names and no ids, and its user's risk is that of the detections that stand.
+    assert_eq!((record.identity.as_ref(), record.settled.risk_file.as_ref()), (None, None));
+    let file = record.current.risk_file.as_ref().expect("the visitor was at risk");
+    assert_eq!(file.user_principal_name.as_ref(), "user-0@example.org");
+    let mut again = Vec::new();
+    codec::encode(&record, &mut again);
+    assert_eq!(codec::decode(&again, &Rules::new(config(1))).as_ref(), Ok(&record));
+}
+
+/// The same user two days later: the visitor settled, and what was said of him since is in the tail.
+#[test]
+fn version_2_is_read_for_ever() {
+    let bytes = fixture(include_str!("fixtures/state-v2.hex"));
+    let record = codec::decode(&bytes, &Rules::new(config(1))).expect("version 2");
+    let identity = record.identity.as_ref().expect("a user with risk");
+    assert_eq!((identity.tenant_id.as_ref(), identity.user_id.as_ref()), (TENANT, "user-1"));
+    let file = record.settled.risk_file.as_ref().expect("the visitor settled");
+    assert_eq!(file.changed, EventTime::from_seconds(START_S + 43_100 * 60 + 30));
+    assert_eq!(file.user_display_name.as_ref(), "Ada Example");
+    assert_eq!((record.settled.user_risk().state, record.tail.len()), (RiskState::AtRisk, 2));
+    let risk = record.current.user_risk();
+    assert_eq!((risk.state, risk.level), (RiskState::ConfirmedCompromised, RiskLevel::High));
+    assert_eq!(risk.detail, RiskDetail::AdminConfirmedUserCompromised);
+    if codec::VERSION == 2 {
         let mut again = Vec::new();
         codec::encode(&record, &mut again);
         assert_eq!(again, bytes);

@@ -11,8 +11,11 @@ use clap::{Parser, Subcommand};
 pub mod check;
 pub mod demo;
 pub mod geoip;
+pub mod health;
 pub mod replay;
+pub mod run;
 pub mod simulate;
+pub mod topics;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -33,24 +36,33 @@ pub struct Cli {
 enum Command {
     /// Read sign-in logs from files and write risk detections.
     Replay(replay::Args),
+    /// Read sign-in logs from Kafka and write risk detections to Kafka, until told to stop.
+    Run(run::Args),
     /// Check a configuration.
     Check(check::Args),
     /// Build GeoIP databases, or look an address up.
     Geoip(geoip::GeoipArgs),
+    /// Ask a running instance whether it is healthy.
+    Health(health::Args),
     /// Simulate an organisation under attack, replay its logs and report what was found.
     Demo(demo::Args),
     /// Write the sign-in logs of an invented organisation, with ground truth.
     Simulate(simulate::Args),
+    /// Make and verify the topics on Kafka.
+    Topics(topics::TopicsArgs),
 }
 
 /// Runs the command and reports a failure, once, with its causes.
 pub fn run(cli: Cli) -> ExitCode {
     let result = match cli.command {
         Command::Replay(args) => replay::run(args),
+        Command::Run(args) => run::run(&args),
         Command::Check(args) => check::run(&args),
         Command::Geoip(args) => geoip::run(args),
+        Command::Health(args) => health::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Topics(args) => topics::run(&args),
     };
     result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));

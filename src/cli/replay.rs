@@ -54,6 +54,9 @@ pub struct Args {
     /// Write rejected records here.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
+    /// Write the risk of each user who has or had any here, as it is in the end.
+    #[arg(long, value_name = "FILE")]
+    risky_users: Option<PathBuf>,
     /// Write the summary here, as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
@@ -92,10 +95,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
     };
     let (options, context) = prepare(&args, config)?;
-    let written = [Some(&args.output), args.rejects.as_ref(), args.summary.as_ref()];
+    let written = [Some(&args.output), args.rejects.as_ref(), args.risky_users.as_ref(), args.summary.as_ref()];
     input::refuse_to_overwrite(&options.inputs, written.into_iter().flatten().map(PathBuf::as_path))?;
     let mut outputs =
         Outputs::new(create(&args.output)?, args.rejects.as_deref().map(create).transpose()?, context);
+    outputs.risky_users = args.risky_users.as_deref().map(create).transpose()?;
     let interrupted = watch_for_interrupt()?;
     let summary = match sequencer::run(&options, &mut outputs, &interrupted) {
         Ok(summary) => summary,

@@ -5,9 +5,12 @@
 //! problem is reported, not only the first, each with its key, the value found and what is allowed. [`parse`] is
 //! pure: text and environment come in as values. Tables named here are opened by the runtime, not here.
 
+mod kafka;
 mod problem;
 pub mod raw;
+mod run;
 mod schema;
+mod secret;
 mod tree;
 mod valid;
 
@@ -15,7 +18,15 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+pub use kafka::{
+    KafkaConfig, SaslConfig, SaslMechanism, SecurityConfig, SecurityProtocol, SslConfig, TopicsConfig,
+};
 pub use problem::{ConfigProblems, Problem};
+pub use run::{
+    BreakerConfig, Framing, HttpConfig, InputConfig, LogConfig, LogFormat, LogLevel, OnDataLoss, OnError,
+    RunConfig, Start,
+};
+pub use secret::{Secret, SecretSource};
 
 use crate::engine::facts::{CountryCode, ListKind};
 use crate::engine::policy::EngineConfig;
@@ -28,12 +39,18 @@ pub const FILE_LENGTH_MAX: u64 = 4 << 20;
 #[derive(Clone, Debug)]
 pub struct Config {
     /// `config_hash` covers what verdicts rest on: detections, baseline, exceptions, policies, engine and named
-    /// locations. Paths, output switches and threads are not in it. The runtime mixes in the tables' content
+    /// locations. Paths, output switches, threads and Kafka are not in it. The runtime mixes in the tables' content
     /// ([`mix`]).
     pub engine: EngineConfig,
     pub tables: TablesConfig,
     pub output: OutputConfig,
     pub replay: ReplayConfig,
+    pub kafka: KafkaConfig,
+    pub topics: TopicsConfig,
+    pub input: InputConfig,
+    pub run: RunConfig,
+    pub http: HttpConfig,
+    pub log: LogConfig,
     /// The same with every default filled in and every policy merged, as `farsign check` prints it.
     pub effective: raw::File,
 }
@@ -76,6 +93,37 @@ pub struct ReplayConfig {
     pub threads: Option<usize>,
 }
 
+impl Config {
+    /// Whether a command that speaks to Kafka can begin: it needs a server to ask.
+    pub fn for_kafka(&self) -> Result<(), ConfigProblems> {
+        self.needed(&[(
+            "kafka.bootstrap_servers",
+            self.kafka.bootstrap_servers.is_empty(),
+            "name a broker as host:port",
+        )])
+    }
+
+    /// Whether `farsign run` and its kin can begin: they need a server and a topic to read.
+    pub fn for_input(&self) -> Result<(), ConfigProblems> {
+        self.needed(&[
+            ("kafka.bootstrap_servers", self.kafka.bootstrap_servers.is_empty(), "name a broker as host:port"),
+            ("input.topics", self.input.topics.is_empty(), "name the topic that the sign-in logs are in"),
+        ])
+    }
+
+    fn needed(&self, keys: &[(&str, bool, &str)]) -> Result<(), ConfigProblems> {
+        let problem = |(path, _, advice): &(&str, bool, &str)| Problem {
+            origin: problem::Origin::File,
+            path: (*path).to_owned(),
+            message: format!("is empty; {advice}"),
+        };
+        match keys.iter().filter(|(_, empty, _)| *empty).map(problem).collect::<Vec<_>>() {
+            missing if missing.is_empty() => Ok(()),
+            missing => Err(ConfigProblems::new(missing)),
+        }
+    }
+}
+
 /// Reads `path` (none: the defaults) and applies the environment.
 pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Config, ConfigProblems> {
     match path {
@@ -110,6 +158,11 @@ pub fn parse(text: &str, environment: &BTreeMap<String, String>) -> Result<Confi
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(ConfigProblems::new(problems)),
     }
+}
+
+/// Hash of what verdicts rest on in `effective`, as in [`EngineConfig::config_hash`].
+pub fn hash(effective: &raw::File) -> u64 {
+    valid::hash(effective)
 }
 
 /// Mixes the hash of more content (a table) into a configuration hash. The order of mixing matters.

@@ -4,6 +4,9 @@
 //! here beside the one in [`policy`]: the compiler asks for it. Doc comments are the descriptions in
 //! `config/farsign.schema.json`.
 
+pub mod kafka;
+pub mod run;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -378,6 +381,12 @@ pub struct File {
     pub tables: Tables,
     pub output: Output,
     pub replay: Replay,
+    pub kafka: kafka::Kafka,
+    pub topics: kafka::Topics,
+    pub input: run::Input,
+    pub run: run::Run,
+    pub http: run::Http,
+    pub log: run::Log,
 }
 
 impl Default for Engine {

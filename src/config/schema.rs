@@ -12,7 +12,7 @@ use super::tree::{Node, Value};
 
 /// Keywords that this check follows or that say nothing about validity.
 #[cfg(test)]
-pub(super) const KEYWORDS: [&str; 17] = [
+pub(super) const KEYWORDS: [&str; 18] = [
     "$schema",
     "title",
     "description",
@@ -30,6 +30,8 @@ pub(super) const KEYWORDS: [&str; 17] = [
     "maximum",
     "enum",
     "format",
+    // For other validators: it says what one of our formats means, which is what is checked here.
+    "pattern",
 ];
 
 /// Longest piece of a value that a message repeats, in characters.
@@ -64,7 +66,7 @@ impl Check<'_> {
             Value::Null if allows(schema, "null") || allows(schema, "object") => None,
             Value::Table(entries) if allows(schema, "object") => self.table(node, entries, schema),
             Value::List(items) if allows(schema, "array") => self.list(node, items.iter(), schema),
-            Value::Loose(text) if allows(schema, "array") => {
+            Value::Loose(text) | Value::Mixed(text) if allows(schema, "array") => {
                 let loose =
                     |part: &str| Node { origin: node.origin.clone(), value: Value::Loose(part.trim().to_owned()) };
                 let items: Vec<Node> = text.split(',').filter(|part| !part.trim().is_empty()).map(loose).collect();
@@ -77,9 +79,11 @@ impl Check<'_> {
     fn table(&mut self, node: &Node, entries: &[(String, Node)], schema: &Json) -> Option<Json> {
         let empty = Map::new();
         let properties = schema["properties"].as_object().unwrap_or(&empty);
+        // A section with keys of its user's: any key, values of one kind.
+        let any_key = schema.get("additionalProperties").filter(|schema| schema.is_object());
         let mut result = Map::new();
         for (key, child) in entries {
-            match properties.get(key) {
+            match properties.get(key).or(any_key) {
                 Some(schema) => {
                     if let Some(value) = self.below(key, |check| check.node(child, schema)) {
                         result.insert(key.clone(), value);
@@ -126,12 +130,34 @@ impl Check<'_> {
     }
 
     fn scalar(&mut self, node: &Node, schema: &Json) -> Option<Json> {
+        if schema["format"] == "secret" {
+            return self.secret(node);
+        }
         let value = typed(&node.value, schema).filter(|value| in_bounds(value, schema));
         if value.is_none() {
             let message = format!("`{}` is not allowed; allowed: {}", shown(&node.value), allowed(schema));
             self.problem(node, message);
         }
         value
+    }
+
+    /// Only from the environment as a whole; what was found is not shown.
+    fn secret(&mut self, node: &Node) -> Option<Json> {
+        match &node.value {
+            Value::Loose(text) if !text.is_empty() => return Some(Json::from(text.as_str())),
+            Value::Loose(_) => self.problem(node, "the environment variable is empty".to_owned()),
+            // A variable that is not set has been reported.
+            _ if self.problems.iter().any(|problem| problem.path == self.path.join(".")) => {}
+            _ => {
+                let key = self.path.last().cloned().unwrap_or_default();
+                let message = format!(
+                    "a secret cannot stand in the file; write `${{NAME}}` with the name of an environment variable, \
+                     or use `{key}_file`"
+                );
+                self.problem(node, message);
+            }
+        }
+        None
     }
 }
 
@@ -169,8 +195,10 @@ fn typed(value: &Value, schema: &Json) -> Option<Json> {
             });
             whole.map(Json::from).or_else(|| number.as_i64().map(Json::from))
         }
-        Value::Text(text) | Value::Loose(text) if allows(schema, "string") => Some(Json::from(text.as_str())),
-        Value::Loose(text) => {
+        Value::Text(text) | Value::Loose(text) | Value::Mixed(text) if allows(schema, "string") => {
+            Some(Json::from(text.as_str()))
+        }
+        Value::Loose(text) | Value::Mixed(text) => {
             let value = match text.trim() {
                 "true" => Value::Bool(true),
                 "false" => Value::Bool(false),
@@ -204,8 +232,24 @@ fn has_format(text: &str, format: &str) -> bool {
     match format {
         "network" => super::valid::network(text).is_some(),
         "country" => crate::engine::facts::CountryCode::parse(text).is_some(),
+        "server" => is_server(text),
+        "listen" => text.parse::<std::net::SocketAddr>().is_ok(),
+        "name" => {
+            let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+            ![".", ".."].contains(&text) && text.chars().all(plain)
+        }
         _ => true,
     }
+}
+
+/// host:port; an IPv6 address stands in brackets.
+fn is_server(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let host_fits = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        None => !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)),
+    };
+    host_fits && port.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// What a schema takes, in words.
@@ -224,9 +268,14 @@ fn allowed(schema: &Json) -> String {
     match schema["format"].as_str() {
         Some("network") => return "an address, or a network as address/length".to_owned(),
         Some("country") => return "a country as two letters (ISO 3166-1 alpha-2)".to_owned(),
+        Some("server") => return "a server as host:port".to_owned(),
+        Some("listen") => return "an address as address:port".to_owned(),
+        Some("name") => return "a name of at most 249 letters, digits, `.`, `_` and `-`".to_owned(),
         _ => {}
     }
-    if allows(schema, "boolean") {
+    if allows(schema, "boolean") && allows(schema, "string") {
+        "text, a whole number, true, false".to_owned()
+    } else if allows(schema, "boolean") {
         "true, false".to_owned()
     } else if allows(schema, "integer") {
         format!("a whole number{numbers}")
@@ -252,7 +301,7 @@ fn shown(value: &Value) -> String {
         Value::Null => "null".to_owned(),
         Value::Bool(switch) => switch.to_string(),
         Value::Number(number) => number.to_string(),
-        Value::Text(text) | Value::Loose(text) => text.escape_debug().to_string(),
+        Value::Text(text) | Value::Loose(text) | Value::Mixed(text) => text.escape_debug().to_string(),
         Value::List(_) => "a list".to_owned(),
         Value::Table(_) => "a section".to_owned(),
     };
@@ -292,7 +341,13 @@ mod tests {
             map.get("properties").and_then(Json::as_object).into_iter().flatten().for_each(|(_, below)| {
                 keywords(below, found);
             });
-            map.get("items").into_iter().for_each(|below| keywords(below, found));
+            for below in ["items", "additionalProperties"].iter().filter_map(|keyword| map.get(*keyword)) {
+                keywords(below, found);
+            }
+            assert!(
+                !map.contains_key("pattern") || map.contains_key("format"),
+                "a pattern explains a format: {map:?}"
+            );
         }
         let schema = super::super::raw::schema();
         let mut found = Vec::new();

@@ -1,7 +1,7 @@
 //! YAML and environment → a tree of values that know where they come from.
 //!
-//! The tree is generic: it knows no key. Text that the environment gave is [`Value::Loose`]: it has no YAML type of
-//! its own, so the schema decides whether it is a number, a switch or a list. Depth and size are bounded by
+//! The tree is generic: it knows no key. Text that the environment gave is [`Value::Loose`] or [`Value::Mixed`]: it has
+//! no YAML type of its own, so the schema decides whether it is a number, a switch or a list. Depth and size are bounded by
 //! [`DEPTH_MAX`] and the parser's own budget against hostile aliases.
 
 use std::collections::BTreeMap;
@@ -33,8 +33,10 @@ pub(super) enum Value {
     Bool(bool),
     Number(Number),
     Text(String),
-    /// Text from the environment.
+    /// Text from the environment, and nothing else.
     Loose(String),
+    /// Text of the file with parts from the environment.
+    Mixed(String),
     List(Vec<Node>),
     Table(Vec<(String, Node)>),
 }
@@ -188,8 +190,9 @@ fn expand_below(
             }
         }
         Value::Text(text) if text.contains("${") => match expanded(text, environment) {
-            Ok((text, true)) => node.value = Value::Loose(text),
-            Ok((text, false)) => node.value = Value::Text(text),
+            Ok((text, Source::Environment)) => node.value = Value::Loose(text),
+            Ok((text, Source::Both)) => node.value = Value::Mixed(text),
+            Ok((text, Source::File)) => node.value = Value::Text(text),
             Err(message) => {
                 problems.push(Problem { origin: node.origin.clone(), path: path.join("."), message });
             }
@@ -198,16 +201,24 @@ fn expand_below(
     }
 }
 
-/// The text with its variables replaced, and whether there was any.
-fn expanded(text: &str, environment: &BTreeMap<String, String>) -> Result<(String, bool), String> {
+/// What a text is made of.
+enum Source {
+    File,
+    Environment,
+    Both,
+}
+
+/// The text with its variables replaced.
+fn expanded(text: &str, environment: &BTreeMap<String, String>) -> Result<(String, Source), String> {
     let mut result = String::new();
-    let mut any = false;
+    let (mut literal, mut any) = (false, false);
     let mut rest = text;
     while let Some(at) = rest.find("${") {
         let (before, from) = rest.split_at(at);
         if let Some(before) = before.strip_suffix('$') {
             result.push_str(before);
             result.push_str("${");
+            literal = true;
             rest = &from[2..];
             continue;
         }
@@ -216,11 +227,18 @@ fn expanded(text: &str, environment: &BTreeMap<String, String>) -> Result<(Strin
         let value = environment.get(name).ok_or_else(|| format!("environment variable `{name}` is not set"))?;
         result.push_str(before);
         result.push_str(value);
+        literal |= !before.is_empty();
         any = true;
         rest = &from[end + 1..];
     }
     result.push_str(rest);
-    Ok((result, any))
+    literal |= !rest.is_empty();
+    let source = match (any, literal) {
+        (false, _) => Source::File,
+        (true, false) => Source::Environment,
+        (true, true) => Source::Both,
+    };
+    Ok((result, source))
 }
 
 /// Sets the keys that `FARSIGN_SECTION__KEY` variables name. Variables without `__` are none of ours: container

@@ -3,6 +3,9 @@
 //! The schema has already judged every single value; here keys are held against each other, policies inherit, and
 //! the configuration hash is taken. Nothing is read from disk: whether a table exists is the runtime's question.
 
+mod kafka;
+mod run;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -59,12 +62,18 @@ pub(super) fn build(cleaned: &Value, tree: &Node, problems: &mut Vec<Problem>) -
         tables: tables(&file.tables, named_locations),
         output: output(&file.output),
         replay: ReplayConfig { threads: file.replay.threads.map(|threads| threads as usize) },
+        kafka: build.kafka(&file.kafka),
+        topics: build.topics(&file),
+        input: run::input(&file.input),
+        run: build.run(&file.run),
+        http: run::http(&file.http),
+        log: run::log(&file.log),
         effective: file,
     })
 }
 
 /// Hash of what verdicts rest on, over its canonical JSON: keys in the order of the structs, defaults filled in.
-fn hash(file: &raw::File) -> u64 {
+pub(super) fn hash(file: &raw::File) -> u64 {
     let canonical = json!({
         "detections": file.detections,
         "baseline": file.baseline,
@@ -116,8 +125,27 @@ impl Build<'_> {
         if self.problems.iter().any(|problem| problem.path == path || problem.path.starts_with(&below)) {
             return;
         }
-        let origin = self.tree.origin_of(&path.split('.').collect::<Vec<_>>());
-        self.problems.push(Problem { origin, path: path.to_owned(), message });
+        self.problem_at(&path.split('.').collect::<Vec<_>>(), message);
+    }
+
+    /// For a path of keys that have dots themselves.
+    fn problem_at(&mut self, path: &[&str], message: String) {
+        let origin = self.tree.origin_of(path);
+        self.problems.push(Problem { origin, path: path.join("."), message });
+    }
+
+    fn at_least(&mut self, path: &str, value: u32, limit_key: &str, limit: u32) {
+        if value < limit {
+            let message = format!("`{value}` is not allowed; allowed: at least `{limit_key}`, which is {limit}");
+            self.problem(path, message);
+        }
+    }
+
+    fn at_most(&mut self, path: &str, value: u32, limit_name: &str, limit: u32) {
+        if value > limit {
+            let message = format!("`{value}` is not allowed; allowed: at most {limit_name}, which is {limit}");
+            self.problem(path, message);
+        }
     }
 
     fn read<T: serde::de::DeserializeOwned>(&mut self, value: Value) -> Option<T> {

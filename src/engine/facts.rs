@@ -58,6 +58,11 @@ impl CountryCode {
     }
 
     /// Empty when unknown.
+    /// The country as a key of baselines and profiles; 0 = unknown.
+    pub fn key(self) -> u32 {
+        u32::from(u16::from_be_bytes(self.0))
+    }
+
     pub fn as_str(&self) -> &str {
         if self.is_known() { std::str::from_utf8(&self.0).unwrap_or("") } else { "" }
     }

@@ -389,9 +389,10 @@ pub struct Evidence {
     pub named_location: u16,
     pub thresholds: Vec<Threshold>,
     pub suppressions: Vec<SuppressionConsidered>,
-    pub learning: LearningPhase,
-    /// Days since the family's learning began, rounded down.
-    pub learning_days: u32,
+    /// Where the learning of the detection's family stands; `None` = it needs no history.
+    pub learning: Option<LearningPhase>,
+    /// Days since the family's learning began, rounded down; `None` where [`Self::learning`] is.
+    pub learning_days: Option<u32>,
     /// Sign-ins learnt by the baseline.
     pub baseline_sign_ins: u32,
     /// Organisation profile: last day included, distinct active users.

@@ -30,7 +30,7 @@ use profile::Profiles;
 use rules::Rules;
 use signin::EventTime;
 use user::codec::{self, StateCodecError};
-use user::record::{Bench, Scope};
+use user::record::{Bench, Scope, UserRecord};
 use user::store::{StoreStats, UserStore};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -86,15 +86,17 @@ impl Engine {
             scope.policy = record.scope.policy;
         }
         record.enter(scope, &self.rules);
+        let risk_before = record.current.user_risk();
         let bench = bench(&self.rules, &self.profiles, key, scope, boundary, input.position, (tenant_id, user_id));
         match input.item {
             Item::SignIn(prepared) => record.take_sign_in(prepared, &bench, out),
             Item::Feedback { feedback, .. } => record.take_feedback(feedback, &bench, out),
         }
+        record.report_risk(&risk_before, key, Some((tenant_id, user_id)), input.position, out);
     }
 
     /// Settles every user up to the horizon before `stream_time`: contributes and learns for good what no late event
-    /// can precede any more. It changes state's bytes, never an answer.
+    /// can precede any more, and lets low risks age out. It changes state's bytes, never a verdict.
     ///
     /// From then on no input contributes to a day before that of (`stream_time` − horizon), as long as stream time
     /// does not fall ([`StreamTime::complete_day`](watermark::StreamTime::complete_day)). So a runtime that settles
@@ -102,9 +104,11 @@ impl Engine {
     pub fn settle(&mut self, stream_time: EventTime, out: &mut Out) {
         let boundary = self.boundary(stream_time);
         let (rules, profiles) = (&self.rules, &self.profiles);
-        self.users.for_each_with_tail(rules, |key, record| {
+        self.users.for_each_unsettled(rules, |key, record| {
+            let risk_before = record.current.user_risk();
             let bench = bench(rules, profiles, key, record.scope, boundary, 0, ("", ""));
             record.settle(&bench, out);
+            record.report_risk(&risk_before, key, None, 0, out);
         });
     }
 
@@ -117,6 +121,11 @@ impl Engine {
     /// unknown. A user in use is encoded as it stands.
     pub fn export_user(&mut self, key: UserKey, into: &mut Vec<u8>) -> bool {
         self.users.export_user(key, &self.rules, into)
+    }
+
+    /// A copy of one user's record, to be looked at; `None` when the user is unknown.
+    pub fn inspect(&mut self, key: UserKey) -> Option<UserRecord> {
+        self.users.look_at(key, &self.rules, UserRecord::clone)
     }
 
     /// Goes on under another configuration, from the next item on. What was learnt, settled and told stays; tails

@@ -3,6 +3,7 @@
 use super::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState, Suppression};
 use super::hash::UserKey;
 use super::profile::Contribution;
+use super::risk::user::UserRisk;
 use super::signin::EventTime;
 
 /// The sign-in a detection is about, as output names it. Owned: a detection is rare.
@@ -53,6 +54,22 @@ pub struct Detection {
     pub position: u64,
     /// False for the first version of a detection, true for an update.
     pub is_update: bool,
+}
+
+/// A user's risk as a whole, whenever it changed: the newest of a user counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RiskyUser {
+    pub key: UserKey,
+    pub tenant_id: String,
+    pub user_id: String,
+    /// Empty = no sign-in that could carry risk named it.
+    pub user_principal_name: String,
+    pub user_display_name: String,
+    pub risk: UserRisk,
+    /// Event time of what changed it.
+    pub updated_time: EventTime,
+    /// Position, in the task's input, of the item that caused this output; 0 when time alone did, at a settle.
+    pub position: u64,
 }
 
 /// What happened, for metrics and summaries. Adding two of them is exact and order-free.
@@ -111,6 +128,8 @@ impl Counts {
 #[derive(Debug, Default)]
 pub struct Out {
     pub detections: Vec<Detection>,
+    /// At most one of each user for an item.
+    pub risky_users: Vec<RiskyUser>,
     pub contributions: Vec<Contribution>,
     /// Users forgotten to keep within `users_max`, in the order of forgetting. One of them may have come back
     /// since: [`Engine::export_user`](super::Engine::export_user) tells.
@@ -121,6 +140,7 @@ pub struct Out {
 impl Out {
     pub fn clear(&mut self) {
         self.detections.clear();
+        self.risky_users.clear();
         self.contributions.clear();
         self.forgotten.clear();
         self.counts = Counts::default();

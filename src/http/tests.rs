@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
 
 use super::*;
 
@@ -86,7 +85,7 @@ fn a_silent_or_slow_connection_is_closed() {
     let mut silent = TcpStream::connect(server.address()).unwrap();
     let mut slow = TcpStream::connect(server.address()).unwrap();
     // Both places are taken: this one is served when they are closed.
-    let began = Instant::now();
+    let began = crate::runtime::clock::now();
     let asked = std::thread::scope(|scope| {
         let asked = scope.spawn(|| ask(&server, "/healthz").0);
         let request = b"GET /healthz HTTP/1.1\r\nHost: a\r\n";
@@ -124,7 +123,7 @@ fn a_stop_waits_for_no_idle_connection() {
     assert!(kept.read(&mut [0; 512]).unwrap() > 0);
     let half = TcpStream::connect(address).unwrap();
     (&half).write_all(b"GET /he").unwrap();
-    let began = Instant::now();
+    let began = crate::runtime::clock::now();
     server.stop();
     assert!(began.elapsed() < STOP_MAX + Duration::from_secs(1), "{:?}", began.elapsed());
     assert!(TcpStream::connect(address).is_err(), "nobody listens");

@@ -58,6 +58,7 @@ pub struct All {
     pub record_lag: Histogram,
     pub event_lag: Histogram,
     pub consumer_lag: IntGaugeVec,
+    pub next_offset: IntGaugeVec,
     pub stream_time: IntGaugeVec,
     pub client_errors: Counters<(ClientKind,)>,
 
@@ -132,6 +133,11 @@ impl All {
             record_lag: f.histogram("farsign_record_lag_seconds", "From a record's arrival in Kafka (its timestamp) to its commit.", &RECORD_LAG_BUCKETS_S),
             event_lag: f.histogram("farsign_event_lag_seconds", "From a sign-in's event time to the commit of its new detection.", &EVENT_LAG_BUCKETS_S),
             consumer_lag: f.open_gauges("farsign_consumer_lag_records", "Records between a task's next offset and the end of the partition.", &["topic", "partition"]),
+            next_offset: f.open_gauges(
+                "farsign_next_offset",
+                "Offset of the next record that a task will take, as last committed.",
+                &["topic", "partition"],
+            ),
             stream_time: f.open_gauges("farsign_stream_time_timestamp_seconds", "Newest event time of a task's input.", &["partition"]),
             client_errors: f.counters("farsign_kafka_client_errors_total", "Errors that librdkafka reported by itself, such as a broker that is gone."),
 

@@ -188,8 +188,8 @@ label! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeadLetterReason {
     Rejected(RejectReason),
-    /// What came of it is larger than the broker takes.
-    OutputTooLarge,
+    /// A fault of ours: decoding it or judging it failed.
+    InternalError,
     /// A sign-in on the commands topic.
     NotACommand,
 }
@@ -201,7 +201,7 @@ impl Label for DeadLetterReason {
     fn index(self) -> usize {
         match self {
             DeadLetterReason::Rejected(reason) => reason as usize,
-            DeadLetterReason::OutputTooLarge => RejectReason::ALL.len(),
+            DeadLetterReason::InternalError => RejectReason::ALL.len(),
             DeadLetterReason::NotACommand => RejectReason::ALL.len() + 1,
         }
     }
@@ -209,14 +209,14 @@ impl Label for DeadLetterReason {
     fn value(self) -> &'static str {
         match self {
             DeadLetterReason::Rejected(reason) => reason.name(),
-            DeadLetterReason::OutputTooLarge => "outputTooLarge",
+            DeadLetterReason::InternalError => "internalError",
             DeadLetterReason::NotACommand => "notACommand",
         }
     }
 }
 
 const fn dead_letter_reasons() -> [DeadLetterReason; RejectReason::ALL.len() + 2] {
-    let mut reasons = [DeadLetterReason::OutputTooLarge; RejectReason::ALL.len() + 2];
+    let mut reasons = [DeadLetterReason::InternalError; RejectReason::ALL.len() + 2];
     let mut index = 0;
     while index < RejectReason::ALL.len() {
         reasons[index] = DeadLetterReason::Rejected(RejectReason::ALL[index]);

@@ -43,7 +43,7 @@ pub struct TaskMetrics {
     packed_bytes: Share,
     restore_remaining: Share,
     breaker: Share,
-    /// Topics with a lag: a task has few.
+    /// Topics with gauges: a task has few.
     topics: Vec<String>,
 }
 
@@ -91,10 +91,20 @@ impl TaskMetrics {
 
     /// Records between the next offset and the end of this task's partition of `topic`.
     pub fn lag(&mut self, topic: &str, records: u64) {
+        self.know(topic);
+        self.metrics.all.consumer_lag.with_label_values(&[topic, &self.partition]).set(saturated(records));
+    }
+
+    /// Where this task's partition of `topic` goes on, after a commit.
+    pub fn next_offset(&mut self, topic: &str, offset: i64) {
+        self.know(topic);
+        self.metrics.all.next_offset.with_label_values(&[topic, &self.partition]).set(offset);
+    }
+
+    fn know(&mut self, topic: &str) {
         if !self.topics.iter().any(|known| known == topic) {
             self.topics.push(topic.to_owned());
         }
-        self.metrics.all.consumer_lag.with_label_values(&[topic, &self.partition]).set(saturated(records));
     }
 
     pub fn stream_time(&mut self, time: EventTime) {
@@ -111,7 +121,9 @@ impl Drop for TaskMetrics {
         // An error says that there is none. The children are looked up each time they are set: when a partition is
         // back before its old task is gone, they are there again with the next value.
         for topic in &self.topics {
-            drop(all.consumer_lag.remove_label_values(&[topic.as_str(), &self.partition]));
+            for gauges in [&all.consumer_lag, &all.next_offset] {
+                drop(gauges.remove_label_values(&[topic.as_str(), &self.partition]));
+            }
         }
         drop(all.stream_time.remove_label_values(&[self.partition.as_str()]));
     }

@@ -127,6 +127,7 @@ fn a_task_takes_its_share_back() {
     one.store(&stats(6));
     one.lag("logs", 9);
     two.lag("logs", 3);
+    two.next_offset("logs", 1_000);
     two.breaker(true);
     two.restore_remaining(80);
     one.stream_time(EventTime::from_seconds(1_700_000_000));
@@ -140,6 +141,8 @@ fn a_task_takes_its_share_back() {
             (r#"farsign_tasks{state="waiting"}"#, "0"),
             (r#"farsign_tasks{state="restoring"}"#, "1"),
             (r#"farsign_consumer_lag_records{partition="0",topic="logs"}"#, "9"),
+            (r#"farsign_next_offset{partition="1",topic="logs"}"#, "1000"),
+            (r#"farsign_next_offset{partition="1",topic="logs"}"#, "1000"),
             (r#"farsign_stream_time_timestamp_seconds{partition="0"}"#, "1700000000"),
         ],
     );

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::RenderContext;
 use super::graph::known;
-use crate::engine::finding::{EndPoint, Evidence, Familiarity, PropertyVerdict, Travel};
+use crate::engine::finding::{EndPoint, Evidence, Familiarity, LearningPhase, PropertyVerdict, Travel};
 use crate::engine::out::{Detection, Subject};
 use crate::engine::signin::{EventTime, SECONDS_PER_DAY};
 
@@ -183,10 +183,11 @@ struct SuppressionView<'a> {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 struct LearningView {
-    #[schemars(extend("enum" = ["learning", "active", "relearning"]))]
-    phase: &'static str,
-    /// Whole days since the learning began.
-    days: u32,
+    /// Null where the detection needs no history.
+    #[schemars(extend("enum" = ["learning", "active", "relearning", null]))]
+    phase: Option<&'static str>,
+    /// Whole days since the learning began; null where the phase is.
+    days: Option<u32>,
     /// Sign-ins learnt by the user's baseline.
     sign_ins: u32,
 }
@@ -277,7 +278,7 @@ impl<'a> EvidenceView<'a> {
                 })
                 .collect(),
             learning: LearningView {
-                phase: evidence.learning.name(),
+                phase: evidence.learning.map(LearningPhase::name),
                 days: evidence.learning_days,
                 sign_ins: evidence.baseline_sign_ins,
             },
@@ -362,7 +363,7 @@ pub(super) fn place_text(end: &EndPoint) -> String {
 }
 
 /// `YYYY-MM-DD` of a day number since 1970-01-01.
-fn day_text(day: i32) -> String {
+pub(super) fn day_text(day: i32) -> String {
     let midnight = EventTime::from_seconds(i64::from(day).saturating_mul(SECONDS_PER_DAY)).to_string();
     midnight.split('T').next().unwrap_or_default().to_owned()
 }

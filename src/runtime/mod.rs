@@ -1,10 +1,11 @@
 //! The only code that waits, reads, writes or asks the time.
 //!
 //! `task` is one part of the users with its engine, the same for every runtime; `tables` reads the files that
-//! enrichment rests on, `replay` feeds tasks from log files.
+//! enrichment rests on, `replay` feeds tasks from log files, `kafka` from Kafka.
 
 pub mod clock;
 pub mod kafka;
+pub mod reload;
 pub mod replay;
 pub mod tables;
 pub mod task;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use farsign::engine::facts::Item;
-use farsign::engine::out::{Counts, Detection, Out};
+use farsign::engine::out::{Counts, Detection, Out, RiskyUser};
 use farsign::engine::policy::EngineConfig;
 use farsign::engine::profile::Profiles;
 use farsign::engine::watermark::StreamTime;
@@ -14,6 +14,8 @@ use farsign::engine::{Engine, Input};
 pub struct Answer {
     pub detections: Vec<(Detection, usize)>,
     pub counts: Counts,
+    /// Every change of a user's risk, in the order of output.
+    pub risky_users: Vec<RiskyUser>,
     /// The organisation as it was known in the end.
     pub profiles: Arc<Profiles>,
 }
@@ -115,7 +117,7 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
     // Up to one and the same horizon, so that what is told in all can be compared.
     tasks.iter_mut().for_each(|task| task.engine.settle(newest.now(), &mut out));
     versions.upsert(&mut out.detections);
-    Answer { detections: versions.into_final(), counts: out.counts, profiles }
+    Answer { detections: versions.into_final(), counts: out.counts, risky_users: out.risky_users, profiles }
 }
 
 fn flush(task: &mut Task, waiting: &mut Vec<&Item<'_>>, out: &mut Out) {

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test target uses its own part")]
 
 pub mod drive;
+pub mod kafka;
 pub mod scenario;
 pub mod stream;
 pub mod world;

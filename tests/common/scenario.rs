@@ -291,7 +291,7 @@ fn value(detection: &Detection, versions: usize, key: &str) -> String {
         "elapsed" => number(travel.map(|travel| travel.elapsed_s)),
         "late" => evidence.is_some_and(|evidence| evidence.late).to_string(),
         "stopped" => evidence.is_some_and(|evidence| evidence.stopped).to_string(),
-        "learning" => evidence.map_or("-", |evidence| evidence.learning.name()).to_owned(),
+        "learning" => evidence.and_then(|evidence| evidence.learning).map_or("-", |phase| phase.name()).to_owned(),
         "reference" => {
             let reference = evidence.and_then(|evidence| evidence.reference.as_ref());
             reference.map_or("-", |reference| reference.request_id.as_str()).to_owned()

@@ -114,8 +114,8 @@ struct Suppression {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Learning {
-    phase: String,
-    days: u32,
+    phase: Option<String>,
+    days: Option<u32>,
     sign_ins: u32,
 }
 
@@ -285,7 +285,11 @@ fn context(evidence: &Evidence) -> String {
 
 fn learning(evidence: &Evidence) -> String {
     let Learning { phase, days, sign_ins } = &evidence.learning;
-    let mut text = format!("{phase} for {days} days; {} sign-ins learnt", count((*sign_ins).into()));
+    let mut text = match (phase, days) {
+        (Some(phase), Some(days)) => format!("{phase} for {days} days; "),
+        _ => "needs no history; ".to_owned(),
+    };
+    text.push_str(&format!("{} sign-ins learnt", count((*sign_ins).into())));
     if let Some(day) = &evidence.organization.day {
         let users = count(evidence.organization.users.into());
         text.push_str(&format!("; the organisation's profile of {users} users, up to {day}"));

@@ -21,7 +21,7 @@ use crate::engine::finding::{Property, RiskEventType, Suppression, Threshold};
 use crate::engine::policy::Sensitivity;
 use crate::engine::profile::ProfileKind;
 use crate::engine::user::learning::Family;
-use crate::engine::user::{Anchor, country_key, transition_key};
+use crate::engine::user::{Anchor, transition_key};
 
 /// Door to door: an airliner's cruise with what surrounds a flight.
 const TRIP_SPEED_KMH: f64 = 700.0;
@@ -71,7 +71,7 @@ fn place_bits(case: &Case<'_>, assessment: &Assessment) -> f64 {
         .filter(|weighed| matches!(weighed.property, Property::Country | Property::Region | Property::Asn))
         .map(|weighed| weighed.bits)
         .sum();
-    let country = case.organization.rarity_bits(ProfileKind::Country, country_key(case.facts.country));
+    let country = case.organization.rarity_bits(ProfileKind::Country, case.facts.country.key());
     let city = case.organization.rarity_bits(ProfileKind::City, case.facts.city_hash);
     own + country.min(city).min(0.0) + country.max(0.0)
 }
@@ -86,24 +86,54 @@ fn haste_bits(journey: &Journey) -> f64 {
 fn consider(case: &Case<'_>, anchor: &Anchor, sensitivity: Sensitivity, draft: &mut Draft) {
     let facts = case.facts;
     let same_address = facts.address.is_some() && facts.address == anchor.address;
-    draft.consider(Suppression::SameAddress, same_address, "a GeoIP correction is no travel");
+    draft.consider_either(
+        Suppression::SameAddress,
+        same_address,
+        ["the address is the same: a GeoIP correction is no travel", "the addresses differ"],
+    );
     let egress = facts.named.egress || anchor.named.egress;
-    draft.consider(Suppression::EgressLocation, egress, "named location marked as egress");
-    draft.consider(
+    draft.consider_either(
+        Suppression::EgressLocation,
+        egress,
+        ["a named location marked as egress", "no named location marked as egress"],
+    );
+    draft.consider_either(
         Suppression::MovingNetwork,
         facts.is_moving_network(),
-        "VPN, proxy, relay or satellite address",
+        [
+            "a VPN, proxy, Tor, relay or satellite address",
+            "no VPN, proxy, Tor, relay or satellite address by any list",
+        ],
     );
     let learnt = case.organization.is_learnt_egress(facts.address_hash);
-    draft.consider(Suppression::LearntEgress, learnt, "colleagues come to this address from many places");
+    draft.consider_either(
+        Suppression::LearntEgress,
+        learnt,
+        [
+            "colleagues come to this address from many places",
+            "colleagues are not known to come to this address from many places",
+        ],
+    );
     let common = case.organization.is_common_place(facts.city_hash);
-    draft.consider(Suppression::OrganizationCommon, common, "the place is regularly used by colleagues");
+    draft.consider_either(
+        Suppression::OrganizationCommon,
+        common,
+        ["the place is regularly used by colleagues", "the place is not regularly used by colleagues"],
+    );
     if sensitivity <= Sensitivity::Medium {
         let usual = is_usual_region(case, facts.region_hash);
-        draft.consider(Suppression::UsualPlaces, usual, "the place is usual for this user");
+        draft.consider_either(
+            Suppression::UsualPlaces,
+            usual,
+            ["the region is usual for this user", "the region is not usual for this user"],
+        );
         let key = transition_key(anchor.region_hash, facts.region_hash);
         let known = case.state.transitions.iter().any(|transition| transition.key == key);
-        draft.consider(Suppression::KnownTransition, known, "this journey was made before without risk");
+        draft.consider_either(
+            Suppression::KnownTransition,
+            known,
+            ["this journey was made before without risk", "this journey is not known from before"],
+        );
     }
 }
 

@@ -14,7 +14,7 @@ pub fn evidence(
     case: &Case<'_>,
     assessment: &Assessment,
     draft: Draft,
-    phase: LearningPhase,
+    phase: Option<LearningPhase>,
     stopped: bool,
 ) -> Evidence {
     let rules = &case.judge.policy.impossible_travel;
@@ -38,7 +38,7 @@ pub fn evidence(
         thresholds: draft.thresholds,
         suppressions: draft.suppressions,
         learning: phase,
-        learning_days: draft.family.map_or(0, |family| case.state.learning.days_at(family, case.facts.time)),
+        learning_days: draft.family.map(|family| case.state.learning.days_at(family, case.facts.time)),
         baseline_sign_ins: u32::from(case.state.baseline.sign_ins),
         organization_day: (case.organization.users > 0).then_some(case.organization.day()),
         organization_users: case.organization.users,
@@ -107,7 +107,8 @@ pub fn property_value(case: &Case<'_>, property: Property) -> String {
     let text = case.text;
     let place = |part: fn(&Place) -> &str| text.place.map(|place| part(place).to_owned()).unwrap_or_default();
     match property {
-        Property::IpAddress | Property::IpPrefix => text.address_text.to_owned(),
+        Property::IpAddress => text.address_text.to_owned(),
+        Property::IpPrefix => case.facts.address.map(prefix_text).unwrap_or_default(),
         Property::Asn if case.facts.asn == 0 => String::new(),
         Property::Asn => match text.asn_organization {
             Some(name) => format!("AS{} {name}", case.facts.asn),
@@ -127,6 +128,12 @@ pub fn property_value(case: &Case<'_>, property: Property) -> String {
         Property::NetworkKind => case.facts.lists.kinds().map(|kind| kind.name()).collect::<Vec<_>>().join(", "),
         Property::Session => text.session_id.to_owned(),
     }
+}
+
+/// The /24 or /48 that the address is in.
+fn prefix_text(address: std::net::IpAddr) -> String {
+    let length = if address.is_ipv4() { 24 } else { 48 };
+    ipnet::IpNet::new(address, length).map(|network| network.trunc().to_string()).unwrap_or_default()
 }
 
 fn hour_name(hour_of_week: u8) -> String {

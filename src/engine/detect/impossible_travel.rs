@@ -54,7 +54,11 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     }
     if rules.sensitivity == Sensitivity::Low {
         let common = case.organization.is_common_place(case.facts.city_hash);
-        draft.consider(Suppression::OrganizationCommon, common, "the place is regularly used by colleagues");
+        draft.consider_either(
+            Suppression::OrganizationCommon,
+            common,
+            ["the place is regularly used by colleagues", "the place is not regularly used by colleagues"],
+        );
     }
     Some(draft)
 }
@@ -90,32 +94,59 @@ fn strength(journey: &Journey, max_speed_kmh: f64) -> f64 {
 fn consider_system(case: &Case<'_>, anchor: &Anchor, journey: &Journey, draft: &mut Draft) {
     let facts = case.facts;
     let same_address = facts.address.is_some() && facts.address == anchor.address;
-    draft.consider(Suppression::SameAddress, same_address, "a GeoIP correction is no travel");
-    draft.consider(
+    draft.consider_either(
+        Suppression::SameAddress,
+        same_address,
+        ["the address is the same: a GeoIP correction is no travel", "the addresses differ"],
+    );
+    draft.consider_either(
         Suppression::EgressLocation,
         facts.named.egress || anchor.named.egress,
-        "named location marked as egress",
+        ["a named location marked as egress", "no named location marked as egress"],
     );
     draft.consider(Suppression::MovingNetwork, facts.is_moving_network(), moving_detail(case));
     let egress = case.organization.is_learnt_egress(facts.address_hash)
         || case.organization.is_learnt_egress(anchor.address_hash);
-    draft.consider(Suppression::LearntEgress, egress, "colleagues come to this address from many places");
+    draft.consider_either(
+        Suppression::LearntEgress,
+        egress,
+        [
+            "colleagues come to this address from many places",
+            "colleagues are not known to come to this address from many places",
+        ],
+    );
     let mobile = facts.asn != 0
         && facts.asn == anchor.asn
         && facts.connection == Connection::Mobile
         && anchor.connection == Connection::Mobile;
-    draft.consider(Suppression::MobileGateway, mobile, "two gateways of one carrier");
+    draft.consider_either(
+        Suppression::MobileGateway,
+        mobile,
+        ["two mobile gateways of one carrier", "not two mobile gateways of one carrier"],
+    );
     let cloud = !facts.is_interactive()
         && (facts.connection == Connection::Hosting || facts.lists.contains(ListKind::Hosting))
         && facts.session_hash != 0
         && facts.session_hash == anchor.session_hash;
-    draft.consider(Suppression::CloudRefresh, cloud, "non-interactive refresh of the same session from a cloud");
+    draft.consider_either(
+        Suppression::CloudRefresh,
+        cloud,
+        [
+            "a non-interactive refresh of the same session from a cloud",
+            "no non-interactive refresh of the same session from a cloud",
+        ],
+    );
     consider_nearby(case, anchor, journey, draft);
 }
 
 fn moving_detail(case: &Case<'_>) -> String {
     let kinds: Vec<&str> = case.facts.lists.kinds().map(ListKind::name).collect();
-    if kinds.is_empty() { "the address is on no list".into() } else { format!("listed: {}", kinds.join(", ")) }
+    match (case.facts.is_moving_network(), kinds.is_empty()) {
+        (true, true) => "a satellite connection".into(),
+        (true, false) => format!("listed: {}", kinds.join(", ")),
+        (false, true) => "the address is on no list".into(),
+        (false, false) => format!("listed as nothing that moves or hides a place: {}", kinds.join(", ")),
+    }
 }
 
 /// Same or bordering country, unless both places are exact and the speed holds twice over.
@@ -142,12 +173,24 @@ fn consider_nearby(case: &Case<'_>, anchor: &Anchor, journey: &Journey, draft: &
 fn consider_user(case: &Case<'_>, anchor: &Anchor, draft: &mut Draft) {
     let facts = case.facts;
     let both_trusted = facts.named.trusted && anchor.named.trusted;
-    draft.consider(Suppression::TrustedLocation, both_trusted, "both ends are trusted named locations");
+    draft.consider_either(
+        Suppression::TrustedLocation,
+        both_trusted,
+        ["both ends are trusted named locations", "not both ends are trusted named locations"],
+    );
     let usual = is_usual_region(case, facts.region_hash) && is_usual_region(case, anchor.region_hash);
-    draft.consider(Suppression::UsualPlaces, usual, "both regions are usual for this user");
+    draft.consider_either(
+        Suppression::UsualPlaces,
+        usual,
+        ["both regions are usual for this user", "not both regions are usual for this user"],
+    );
     let key = transition_key(anchor.region_hash, facts.region_hash);
     let known = case.state.transitions.iter().any(|transition| transition.key == key);
-    draft.consider(Suppression::KnownTransition, known, "this journey was made before without risk");
+    draft.consider_either(
+        Suppression::KnownTransition,
+        known,
+        ["this journey was made before without risk", "this journey is not known from before"],
+    );
 }
 
 /// Usual: used on at least three (decayed) days, and first seen a week ago or earlier.
@@ -181,11 +224,14 @@ fn sentence(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor, journey: 
     )
 }
 
-/// "42 minutes after one", "3 hours before one" (a sign-in that arrived late can be the earlier end).
+/// "40 seconds after one", "42 minutes after one", "3 hours before one" (a sign-in that arrived late can be the earlier end).
 pub(super) fn after(seconds: f64) -> String {
     let direction = if seconds < 0.0 { "before" } else { "after" };
-    let minutes = libm::round(libm::fabs(seconds) / 60.0);
-    let (count, unit) = if minutes < 120.0 {
+    let seconds = libm::round(libm::fabs(seconds));
+    let minutes = libm::round(seconds / 60.0);
+    let (count, unit) = if seconds < 60.0 {
+        (seconds, "second")
+    } else if minutes < 120.0 {
         (minutes, "minute")
     } else if minutes < 2.0 * 1_440.0 {
         (libm::round(minutes / 60.0), "hour")

@@ -91,7 +91,11 @@ fn draft(
         with_bits: None,
         sentence: sentence(case, what),
     };
-    draft.consider(Suppression::EgressLocation, case.facts.named.egress, "named location marked as egress");
+    draft.consider_either(
+        Suppression::EgressLocation,
+        case.facts.named.egress,
+        ["a named location marked as egress", "no named location marked as egress"],
+    );
     draft
 }
 

@@ -73,6 +73,11 @@ impl Draft {
     pub fn consider(&mut self, reason: Suppression, applied: bool, detail: impl Into<String>) {
         self.suppressions.push(SuppressionConsidered { reason, applied, detail: detail.into() });
     }
+
+    /// Notes what was found when a suppression was considered: the first text where it applies, the second where not.
+    pub fn consider_either(&mut self, reason: Suppression, applied: bool, [applies, applies_not]: [&str; 2]) {
+        self.consider(reason, applied, if applied { applies } else { applies_not });
+    }
 }
 
 impl Case<'_> {

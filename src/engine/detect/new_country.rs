@@ -17,7 +17,6 @@ use super::{Case, Draft};
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
 use crate::engine::policy::Sensitivity;
 use crate::engine::profile::ProfileKind;
-use crate::engine::user::country_key;
 use crate::engine::user::familiarity::compact_day;
 use crate::engine::user::learning::Family;
 
@@ -34,7 +33,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         return None;
     }
     let day = compact_day(facts.time.day());
-    let key = country_key(facts.country);
+    let key = facts.country.key();
     let known = case.state.baseline.country.get(key, day, case.judge.decay);
     let days_since = known.map(|known| u32::from(day.saturating_sub(known.last_day)));
     if assessment.known_address || days_since.is_some_and(|days| days < rules.infrequent_after_days) {
@@ -60,15 +59,37 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         with_bits: None,
         sentence: sentence(case, days_since, with),
     };
-    draft.consider(Suppression::EgressLocation, facts.named.egress, "named location marked as egress");
+    draft.consider_either(
+        Suppression::EgressLocation,
+        facts.named.egress,
+        ["a named location marked as egress", "no named location marked as egress"],
+    );
     if rules.sensitivity <= Sensitivity::Medium {
         let moving = facts.is_moving_network();
-        draft.consider(Suppression::MovingNetwork, moving, "VPN, proxy, relay or satellite address");
+        draft.consider_either(
+            Suppression::MovingNetwork,
+            moving,
+            [
+                "a VPN, proxy, Tor, relay or satellite address",
+                "no VPN, proxy, Tor, relay or satellite address by any list",
+            ],
+        );
         let learnt = case.organization.is_learnt_egress(facts.address_hash);
-        draft.consider(Suppression::LearntEgress, learnt, "colleagues come to this address from many places");
+        draft.consider_either(
+            Suppression::LearntEgress,
+            learnt,
+            [
+                "colleagues come to this address from many places",
+                "colleagues are not known to come to this address from many places",
+            ],
+        );
     }
     if rules.sensitivity == Sensitivity::Low {
-        draft.consider(Suppression::OrganizationCommon, common, "many colleagues work in this country");
+        draft.consider_either(
+            Suppression::OrganizationCommon,
+            common,
+            ["many colleagues work in this country", "not many colleagues work in this country"],
+        );
     }
     Some(draft)
 }

@@ -17,7 +17,7 @@ use crate::engine::finding::{Familiarity, Property};
 use crate::engine::profile::ProfileKind;
 use crate::engine::signin::ClientApp;
 use crate::engine::user::familiarity::{Decay, Known, Rhythm, Table, UNIT, compact_day};
-use crate::engine::user::{NO_DEVICE, Properties, UserState, country_key, new_address_prior};
+use crate::engine::user::{NO_DEVICE, Properties, UserState, new_address_prior};
 
 /// What a stranger is assumed to show: probability that the property is new to the user, given that its parent is.
 /// New network 91 %, new country 88 % of the public data set's takeovers (consumer accounts); lower for country
@@ -163,7 +163,7 @@ pub fn is_wholly_familiar(state: &UserState, facts: &Facts, decay: &Decay) -> bo
         && known(device, baseline.device.get(device, day, decay))
         && known(facts.user_agent_hash, baseline.user_agent.get(facts.user_agent_hash, day, decay))
         && known(facts.client_hash, baseline.client.get(facts.client_hash, day, decay))
-        && known(country_key(facts.country), baseline.country.get(country_key(facts.country), day, decay))
+        && known(facts.country.key(), baseline.country.get(facts.country.key(), day, decay))
         && state.anchor.as_ref().is_some_and(|anchor| anchor.city_hash == facts.city_hash)
         && baseline.sign_ins >= 10
         && state.failures == 0
@@ -172,7 +172,7 @@ pub fn is_wholly_familiar(state: &UserState, facts: &Facts, decay: &Decay) -> bo
 fn unheard_of(case: &Case<'_>) -> bool {
     let organization = &case.organization;
     organization.users >= UNHEARD_OF_USERS_MIN
-        && organization.users_with(ProfileKind::Country, country_key(case.facts.country)) == Some(0)
+        && organization.users_with(ProfileKind::Country, case.facts.country.key()) == Some(0)
         && organization.users_with(ProfileKind::Asn, case.facts.asn) == Some(0)
 }
 

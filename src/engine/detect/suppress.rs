@@ -22,7 +22,8 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
     }
     consider_exceptions(case, &mut draft);
     let phase = consider_learning(case, &mut draft);
-    draft.consider(Suppression::BelowLow, draft.level == RiskLevel::None, "the level left is below low");
+    let detail = format!("the level left is {}", draft.level.name());
+    draft.consider(Suppression::BelowLow, draft.level == RiskLevel::None, detail);
     consider_repeat(case, &mut draft);
     let suppressed_by =
         draft.suppressions.iter().find(|considered| considered.applied).map(|considered| considered.reason);
@@ -35,8 +36,8 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
     }
 }
 
-fn consider_learning(case: &Case<'_>, draft: &mut Draft) -> LearningPhase {
-    let Some(family) = draft.family else { return LearningPhase::Active };
+fn consider_learning(case: &Case<'_>, draft: &mut Draft) -> Option<LearningPhase> {
+    let family = draft.family?;
     let phase = case.phase(family);
     let learning = phase != LearningPhase::Active;
     if learning && draft.outside_learning {
@@ -46,7 +47,7 @@ fn consider_learning(case: &Case<'_>, draft: &mut Draft) -> LearningPhase {
         let days = case.state.learning.days_at(family, case.facts.time);
         draft.consider(Suppression::Learning, learning, format!("{} for {days} days", phase.name()));
     }
-    phase
+    Some(phase)
 }
 
 fn consider_exceptions(case: &Case<'_>, draft: &mut Draft) {
@@ -63,7 +64,8 @@ fn exception_matches(case: &Case<'_>, exception: &Exception, kind: RiskEventType
     let user =
         |pattern: &String| matches_pattern(pattern, case.judge.user_id) || matches_pattern(pattern, &principal);
     let network = |(network, length): &(std::net::IpAddr, u8)| {
-        facts.address.is_some_and(|address| is_within(address, *network, *length))
+        let network = ipnet::IpNet::new(*network, *length);
+        facts.address.is_some_and(|address| network.is_ok_and(|network| network.contains(&address)))
     };
     let there = case.state.anchor.as_ref().map(|anchor| anchor.country);
     let pair = |(one, other): &(crate::engine::facts::CountryCode, crate::engine::facts::CountryCode)| {
@@ -78,22 +80,6 @@ fn exception_matches(case: &Case<'_>, exception: &Exception, kind: RiskEventType
         && holds(exception.networks.is_empty(), exception.networks.iter().any(network))
         && holds(exception.country_pairs.is_empty(), exception.country_pairs.iter().any(pair))
         && holds(exception.app_hashes.is_empty(), exception.app_hashes.contains(&facts.app_hash))
-}
-
-/// Whether `address` lies in `network`/`length`; families never mix.
-fn is_within(address: std::net::IpAddr, network: std::net::IpAddr, length: u8) -> bool {
-    use std::net::IpAddr::{V4, V6};
-    match (address, network) {
-        (V4(address), V4(network)) if length <= 32 => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-            u32::from(address) & mask == u32::from(network) & mask
-        }
-        (V6(address), V6(network)) if length <= 128 => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
-            u128::from(address) & mask == u128::from(network) & mask
-        }
-        _ => false,
-    }
 }
 
 /// The same stranger, the same kind, at the same level or above, a short while ago: one alert is enough.

@@ -55,10 +55,21 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         with_bits: Some(bits),
         sentence: sentence(case, assessment),
     };
-    draft.consider(Suppression::EgressLocation, case.facts.named.egress, "named location marked as egress");
+    draft.consider_either(
+        Suppression::EgressLocation,
+        case.facts.named.egress,
+        ["a named location marked as egress", "no named location marked as egress"],
+    );
     if rules.sensitivity == Sensitivity::Low {
         let learnt = case.organization.is_learnt_egress(case.facts.address_hash);
-        draft.consider(Suppression::LearntEgress, learnt, "colleagues come to this address from many places");
+        draft.consider_either(
+            Suppression::LearntEgress,
+            learnt,
+            [
+                "colleagues come to this address from many places",
+                "colleagues are not known to come to this address from many places",
+            ],
+        );
     }
     Some(draft)
 }

@@ -4,13 +4,8 @@
 //! country, network or browser look usual.
 
 use super::{Contribution, ProfileKey, ProfileKind};
-use crate::engine::facts::{CountryCode, Facts};
+use crate::engine::facts::Facts;
 use crate::engine::signin::{Credential, Outcome};
-
-/// Value of a [`ProfileKind::Country`] key; 0 = unknown.
-pub fn country_value(country: CountryCode) -> u32 {
-    u32::from(u16::from_be_bytes(country.0))
-}
 
 /// Appends the contributions of one sign-in to `into`: none unless it succeeded with the right credential, and
 /// none for what is absent (0).
@@ -33,7 +28,7 @@ pub fn contributions_of(
     };
     push(ProfileKind::Users, 0, member);
     let values = [
-        (ProfileKind::Country, country_value(facts.country)),
+        (ProfileKind::Country, facts.country.key()),
         (ProfileKind::Region, facts.region_hash),
         (ProfileKind::City, facts.city_hash),
         (ProfileKind::Asn, facts.asn),
@@ -60,7 +55,7 @@ pub fn contributions_of(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::facts::{Connection, DeviceKind, ListSet, NamedLocation, Precision};
+    use crate::engine::facts::{Connection, CountryCode, DeviceKind, ListSet, NamedLocation, Precision};
     use crate::engine::signin::{AccountState, Category, ClientApp, EventTime, Mfa};
 
     fn facts() -> Facts {

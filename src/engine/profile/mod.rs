@@ -21,7 +21,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::signin::EventTime;
 pub use codec::ProfileCodecError;
-pub use contribute::{contributions_of, country_value};
+pub use contribute::contributions_of;
 use pending::Pending;
 use table::Table;
 

@@ -1,13 +1,15 @@
 //! Risk that stands: open detections of a user, and what feedback makes of them.
 //!
 //! Transitions are Graph's: dismiss, confirm safe, confirm compromised, remediated. Each also decides what the
-//! quarantined sign-ins behind the risk may teach.
+//! quarantined sign-ins behind the risk may teach. What it comes to for the user as a whole is in [`user`].
+
+pub mod user;
 
 use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
 use super::signin::FeedbackAction;
 use super::user::familiarity::{Decay, compact_day};
 use super::user::tail::{Judged, TailFeedback};
-use super::user::{OPEN_RISKS_MAX, OpenRisk, Properties, RequestId, UserState};
+use super::user::{OpenRisk, Properties, RequestId, UserState};
 use crate::engine::facts::Facts;
 
 /// Namespace of detection ids: UUIDv5 of "farsign.risk-detection" under the DNS namespace.
@@ -36,6 +38,26 @@ pub fn score(level: RiskLevel, strength: f64) -> u8 {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Transitioned {
     pub risk: OpenRisk,
+}
+
+/// The detection that a user was confirmed compromised, as it stands from then on.
+fn confirmation(feedback: &TailFeedback) -> OpenRisk {
+    OpenRisk {
+        kind: RiskEventType::AdminConfirmedUserCompromised,
+        level: RiskLevel::High,
+        score: score(RiskLevel::High, 1.0),
+        state: RiskState::ConfirmedCompromised,
+        detail: RiskDetail::AdminConfirmedUserCompromised,
+        event: feedback.event,
+        request_id: RequestId::new(&confirmation_id(feedback)),
+        time: feedback.time,
+        properties: Properties::default(),
+    }
+}
+
+/// Stands for a sign-in's id in the id of a detection about a user.
+pub fn confirmation_id(feedback: &TailFeedback) -> String {
+    format!("{:016x}", feedback.event)
 }
 
 /// What a feedback does: the new state and detail, and the fate of quarantined sign-ins.
@@ -84,10 +106,7 @@ impl UserState {
     /// Opens the risks of a sign-in that was just judged.
     pub fn open_risks(&mut self, facts: &Facts, request_id: &str, judged: &[Judged]) {
         for finding in judged.iter().filter(|finding| finding.suppressed_by.is_none()) {
-            if self.open.len() >= OPEN_RISKS_MAX {
-                self.open.remove(0);
-            }
-            self.open.push(OpenRisk {
+            self.push_risk(OpenRisk {
                 kind: finding.kind,
                 level: finding.level,
                 score: finding.score,
@@ -99,7 +118,6 @@ impl UserState {
                 properties: Properties::of(facts),
             });
         }
-        debug_assert!(self.open.len() <= OPEN_RISKS_MAX);
     }
 
     /// Folds one feedback in; gives the open risks it changed.
@@ -123,6 +141,14 @@ impl UserState {
                 }
                 changed.push(Transitioned { risk: risk.clone() });
             }
+        }
+        if !changed.is_empty()
+            && let Some(file) = &mut self.risk_file
+        {
+            file.closed_as = (effect.state, effect.detail);
+        }
+        if feedback.action == FeedbackAction::ConfirmCompromised && feedback.about == 0 {
+            self.push_risk(confirmation(feedback));
         }
         changed
     }

@@ -4,42 +4,55 @@
 //! What is suppressed goes out only where it is asked for, and is counted in any case. Which findings go out, and
 //! which are withdrawn, is decided in [`super::record`].
 
-use super::UserState;
 use super::record::Bench;
 use super::tail::{Judged, SignInText, TailFeedback};
+use super::{OpenRisk, UserState};
 use crate::engine::facts::Facts;
 use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState};
 use crate::engine::out::{Counts, Detection, Out, Subject};
-use crate::engine::risk::{Transitioned, detection_id};
+use crate::engine::risk::{Transitioned, confirmation_id, detection_id, score};
 use crate::engine::signin::{EventTime, FeedbackAction};
 
-/// Confirming a whole user compromised is a detection of its own.
-pub(super) fn emit_confirmation(feedback: &TailFeedback, bench: &Bench<'_>, out: &mut Out) {
+/// Confirming a whole user compromised is a detection of its own. `standing` is what became of it since, and when.
+pub(super) fn emit_confirmation(
+    feedback: &TailFeedback,
+    standing: Option<(&OpenRisk, EventTime)>,
+    bench: &Bench<'_>,
+    out: &mut Out,
+) {
     if feedback.action != FeedbackAction::ConfirmCompromised || feedback.about != 0 {
         return;
     }
     let kind = RiskEventType::AdminConfirmedUserCompromised;
-    let event_id = format!("{:016x}", feedback.event);
+    let (state, detail, updated_time) = match standing {
+        Some((risk, since)) => (risk.state, risk.detail, since),
+        None => (RiskState::ConfirmedCompromised, RiskDetail::AdminConfirmedUserCompromised, feedback.time),
+    };
     out.counts.detections[kind as usize - 1][RiskLevel::High as usize - 1] += 1;
     out.detections.push(Detection {
-        id: detection_id(bench.judge.tenant_id, &event_id, kind),
-        state: RiskState::ConfirmedCompromised,
-        detail: RiskDetail::AdminConfirmedUserCompromised,
+        id: detection_id(bench.judge.tenant_id, &confirmation_id(feedback), kind),
+        state,
+        detail,
         activity_time: feedback.time,
         detected_time: feedback.time,
-        updated_time: feedback.time,
+        updated_time,
         kind,
         level: RiskLevel::High,
-        score: 100,
-        subject: Subject {
-            tenant_id: bench.judge.tenant_id.to_owned(),
-            user_id: bench.judge.user_id.to_owned(),
-            ..Subject::default()
-        },
+        score: score(RiskLevel::High, 1.0),
+        subject: user_subject(bench),
         finding: None,
         position: bench.position,
         is_update: false,
     });
+}
+
+/// A detection about the user as a whole has no sign-in.
+fn user_subject(bench: &Bench<'_>) -> Subject {
+    Subject {
+        tenant_id: bench.judge.tenant_id.to_owned(),
+        user_id: bench.judge.user_id.to_owned(),
+        ..Subject::default()
+    }
 }
 
 pub(super) fn transition(
@@ -68,12 +81,11 @@ pub(super) fn transition(
 
 /// All that is known of a sign-in that settled long ago.
 pub(super) fn summary_subject(transitioned: &Transitioned, bench: &Bench<'_>) -> Subject {
-    Subject {
-        tenant_id: bench.judge.tenant_id.to_owned(),
-        user_id: bench.judge.user_id.to_owned(),
-        request_id: transitioned.risk.request_id.to_string(),
-        ..Subject::default()
+    let risk = &transitioned.risk;
+    if risk.kind == RiskEventType::AdminConfirmedUserCompromised {
+        return user_subject(bench);
     }
+    Subject { request_id: risk.request_id.to_string(), ..user_subject(bench) }
 }
 
 /// The sign-in a finding is about, and how its detection stands.

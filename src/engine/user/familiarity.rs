@@ -24,6 +24,11 @@ pub fn compact_day(unix_day: i32) -> Day {
     Day::try_from(unix_day.saturating_sub(EPOCH_2000).max(0)).unwrap_or(Day::MAX)
 }
 
+/// The unix day of a compact day.
+pub fn unix_day(day: Day) -> i32 {
+    EPOCH_2000 + i32::from(day)
+}
+
 /// Decay by whole days, precomputed for one half-life. Fixed point, 1/65536.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decay {

@@ -10,6 +10,7 @@ mod detections;
 pub mod familiarity;
 pub mod learning;
 pub mod record;
+mod risky;
 pub mod store;
 pub mod tail;
 
@@ -22,13 +23,14 @@ use super::facts::{Agent, Connection, CountryCode, Facts, ListSet, NamedLocation
 use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
 use super::hash::{Seed, hash64};
 use super::policy::Policy;
+use super::risk::user::RiskFile;
 use super::signin::{Credential, EventTime, Outcome};
 use familiarity::{Day, Decay, Rate, Rhythm, Table, compact_day};
 use learning::Learning;
 
 /// Sign-ins in quarantine per user; the oldest is discarded when full (it then simply taught nothing).
 pub const QUARANTINE_MAX: usize = 8;
-/// Open detections per user; the oldest is closed silently when full.
+/// Open detections per user; when full the oldest closed one is forgotten, or the oldest of the lowest level.
 pub const OPEN_RISKS_MAX: usize = 16;
 /// Recent event ids kept per user against duplicates from before the tail.
 pub const SEEN_MAX: usize = 8;
@@ -107,7 +109,7 @@ pub struct Quarantined {
 }
 
 /// The values of one sign-in that a baseline learns. Hash 0 = absent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Properties {
     pub address: u32,
     pub prefix: u32,
@@ -135,7 +137,7 @@ impl Properties {
             asn: facts.asn,
             city: facts.city_hash,
             region: facts.region_hash,
-            country: country_key(facts.country),
+            country: facts.country.key(),
             device: if facts.device_hash == 0 { NO_DEVICE } else { facts.device_hash },
             user_agent: facts.user_agent_hash,
             browser: facts.browser_hash,
@@ -158,11 +160,6 @@ impl Properties {
             && self.browser == other.browser
             && self.operating_system == other.operating_system
     }
-}
-
-/// A country as a table key; 0 = unknown.
-pub fn country_key(country: CountryCode) -> u32 {
-    u32::from(u16::from_be_bytes(country.0))
 }
 
 /// A detection that stands: for feedback, for repeats, for user risk.
@@ -240,6 +237,8 @@ pub struct UserState {
     pub quarantine: Vec<Quarantined>,
     /// At most [`OPEN_RISKS_MAX`].
     pub open: Vec<OpenRisk>,
+    /// Of a user who has or had open risks.
+    pub risk_file: Option<Box<RiskFile>>,
     /// Low 32 bits of recent event ids, newest last.
     pub seen: ArrayVec<u32, SEEN_MAX>,
 }

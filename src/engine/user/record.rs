@@ -17,7 +17,7 @@ use crate::engine::finding::{Finding, RiskDetail, RiskState};
 use crate::engine::out::{Detection, Out, Subject};
 use crate::engine::risk::{Transitioned, detection_id};
 use crate::engine::rules::Rules;
-use crate::engine::signin::{EventTime, Feedback};
+use crate::engine::signin::{EventTime, Feedback, FeedbackAction};
 
 /// A user's whole memory.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -26,6 +26,8 @@ pub struct UserRecord {
     pub settled: UserState,
     pub current: UserState,
     pub tail: Vec<TailEntry>,
+    /// Of a user with a [`RiskFile`](crate::engine::risk::user::RiskFile), whose risk may change without an event.
+    pub identity: Option<Box<Identity>>,
 }
 
 /// Whose rules and profiles a user falls under, as of the last event.
@@ -35,6 +37,13 @@ pub struct Scope {
     pub tenant: u32,
     /// Index of the policy ([`crate::engine::rules::Rules`]).
     pub policy: u16,
+}
+
+/// Who a user is, by the provider's own ids.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    pub tenant_id: Box<str>,
+    pub user_id: Box<str>,
 }
 
 /// What a record needs to take an event.
@@ -71,7 +80,7 @@ impl UserRecord {
         for entry in &tail {
             fold(&mut current, entry, teacher);
         }
-        UserRecord { scope, settled, current, tail }
+        UserRecord { scope, settled, current, tail, identity: None }
     }
 
     /// Brings the user under a scope. Under another policy the tail is folded again, so that the current state never
@@ -156,13 +165,18 @@ impl UserRecord {
     /// Folds the tail again, by other rules.
     pub fn fold_again(&mut self, rules: &Rules) {
         let (settled, tail) = (std::mem::take(&mut self.settled), std::mem::take(&mut self.tail));
-        *self = UserRecord::rebuild(self.scope, settled, tail, &rules.teacher(self.scope.policy));
+        let identity = self.identity.take();
+        let rebuilt = UserRecord::rebuild(self.scope, settled, tail, &rules.teacher(self.scope.policy));
+        *self = UserRecord { identity, ..rebuilt };
     }
 
     /// Learns for good what no late event can precede any more.
     pub fn settle(&mut self, bench: &Bench<'_>, out: &mut Out) {
         let ripe = self.tail.partition_point(|entry| entry.order().0 < bench.boundary);
         self.settle_front(ripe, bench, i32::MIN, out);
+        // Every event to come folds in later than this, and would let go of the same.
+        self.settled.age_risks(bench.boundary);
+        self.current.age_risks(bench.boundary);
     }
 
     /// `day_min`: nothing is contributed to a day before it.
@@ -208,10 +222,13 @@ impl UserRecord {
     }
 
     fn append_feedback(&mut self, entry: TailFeedback, bench: &Bench<'_>, out: &mut Out) {
-        let changed = self.current.apply_feedback(&entry, bench.judge.decay);
-        out.counts.feedback_without_effect += u64::from(changed.is_empty());
-        self.emit_transitions(&changed, &entry, bench, out);
-        self.push(TailEntry::Feedback(entry), bench, out);
+        let entry = TailEntry::Feedback(entry);
+        let changed = fold(&mut self.current, &entry, &bench.teacher());
+        if let TailEntry::Feedback(feedback) = &entry {
+            out.counts.feedback_without_effect += u64::from(is_without_effect(&changed, feedback));
+            self.emit_transitions(&changed, feedback, bench, out);
+        }
+        self.push(entry, bench, out);
     }
 
     fn push(&mut self, entry: TailEntry, bench: &Bench<'_>, out: &mut Out) {
@@ -259,16 +276,19 @@ impl UserRecord {
                     sign_in.lesson = verdict.lesson;
                     findings.extend(verdict.findings.into_iter().map(|finding| (index + offset, finding)));
                 }
-                TailEntry::Feedback(feedback) if offset == 0 => {
-                    let changed = state.clone().apply_feedback(feedback, bench.judge.decay);
-                    out.counts.feedback_without_effect += u64::from(changed.is_empty());
-                    emit_confirmation(feedback, bench, out);
-                }
                 TailEntry::Feedback(_) => {}
             }
-            fold(&mut state, entry, &teacher);
+            let changed = fold(&mut state, entry, &teacher);
+            if let (TailEntry::Feedback(feedback), 0) = (&entry, offset) {
+                out.counts.feedback_without_effect += u64::from(is_without_effect(&changed, feedback));
+            }
         }
         self.current = state;
+        if let TailEntry::Feedback(feedback) = &self.tail[index] {
+            let risk = self.current.open.iter().find(|risk| risk.event == feedback.event);
+            let standing = risk.map(|risk| (risk, self.known_since((risk.event, risk.state), feedback.time)));
+            emit_confirmation(feedback, standing, bench, out);
+        }
         self.emit_differences(&before, findings, bench, out);
         self.emit_older_transitions(&open_before, index, bench, out);
         if self.tail.len() > TAIL_MAX {
@@ -341,7 +361,7 @@ impl UserRecord {
         }
         if let Some(TailEntry::SignIn(sign_in)) = self.tail.get(index) {
             let text = sign_in.text();
-            let known = self.known_since(now, sign_in.facts.time);
+            let known = self.known_since((now.event, now.state), sign_in.facts.time);
             emit(
                 Origin { facts: &sign_in.facts, text: &text, standing: *now, known },
                 finding,
@@ -384,14 +404,12 @@ impl UserRecord {
 
     /// Since when a detection judged again stands as it does: since the feedback that made it so, or since now, the
     /// user's newest event.
-    fn known_since(&self, standing: &Standing, at_least: EventTime) -> EventTime {
+    fn known_since(&self, (event, state): (u64, RiskState), at_least: EventTime) -> EventTime {
         let concerns = |entry: &TailEntry| match entry {
-            TailEntry::Feedback(feedback) if feedback.about == 0 || feedback.about == standing.event => {
-                Some(feedback.time)
-            }
+            TailEntry::Feedback(feedback) if feedback.about == 0 || feedback.about == event => Some(feedback.time),
             _ => None,
         };
-        match standing.state {
+        match state {
             RiskState::AtRisk | RiskState::None => self.newest_time(at_least),
             _ => self.tail.iter().filter_map(concerns).max().unwrap_or(at_least).max(at_least),
         }
@@ -412,7 +430,7 @@ impl UserRecord {
             let subject = self.subject_of(transitioned, bench);
             out.detections.push(transition(transitioned, feedback.time, subject, bench));
         }
-        emit_confirmation(feedback, bench, out);
+        emit_confirmation(feedback, None, bench, out);
     }
 
     /// Risks from before the entry that was put in at `index`: feedback after them may have other effects now.
@@ -460,16 +478,25 @@ fn tail_sign_in(prepared: &Prepared<'_>, verdict: &Verdict) -> TailSignIn {
     }
 }
 
-/// One step of the fold, outputs apart.
-fn fold(state: &mut UserState, entry: &TailEntry, teacher: &Teacher<'_>) {
+/// One step of the fold, outputs apart. Gives the open risks that feedback changed.
+fn fold(state: &mut UserState, entry: &TailEntry, teacher: &Teacher<'_>) -> Vec<Transitioned> {
+    state.age_risks(entry.order().0);
+    let before = state.user_risk();
+    let mut changed = Vec::new();
     match entry {
         TailEntry::SignIn(sign_in) => {
             let text = sign_in.anchor_text();
             state.learn(&sign_in.facts, &text, sign_in.lesson, teacher);
             state.open_risks(&sign_in.facts, text.request_id, &sign_in.judged);
         }
-        TailEntry::Feedback(feedback) => {
-            state.apply_feedback(feedback, teacher.decay);
-        }
+        TailEntry::Feedback(feedback) => changed = state.apply_feedback(feedback, teacher.decay),
     }
+    state.note_risk(&before, entry);
+    changed
+}
+
+fn is_without_effect(changed: &[Transitioned], feedback: &TailFeedback) -> bool {
+    // Confirming a user compromised opens a risk where there was none.
+    let opens = feedback.action == FeedbackAction::ConfirmCompromised && feedback.about == 0;
+    changed.is_empty() && !opens
 }

@@ -3,6 +3,7 @@
 use super::intake::Refusal;
 use super::outbox::{Destination, OutHeader, Outbox};
 use super::record::Record;
+use crate::metrics::labels::Label as _;
 
 /// Where a dead letter came from and why; `farsign dead-letter` reads these.
 pub const REASON: &str = "farsign.reason";
@@ -37,7 +38,7 @@ pub fn push(
         record.headers.iter().map(|(name, value)| ((*name).to_owned(), value.map(<[u8]>::to_vec))).collect();
     let first = refusals.first();
     headers.extend([
-        text(REASON, first.map_or("", Refusal::name).to_owned()),
+        text(REASON, first.map_or("", |refusal| refusal.reason.value()).to_owned()),
         text(DETAIL, first.map_or(String::new(), |refusal| refusal.detail.clone())),
         text(REFUSED, refusals.len().to_string()),
         text(TOPIC, topic.to_owned()),

@@ -8,23 +8,13 @@ use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::record::{Record, Source, SourceKind};
+use crate::config::Framing;
 use crate::engine::decode::{Decoded, Format, Reject, RejectReason, SkipReason, decode};
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
+use crate::metrics::labels::DeadLetterReason;
 use crate::runtime::replay::framing::{Frame, FrameKind, Framer};
-
-/// How values are wrapped by a schema registry's serializers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Framing {
-    /// JSON as it is.
-    #[default]
-    None,
-    /// A zero byte and the schema's id (4 bytes) before the JSON; a record without them is rejected.
-    Confluent,
-    /// With or without.
-    Auto,
-}
 
 /// Bytes of a schema registry's frame: magic, schema id.
 const REGISTRY_FRAME_LENGTH: usize = 5;
@@ -32,16 +22,8 @@ const REGISTRY_FRAME_LENGTH: usize = 5;
 /// Why a record, or a part of it, was not taken.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Refusal {
-    /// `None`: a fault of ours, not of the record.
-    pub reason: Option<RejectReason>,
+    pub reason: DeadLetterReason,
     pub detail: String,
-}
-
-impl Refusal {
-    /// The word in headers and metrics.
-    pub fn name(&self) -> &'static str {
-        self.reason.map_or("internalError", RejectReason::name)
-    }
 }
 
 /// One record's part in the items.
@@ -86,7 +68,7 @@ impl<'a> Intake<'a> {
 
     /// A record that is not taken for a fault of ours.
     fn refuse(&mut self, detail: &str) {
-        let refusals = vec![Refusal { reason: None, detail: detail.to_owned() }];
+        let refusals = vec![Refusal { reason: DeadLetterReason::InternalError, detail: detail.to_owned() }];
         let items = self.items.len()..self.items.len();
         self.spans.push(Span { items, refusals, ..Span::default() });
     }
@@ -125,7 +107,7 @@ fn unframe(payload: &[u8], framing: Framing) -> Result<&[u8], Refusal> {
         Framing::Confluent | Framing::Auto if is_framed => Ok(&payload[REGISTRY_FRAME_LENGTH..]),
         Framing::Auto => Ok(payload),
         Framing::Confluent => Err(Refusal {
-            reason: Some(RejectReason::UnknownFormat),
+            reason: DeadLetterReason::Rejected(RejectReason::UnknownFormat),
             detail: "no schema registry frame before the value".to_owned(),
         }),
     }
@@ -177,7 +159,7 @@ fn put<'a>(
 ) {
     match decoded {
         Ok(Decoded::SignIn(_)) if kind == SourceKind::Commands => span.refusals.push(Refusal {
-            reason: Some(RejectReason::UnknownFormat),
+            reason: DeadLetterReason::NotACommand,
             detail: "a sign-in among the commands".to_owned(),
         }),
         Ok(Decoded::SignIn(sign_in)) => items.push(Item::SignIn(enricher.enrich(sign_in))),
@@ -187,7 +169,7 @@ fn put<'a>(
         }
         Ok(Decoded::Skipped(reason)) => span.skipped.push(reason),
         Err(reject) => span.refusals.push(Refusal {
-            reason: Some(reject.reason),
+            reason: DeadLetterReason::Rejected(reject.reason),
             detail: format!("{} at byte {}", reject.detail, reject.offset),
         }),
     }

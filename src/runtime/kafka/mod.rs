@@ -7,16 +7,34 @@
 //! ```
 //! A *task* is one partition number of the lead input topic: its users' state, the changelog partition that holds it,
 //! a transactional producer of its own. What a read-committed reader sees of a task's outputs, state and offsets has
-//! always come about together. What Kafka does, Kafka does: nothing here elects, replicates or stores.
+//! always come about together. What Kafka does, Kafka does: nothing here elects, replicates or stores. Threads are std
+//! threads: every call of the transaction protocol blocks, and rebalance callbacks run on the thread that polls.
 
+pub mod client;
+pub mod commit;
 pub mod contributions;
 pub mod dead_letter;
+pub mod failure;
+pub mod group;
+pub mod happening;
 pub mod intake;
+pub mod judging;
+pub mod kafka_log;
 pub mod log;
 pub mod marker;
+pub mod names;
+pub mod native;
+pub mod open;
 pub mod outbox;
 pub mod partition;
 pub mod probe;
+pub mod producer;
+pub mod profiles;
 pub mod protocol;
 pub mod record;
+pub mod run;
 pub mod shared;
+mod slot;
+mod token;
+pub mod topics;
+pub mod worker;

@@ -9,15 +9,16 @@ use std::sync::Arc;
 
 use super::contributions::{Contributions, Frontier};
 use super::dead_letter;
-use super::intake::{Framing, Intake, Span};
+use super::intake::{Intake, Span};
 use super::log::Change;
 use super::marker::{MARKER_KEY, Marker, VERSION};
 use super::outbox::{Destination, Frozen, OutHeader, Outbox};
 use super::probe::{self, Probe, ProbeRecord};
-use super::record::{Record, Source};
+use super::record::{Record, Source, SourceKind};
 use super::shared::SharedProfiles;
+use crate::config::{Framing, OnError};
 use crate::engine::Input;
-use crate::engine::decode::{Format, RejectReason, SkipReason};
+use crate::engine::decode::Format;
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
@@ -25,6 +26,8 @@ use crate::engine::out::{Counts, Detection, Out};
 use crate::engine::policy::EngineConfig;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
+use crate::metrics::labels::{DeadLetterReason, Label as _, RecordResult};
+use crate::metrics::{self, BatchCounts};
 use crate::render::{RenderContext, graph};
 use crate::runtime::task::Task;
 
@@ -35,19 +38,10 @@ pub const TRANSACTION_HEADER: &str = "farsign.transaction";
 /// The timestamp of the input record, milliseconds since 1970.
 pub const TIMESTAMP_HEADER: &str = dead_letter::TIMESTAMP;
 
+/// The profiles topic has one partition: every instance reads contributions in the same order.
+pub const PROFILES_PARTITION: i32 = 0;
 /// Marks in one record of the profiles topic: with 17 bytes each it stays far below any topic's limit.
 const MARKS_MAX: usize = 8_192;
-
-/// What to do with a record that cannot be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnError {
-    #[default]
-    DeadLetter,
-    /// Count it and go on.
-    Skip,
-    /// Stop the program.
-    Stop,
-}
 
 /// When to stop because most records cannot be read: something is wrong with the input or the format configured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +55,7 @@ pub struct Breaker {
 /// What a task needs of the configuration. It changes between two transactions only.
 pub struct TaskSettings {
     pub engine: Arc<EngineConfig>,
-    pub render: RenderContext,
+    pub render: Arc<RenderContext>,
     pub format: Format,
     pub framing: Framing,
     pub on_error: OnError,
@@ -95,15 +89,8 @@ pub struct Taken {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskCounts {
     pub engine: Counts,
-    pub records: u64,
-    pub tombstones: u64,
+    pub batch: BatchCounts,
     pub refused_records: u64,
-    pub refusals: [u64; RejectReason::ALL.len()],
-    pub internal_errors: u64,
-    pub skipped: [u64; SkipReason::ALL.len()],
-    pub sign_ins: u64,
-    pub feedback: u64,
-    pub dead_letters: u64,
     /// Records below the offset to go on from: delivered twice by the client, left out.
     pub repeated: u64,
     /// Detections whose evidence was left out, as the record would have been too long for its topic.
@@ -311,7 +298,7 @@ impl PartitionTask {
             && self.settings.on_error == OnError::Stop
         {
             let (topic, partition) = (&self.sources[record.source].topic, self.partition);
-            let (offset, name) = (record.offset, refusal.name());
+            let (offset, name) = (record.offset, refusal.reason.value());
             return Some(Stop::Refused(format!(
                 "`{topic}` partition `{partition}` offset `{offset}` cannot be read: {name}: {}",
                 refusal.detail
@@ -352,17 +339,7 @@ impl PartitionTask {
     fn take_record(&mut self, record: &Record<'_>, span: &Span) {
         self.next[record.source] = record.offset + 1;
         self.records += 1;
-        self.counts.records += 1;
-        self.counts.tombstones += u64::from(span.is_tombstone);
-        for reason in &span.skipped {
-            self.counts.skipped[*reason as usize] += 1;
-        }
-        for refusal in &span.refusals {
-            match refusal.reason {
-                Some(reason) => self.counts.refusals[reason as usize] += 1,
-                None => self.counts.internal_errors += 1,
-            }
-        }
+        self.count_record(self.sources[record.source].kind, span);
         if let Some(timestamp) = record.timestamp_ms {
             let oldest = self.oldest_timestamp_ms.map_or(timestamp, |oldest| oldest.min(timestamp));
             self.oldest_timestamp_ms = Some(oldest);
@@ -372,7 +349,7 @@ impl PartitionTask {
         if is_refused {
             self.counts.refused_records += 1;
             if self.settings.on_error == OnError::DeadLetter {
-                self.counts.dead_letters += 1;
+                self.counts.batch.dead_letter(span.refusals[0].reason);
                 let topic = &self.sources[record.source].topic;
                 let length_max = self.settings.record_bytes_max;
                 dead_letter::push(record, topic, self.partition, &span.refusals, length_max, &mut self.outbox);
@@ -383,10 +360,33 @@ impl PartitionTask {
         }
     }
 
+    fn count_record(&mut self, source: SourceKind, span: &Span) {
+        let batch = &mut self.counts.batch;
+        let source = match source {
+            SourceKind::Input => metrics::labels::SourceKind::Input,
+            SourceKind::Commands => metrics::labels::SourceKind::Commands,
+        };
+        let result = if !span.refusals.is_empty() {
+            RecordResult::Rejected
+        } else if span.is_tombstone {
+            RecordResult::Tombstone
+        } else if span.items.is_empty() && !span.skipped.is_empty() {
+            RecordResult::Skipped
+        } else {
+            RecordResult::Decoded
+        };
+        batch.record(source, result);
+        span.skipped.iter().for_each(|reason| batch.skip(*reason));
+        for refusal in &span.refusals {
+            if let DeadLetterReason::Rejected(reason) = refusal.reason {
+                batch.reject(reason);
+            }
+        }
+    }
+
     fn take_item<'b>(&mut self, item: &'b Item<'b>, record: &Record<'_>, batch: &mut Batch<'b>) {
-        match item {
-            Item::SignIn(_) => self.counts.sign_ins += 1,
-            Item::Feedback { .. } => self.counts.feedback += 1,
+        if let Item::SignIn(prepared) = item {
+            self.counts.batch.enriched(prepared);
         }
         if self.probe.is_some() {
             self.push_probe(record, Some(item.user()));
@@ -440,6 +440,7 @@ impl PartitionTask {
     fn take_over(&mut self, out: Out, batch: &Batch<'_>) {
         let Out { detections, contributions, counts, forgotten } = out;
         for detection in detections {
+            self.counts.batch.detection(&detection);
             let headers = self.headers(batch, detection.position);
             self.push_detection(detection, headers);
         }
@@ -537,7 +538,7 @@ impl PartitionTask {
         let mut outbox = std::mem::take(&mut self.outbox);
         for record in self.contributions.take(MARKS_MAX) {
             let key = self.partition.to_be_bytes();
-            outbox.push(Destination::Profiles, None, Some(&key), Some(&record), Vec::new());
+            outbox.push(Destination::Profiles, Some(PROFILES_PARTITION), Some(&key), Some(&record), Vec::new());
         }
         let mut state = Vec::new();
         for user in std::mem::take(&mut self.dirty) {

@@ -15,6 +15,7 @@ pub mod merge;
 pub mod output;
 pub mod pool;
 pub mod progress;
+pub mod risky;
 pub mod round;
 mod scan;
 pub mod sequencer;

@@ -1,4 +1,4 @@
-//! Where a replay writes: detections, and rejected records, one JSON object a line.
+//! Where a replay writes: detections, rejected records, and users' risk, one JSON object a line.
 
 use std::io::{self, Write};
 
@@ -6,12 +6,14 @@ use serde_json::json;
 
 use super::block::{Block, Rejected};
 use super::framing::HEAD_LENGTH_MAX;
-use crate::engine::out::Detection;
-use crate::render::{RenderContext, graph};
+use crate::engine::out::{Detection, RiskyUser};
+use crate::render::{RenderContext, graph, risky_user};
 
 pub struct Outputs {
     pub detections: Box<dyn Write + Send>,
     pub rejects: Option<Box<dyn Write + Send>>,
+    /// Where users' risk goes, at the end.
+    pub risky_users: Option<Box<dyn Write + Send>>,
     pub context: RenderContext,
     line: Vec<u8>,
 }
@@ -22,7 +24,15 @@ impl Outputs {
         rejects: Option<Box<dyn Write + Send>>,
         context: RenderContext,
     ) -> Outputs {
-        Outputs { detections, rejects, context, line: Vec::new() }
+        Outputs { detections, rejects, risky_users: None, context, line: Vec::new() }
+    }
+
+    pub fn risky_user(&mut self, user: &RiskyUser) -> io::Result<()> {
+        let Some(risky_users) = &mut self.risky_users else { return Ok(()) };
+        self.line.clear();
+        risky_user::write(user, &self.context, &mut self.line);
+        self.line.push(b'\n');
+        risky_users.write_all(&self.line)
     }
 
     pub fn detection(&mut self, detection: &Detection) -> io::Result<()> {
@@ -55,6 +65,7 @@ impl Outputs {
 
     pub fn flush(&mut self) -> io::Result<()> {
         self.detections.flush()?;
+        self.risky_users.as_mut().map_or(Ok(()), |risky_users| risky_users.flush())?;
         self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush())
     }
 }

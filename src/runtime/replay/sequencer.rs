@@ -17,6 +17,7 @@ use super::merge::{Merge, OPEN_FILES_MAX, Turn};
 use super::output::Outputs;
 use super::pool::{Done, Job, Pool, Worker};
 use super::progress::Progress;
+use super::risky::RiskyUsers;
 use super::round::{Round, Run};
 use super::settle::{Order, Settler};
 use super::source::{self, Source};
@@ -113,6 +114,7 @@ struct Sequencer<'a> {
     /// Day of stream time for which the profiles are set.
     day: i32,
     settler: Settler,
+    risky_users: RiskyUsers,
     summary: Summary,
 }
 
@@ -157,6 +159,7 @@ impl<'a> Sequencer<'a> {
             stream_time: StreamTime::default(),
             day: i32::MIN,
             settler: Settler::new(options.order, options.engine.lateness_horizon_s),
+            risky_users: RiskyUsers::default(),
             summary: Summary { files: options.inputs.len() as u64, ..Summary::default() },
         })
     }
@@ -190,6 +193,7 @@ impl<'a> Sequencer<'a> {
             }
         }
         progress.finish();
+        self.write_risky_users().context("cannot write risky users")?;
         let Sequencer { settler, outputs, summary, .. } = &mut self;
         settler.finish(&mut |detection| write(outputs, summary, detection)).context("cannot write detections")?;
         outputs.flush().context("cannot write")?;
@@ -300,6 +304,7 @@ impl<'a> Sequencer<'a> {
             let out = task.settle(next.now());
             self.summary.counts.add(&out.counts);
             self.profiles.contribute(&out.contributions);
+            self.risky_users.take(out.risky_users);
         }
         self.day = next.day();
         self.profiles.advance(self.day);
@@ -357,6 +362,14 @@ impl<'a> Sequencer<'a> {
         Ok(())
     }
 
+    /// At the end: risk that would be of age at the last stream time is, whether a day began since or not.
+    fn write_risky_users(&mut self) -> io::Result<()> {
+        for task in self.tasks.iter_mut().flatten() {
+            self.risky_users.take(task.settle(self.stream_time.now()).risky_users);
+        }
+        self.risky_users.in_order().try_for_each(|user| self.outputs.risky_user(user))
+    }
+
     /// Takes over what the shards gave, in the order of the items that caused it.
     fn finish_round(&mut self) -> anyhow::Result<()> {
         let Some(Stepping { round, outs }) = self.stepping.take() else { return Ok(()) };
@@ -365,6 +378,8 @@ impl<'a> Sequencer<'a> {
             self.summary.counts.add(&out.counts);
             self.profiles.contribute(&out.contributions);
             detections.extend(out.detections);
+            // A user is in one shard: his versions stay in their order.
+            self.risky_users.take(out.risky_users);
         }
         // Stable: what one item caused comes from one shard, and stays in its order.
         detections.sort_by_key(|detection: &Detection| detection.position);

@@ -6,11 +6,14 @@
 //! are written as distances from the newest event, hashes that the baseline knows as their place in it. The
 //! current state is not written: it is the settled one with the tail folded in.
 //!
-//! State is read for ever. A version 2 gets modules of its own and an arm in [`decode`]; those of version 1 stay
+//! Version 2 adds what is remembered of the user's risk as a whole ([`risk`]) behind the tail; the rest is version 1's.
+//!
+//! State is read for ever. A version that changes more gets modules of its own and an arm in [`decode`]; those of version 1 stay
 //! and fill whatever is new with the value that an unknowing user has. Only the newest version is written. What a
 //! version writes is held by its fixture in `tests/fixtures`, and never changes.
 
 pub(super) mod bits;
+mod risk;
 mod sign_in;
 mod state;
 mod tail;
@@ -24,18 +27,19 @@ use self::state::Frame;
 pub(super) use self::text::{Inline, PutShared, TakeShared};
 use super::record::{Scope, UserRecord};
 use super::tail::TailEntry;
+use crate::engine::risk::user::RiskFile;
 use crate::engine::rules::Rules;
 use crate::engine::signin::EventTime;
 
 /// The version written.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 const CHECKSUM_BYTES: usize = 4;
 const TIME_BYTES: usize = 8;
 
 /// Why bytes are no user state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StateCodecError {
-    #[error("user state of version `{0}`; this program reads version `{VERSION}`")]
+    #[error("user state of version `{0}`; this program reads versions `1` to `{VERSION}`")]
     Version(u8),
     #[error("user state is damaged: its checksum differs")]
     Checksum,
@@ -64,7 +68,8 @@ pub fn encode(record: &UserRecord, out: &mut Vec<u8>) {
 pub fn decode(bytes: &[u8], rules: &Rules) -> Result<UserRecord, StateCodecError> {
     let (version, _) = bytes.split_first().ok_or(StateCodecError::Length)?;
     match version {
-        1 => decode_body(checked_body(bytes)?, &mut Inline, rules),
+        1 => decode_body_of(1, checked_body(bytes)?, &mut Inline, rules),
+        2 => decode_body(checked_body(bytes)?, &mut Inline, rules),
         version => Err(StateCodecError::Version(*version)),
     }
 }
@@ -89,6 +94,7 @@ pub(super) fn encode_body(record: &UserRecord, shared: &mut impl PutShared, out:
     writer.number(u32::from(policy), 0);
     state::put(&mut writer, &frame, &record.settled, shared);
     tail::put(&mut writer, &frame, &record.settled.baseline, &record.tail, shared);
+    risk::put(&mut writer, &frame, record.settled.risk_file.as_deref(), record.identity.as_deref());
     writer.finish();
 }
 
@@ -97,13 +103,28 @@ pub(super) fn decode_body(
     shared: &mut impl TakeShared,
     rules: &Rules,
 ) -> Result<UserRecord, StateCodecError> {
+    decode_body_of(VERSION, body, shared, rules)
+}
+
+fn decode_body_of(
+    version: u8,
+    body: &[u8],
+    shared: &mut impl TakeShared,
+    rules: &Rules,
+) -> Result<UserRecord, StateCodecError> {
     let newest = newest_time_of_body(body).ok_or(StateCodecError::Length)?;
     let mut reader = Reader::new(&body[TIME_BYTES..]);
     let scope = Scope { tenant: reader.bits(32)?, policy: reader.small(0, "policy")? };
-    let (frame, settled) = state::take(&mut reader, newest, shared)?;
+    let (frame, mut settled) = state::take(&mut reader, newest, shared)?;
     let tail = tail::take(&mut reader, &frame, &settled.baseline, shared)?;
+    let (risk_file, identity) = match version {
+        1 => (RiskFile::of(&settled.open), None),
+        _ => risk::take(&mut reader, &frame)?,
+    };
+    settled.risk_file = risk_file;
     reader.finish()?;
-    Ok(UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy)))
+    let record = UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy));
+    Ok(UserRecord { identity, ..record })
 }
 
 /// Time of the newest event, read without the rest. `None` when the body is too short to be one.

@@ -106,6 +106,8 @@ pub(super) fn put(writer: &mut Writer<'_>, frame: &Frame, state: &UserState, sha
         failures_hour,
         quarantine,
         open,
+        // Behind the tail, since version 2.
+        risk_file: _,
         seen,
     } = state;
     frame.put_day(writer, frame.first_day, 6);
@@ -178,6 +180,7 @@ pub(super) fn take(
         failures_hour,
         quarantine,
         open,
+        risk_file: None,
         seen,
     };
     Ok((frame, state))

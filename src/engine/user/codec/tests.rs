@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::super::familiarity::{Entry, Rate, Table};
 use super::super::learning::{FamilyLearning, Learning};
+use super::super::record::Identity;
 use super::super::tail::{FINDINGS_MAX, Judged, PackedText, TAIL_MAX, TailFeedback, TailSignIn};
 use super::super::{
     Anchor, Lesson, OPEN_RISKS_MAX, OpenRisk, Properties, QUARANTINE_MAX, Quarantined, RequestId, SEEN_MAX,
@@ -344,6 +345,15 @@ impl Dice {
         });
         state.quarantine = quarantine.to_vec();
         state.open = open.to_vec();
+        state.risk_file = self.flag().then(|| {
+            Box::new(RiskFile {
+                changed: self.time(),
+                is_deleted: self.flag(),
+                closed_as: (self.word(), self.word()),
+                user_principal_name: self.text().into(),
+                user_display_name: self.text().into(),
+            })
+        });
         state
     }
 
@@ -355,7 +365,10 @@ impl Dice {
         times.sort_unstable();
         let tail = times.into_iter().map(|time| self.tail_entry(&settled, time)).collect();
         let scope = Scope { tenant: self.u32(), policy: self.u16() };
-        UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy))
+        let identity =
+            self.flag().then(|| Box::new(Identity { tenant_id: self.text().into(), user_id: self.text().into() }));
+        let record = UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy));
+        UserRecord { identity, ..record }
     }
 }
 

@@ -23,12 +23,14 @@ const FORGOTTEN_PART: usize = 64;
 const SHARDS: usize = 256;
 const KEY_BYTES: usize = 16;
 
-/// Where a user is: the two high bits say how, the others which.
+/// Where a user is: the three high bits say how, the others which.
 type Place = u32;
 const HOT: Place = 1 << 31;
 /// Cold, with a tail.
 const TAIL: Place = 1 << 30;
-const NUMBER: Place = TAIL - 1;
+/// Cold, with a risk that ages.
+const AGES: Place = 1 << 29;
+const NUMBER: Place = AGES - 1;
 
 struct Hot {
     key: UserKey,
@@ -128,11 +130,14 @@ impl UserStore {
         (&mut hot.record, is_new)
     }
 
-    /// Calls `visit` for every user with a tail, by rising key.
-    pub fn for_each_with_tail(&mut self, rules: &Rules, mut visit: impl FnMut(UserKey, &mut UserRecord)) {
+    /// Calls `visit` for every user whom time alone changes, by rising key: with a tail, or with a risk that ages.
+    pub fn for_each_unsettled(&mut self, rules: &Rules, mut visit: impl FnMut(UserKey, &mut UserRecord)) {
         for key in self.sorted_keys(|store, place| match place & HOT {
-            0 => place & TAIL != 0,
-            _ => !store.hot[(place & NUMBER) as usize].record.tail.is_empty(),
+            0 => place & (TAIL | AGES) != 0,
+            _ => {
+                let record = &store.hot[(place & NUMBER) as usize].record;
+                !record.tail.is_empty() || record.settled.risk_ages()
+            }
         }) {
             let Some(place) = self.find(key) else { continue };
             if place & HOT != 0 {
@@ -314,7 +319,9 @@ impl UserStore {
             Some(free) => *free = packed,
             None => self.cold.push(packed),
         }
-        if record.tail.is_empty() { number } else { TAIL | number }
+        let tail = if record.tail.is_empty() { 0 } else { TAIL };
+        let ages = if record.settled.risk_ages() { AGES } else { 0 };
+        tail | ages | number
     }
 
     /// Takes a record out of the cold ones; the index still names its place.

@@ -30,9 +30,10 @@ fn exported(store: &mut UserStore) -> Vec<(UserKey, Vec<u8>)> {
 
 fn visited(store: &mut UserStore) -> Vec<(UserKey, UserRecord)> {
     let mut visited = Vec::new();
-    store.for_each_with_tail(&rules(), |key, record| {
+    store.for_each_unsettled(&rules(), |key, record| {
         visited.push((key, record.clone()));
         record.tail.clear();
+        record.settled.open.clear();
         record.current.clone_from(&record.settled);
     });
     visited

@@ -1,0 +1,44 @@
+//! The committers: threads that may block in a transaction while the workers go on.
+//!
+//! A task has at most one commit under way; its session travels with the job and comes back with the answer.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender};
+
+use super::happening::Happening;
+use super::kafka_log::KafkaLog;
+use super::outbox::Frozen;
+use super::protocol::{Outcome, Session};
+use crate::runtime::clock;
+
+pub struct CommitJob {
+    pub partition: i32,
+    pub epoch: u64,
+    pub session: Box<Session<KafkaLog>>,
+    pub frozen: Arc<Frozen>,
+    pub inbox: Sender<Happening>,
+}
+
+pub struct CommitDone {
+    pub partition: i32,
+    pub epoch: u64,
+    pub session: Box<Session<KafkaLog>>,
+    pub outcome: Outcome,
+    pub started: Instant,
+    pub took: Duration,
+}
+
+/// Works until every worker is gone.
+pub fn run(jobs: &Receiver<CommitJob>) {
+    for job in jobs {
+        let CommitJob { partition, epoch, mut session, frozen, inbox } = job;
+        let started = clock::now();
+        let outcome = session.commit(&frozen);
+        let took = started.elapsed();
+        let done = CommitDone { partition, epoch, session, outcome, started, took };
+        // A worker that is gone needs no answer.
+        drop(inbox.send(Happening::Committed(Box::new(done))));
+    }
+}

@@ -1,0 +1,66 @@
+//! What tasks judge by: the configuration and tables in use, as the reload publishes them, in a task's terms.
+
+use std::sync::Arc;
+
+use super::partition::{Breaker, TaskSettings};
+use crate::config::{Config, InputConfig};
+use crate::engine::enrich::Tables;
+use crate::runtime::reload::{Loaded, Reloaded};
+
+/// One configuration with its tables.
+#[derive(Clone)]
+pub struct Judging {
+    pub generation: u64,
+    pub settings: Arc<TaskSettings>,
+    pub tables: Arc<Tables>,
+}
+
+/// Makes a [`Judging`] of what is in use.
+pub struct Judgings {
+    reloaded: Arc<Reloaded>,
+    input: InputConfig,
+    has_probe: bool,
+    record_bytes_max: usize,
+    partitions: usize,
+}
+
+impl Judgings {
+    /// `record_bytes_max`: what the output topics take; `partitions`: those of the lead topic, which share the users.
+    pub fn new(reloaded: Arc<Reloaded>, config: &Config, record_bytes_max: usize, partitions: usize) -> Judgings {
+        let has_probe = config.run.probe_topic.is_some();
+        Judgings { reloaded, input: config.input.clone(), has_probe, record_bytes_max, partitions }
+    }
+
+    pub fn current(&self) -> Judging {
+        self.make(&self.reloaded.current())
+    }
+
+    /// Has something newer been published? One atomic read.
+    pub fn is_newer(&self, generation: u64) -> bool {
+        self.reloaded.newer_than(generation).is_some()
+    }
+
+    fn make(&self, loaded: &Loaded) -> Judging {
+        let engine = &loaded.engine;
+        let part = |limit: usize| limit.div_ceil(self.partitions.max(1));
+        let settings = TaskSettings {
+            // The limits hold for all partitions together.
+            engine: Arc::new(crate::engine::policy::EngineConfig {
+                hot_users_max: part(engine.hot_users_max),
+                users_max: part(engine.users_max),
+                ..(**engine).clone()
+            }),
+            render: loaded.context.clone(),
+            format: self.input.format,
+            framing: self.input.framing,
+            on_error: self.input.on_error,
+            breaker: self
+                .input
+                .breaker
+                .map(|breaker| Breaker { share: breaker.share, window_records: breaker.window_records as u64 }),
+            record_bytes_max: self.record_bytes_max,
+            probe: self.has_probe,
+        };
+        Judging { generation: loaded.generation, settings: Arc::new(settings), tables: loaded.tables.clone() }
+    }
+}

@@ -1,0 +1,245 @@
+//! Kafka as one task sees it, for real: [`TaskLog`] over a transactional producer and readers of the changelog.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rdkafka::Offset;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
+use rdkafka::topic_partition_list::TopicPartitionList;
+
+use super::client::Context;
+use super::failure::{self, Class};
+use super::group::GroupConsumer;
+use super::log::{Change, Committed, Failure, TaskLog};
+use super::names::Names;
+use super::native::group_metadata;
+use super::outbox::{Destination, Frozen};
+use super::producer::{Outgoing, TxnProducer};
+use crate::runtime::clock::{self, Deadline};
+
+/// Questions to a broker wait this long.
+const ASK_MAX: Duration = Duration::from_secs(15);
+/// How long one poll of the changelog waits.
+const POLL: Duration = Duration::from_millis(100);
+
+pub type Reader = BaseConsumer<Context>;
+
+/// One task's clients.
+pub struct KafkaLog {
+    names: Arc<Names>,
+    partition: i32,
+    producer: Option<TxnProducer>,
+    group: Arc<GroupConsumer>,
+    /// Set when the partition is no longer ours: nothing is begun any more.
+    void: Arc<AtomicBool>,
+}
+
+impl KafkaLog {
+    pub fn new(names: Arc<Names>, partition: i32, group: Arc<GroupConsumer>, void: Arc<AtomicBool>) -> KafkaLog {
+        KafkaLog { names, partition, producer: None, group, void }
+    }
+
+    fn refuse_when_void(&self) -> Result<(), Failure> {
+        if self.void.load(Ordering::Acquire) {
+            return Err(Failure::GroupFenced("the partition was given back".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn send(&self, producer: &TxnProducer, frozen: &Frozen, deadline: Deadline) -> Result<(), Failure> {
+        for record in frozen.outbox.records() {
+            let topic = self.names.topic(record.destination);
+            let partition = record.partition.unwrap_or(self.partition);
+            let (key, payload, headers) = (record.key, record.payload, record.headers);
+            let outgoing = Outgoing { topic, partition, key, payload, headers, timestamp_ms: None };
+            producer.send(&outgoing, deadline).map_err(failure_of)?;
+        }
+        Ok(())
+    }
+}
+
+/// An error of librdkafka's in the protocol's words.
+fn failure_of(failure: failure::Failure) -> Failure {
+    let text = failure.to_string();
+    match failure.class {
+        Class::GroupFenced => Failure::GroupFenced(text),
+        Class::Fenced => Failure::Fenced(text),
+        Class::Abortable | Class::TooLarge | Class::QueueFull => Failure::Abortable(text),
+        Class::Retriable | Class::Fatal | Class::Unknown | Class::DrainTimeout => Failure::Unknown(text),
+    }
+}
+
+fn unknown(what: &str, error: &KafkaError) -> Failure {
+    Failure::Unknown(format!("{what}: {error}"))
+}
+
+impl TaskLog for KafkaLog {
+    fn renew(&mut self) -> Result<(), Failure> {
+        self.refuse_when_void()?;
+        // The old one first: two producers of one id in one process would fence each other.
+        self.producer = None;
+        let id = self.names.transactional_id(self.partition);
+        let (connection, bytes_max) = (&self.names.connection, self.names.message_bytes_max());
+        let producer = TxnProducer::open(connection, &id, bytes_max, self.names.transaction_timeout * 2)
+            .map_err(failure_of)?;
+        self.producer = Some(producer);
+        Ok(())
+    }
+
+    fn transact(&mut self, frozen: &Frozen) -> Result<Committed, Failure> {
+        self.refuse_when_void()?;
+        let mut producer = self.producer.take().ok_or_else(|| Failure::Unknown("no producer".to_owned()))?;
+        let result = self.transact_with(&mut producer, frozen);
+        let is_clean = !producer.is_suspect();
+        self.producer = Some(producer);
+        result.map(|marker_offset| Committed { clean: is_clean, marker_offset })
+    }
+
+    fn abort(&mut self) -> Result<(), Failure> {
+        let producer = self.producer.as_mut().ok_or_else(|| Failure::Unknown("no producer".to_owned()))?;
+        producer.abort(Deadline::after(self.names.transaction_timeout)).map_err(failure_of)
+    }
+
+    fn changes(&mut self, position: i64, visit: &mut dyn FnMut(Change<'_>)) -> Result<i64, Failure> {
+        let topic = self.names.topic(Destination::State);
+        let reader = ChangelogReader { names: &self.names, topic, partition: self.partition, void: &self.void };
+        reader.read(position, visit)
+    }
+
+    fn committed_offset(&mut self) -> Result<Option<i64>, Failure> {
+        // Read committed: the coordinator waits for offsets of transactions that are not ended yet.
+        let reader = reader(&self.names, "offsets").map_err(|error| unknown("cannot make a client", &error))?;
+        let mut tpl = TopicPartitionList::new();
+        tpl.add_partition(self.names.lead(), self.partition);
+        let found = reader
+            .committed_offsets(tpl, ASK_MAX)
+            .map_err(|error| unknown("cannot read the group's offset", &error))?;
+        let offset = found.elements().first().map(|element| element.offset());
+        Ok(match offset {
+            Some(Offset::Offset(offset)) => Some(offset),
+            _ => None,
+        })
+    }
+}
+
+impl KafkaLog {
+    fn transact_with(&self, producer: &mut TxnProducer, frozen: &Frozen) -> Result<i64, Failure> {
+        let deadline = Deadline::after(self.names.transaction_timeout);
+        producer.begin().map_err(failure_of)?;
+        self.send(producer, frozen, deadline)?;
+        // Read now, and not a moment earlier: the generation may have changed since the task began.
+        let (metadata, _) = group_metadata(&self.group)
+            .ok_or_else(|| Failure::GroupFenced("this member belongs to no generation".to_owned()))?;
+        self.refuse_when_void()?;
+        let offsets: Vec<(&str, i32, i64)> =
+            frozen.next.iter().map(|(topic, next)| (topic.as_str(), self.partition, *next)).collect();
+        producer.send_offsets(&offsets, &metadata, deadline).map_err(failure_of)?;
+        producer.commit(deadline).map_err(failure_of)?;
+        // The marker is the last record of the changelog in every transaction.
+        let state = self.names.topic(Destination::State);
+        producer
+            .last_offset(state)
+            .ok_or_else(|| Failure::Unknown("the marker was committed, and its offset is not known".to_owned()))
+    }
+}
+
+pub fn reader(names: &Names, role: &'static str) -> Result<Reader, KafkaError> {
+    names.connection.follower().create_with_context(names.connection.context(role))
+}
+
+/// The end of a partition, transactions that are not ended included.
+pub fn uncommitted_watermarks(names: &Names, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
+    let context = names.connection.context("watermarks");
+    let reader: Reader = names.connection.watermark_reader().create_with_context(context)?;
+    reader.fetch_watermarks(topic, partition, ASK_MAX)
+}
+
+/// Reads a changelog partition to its end.
+pub struct ChangelogReader<'a> {
+    pub names: &'a Names,
+    pub topic: &'a str,
+    pub partition: i32,
+    pub void: &'a AtomicBool,
+}
+
+impl ChangelogReader<'_> {
+    fn read(&self, position: i64, visit: &mut dyn FnMut(Change<'_>)) -> Result<i64, Failure> {
+        let (low, end) = uncommitted_watermarks(self.names, self.topic, self.partition)
+            .map_err(|error| unknown("cannot read the changelog's end", &error))?;
+        let start = position.max(low);
+        if start >= end {
+            return Ok(end.max(position));
+        }
+        let reader = reader(self.names, "restore").map_err(|error| unknown("cannot make a client", &error))?;
+        // Metadata first: without it the first record takes half a second longer.
+        reader
+            .fetch_metadata(Some(self.topic), ASK_MAX)
+            .map_err(|error| unknown("cannot read the changelog's metadata", &error))?;
+        let mut tpl = TopicPartitionList::new();
+        tpl.add_partition_offset(self.topic, self.partition, Offset::Offset(start))
+            .and_then(|()| reader.assign(&tpl))
+            .map_err(|error| unknown("cannot read the changelog", &error))?;
+        self.read_to(&reader, start, end, visit)
+    }
+
+    fn read_to(
+        &self,
+        reader: &Reader,
+        start: i64,
+        end: i64,
+        visit: &mut dyn FnMut(Change<'_>),
+    ) -> Result<i64, Failure> {
+        let mut position = start;
+        let mut deadline = self.deadline();
+        while position < end {
+            if self.void.load(Ordering::Acquire) {
+                return Err(Failure::GroupFenced("the partition was given back".to_owned()));
+            }
+            let before = position;
+            match reader.poll(POLL) {
+                Some(Ok(message)) => {
+                    let offset = message.offset();
+                    if let Some(key) = message.key() {
+                        visit(Change { offset, key, payload: message.payload() });
+                    }
+                    position = offset + 1;
+                }
+                // The position also counts what is never delivered: markers of transactions, aborted records.
+                Some(Err(KafkaError::PartitionEOF(_))) | None => {
+                    position = position.max(self.position_of(reader)?);
+                }
+                Some(Err(error)) => return Err(unknown("cannot read the changelog", &error)),
+            }
+            if position > before {
+                deadline = self.deadline();
+            } else if clock::now() > deadline {
+                return Err(self.stuck(position, end));
+            }
+        }
+        Ok(position)
+    }
+
+    fn deadline(&self) -> Instant {
+        clock::now() + self.names.restore_no_progress
+    }
+
+    fn position_of(&self, reader: &Reader) -> Result<i64, Failure> {
+        let positions = reader.position().map_err(|error| unknown("position", &error))?;
+        let element = positions.find_partition(self.topic, self.partition);
+        Ok(match element.map(|element| element.offset()) {
+            Some(Offset::Offset(offset)) => offset,
+            _ => 0,
+        })
+    }
+
+    fn stuck(&self, position: i64, end: i64) -> Failure {
+        Failure::Unknown(format!(
+            "the changelog `{}` partition `{}` does not go on at offset `{position}`, before its end at `{end}`: \
+             a transaction may hang there (kafka-transactions.sh find-hanging)",
+            self.topic, self.partition
+        ))
+    }
+}

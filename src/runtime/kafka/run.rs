@@ -1,0 +1,211 @@
+//! `farsign run`: threads, and how they begin and end.
+//!
+//! ```text
+//! group (1) ──▶ workers (W) ──▶ restorers, committers (block for Kafka)      profiles (1)   http (1)   reload (1)
+//! ```
+//! Ending is orderly: the group thread leaves the group, which closes every task after a last commit; then everything
+//! else ends. When that takes longer than the grace allows the process ends at once, which is safe at any moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+
+use super::commit;
+use super::group::{Group, GroupConsumer, GroupContext};
+use super::happening::{Board, Happening};
+use super::judging::Judgings;
+use super::kafka_log::{self, Reader};
+use super::names::Names;
+use super::open::Restorer;
+use super::profiles::{self, ProfilesThread};
+use super::shared::SharedProfiles;
+use super::worker::{Setup, Worker};
+use crate::config::Config;
+use crate::engine::profile::Profiles;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::runtime::clock::Deadline;
+
+/// A thread that does not move for this long is dead.
+const BEAT_MAX: Duration = Duration::from_secs(60);
+/// A revocation waits no longer for the tasks' last commits.
+const CLOSE_MAX: Duration = Duration::from_secs(5);
+/// How often the end is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Everything `farsign run` has made before it begins.
+pub struct Parts {
+    pub config: Config,
+    pub names: Arc<Names>,
+    pub judging: Arc<Judgings>,
+    pub metrics: Metrics,
+    pub health: Arc<Health>,
+}
+
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    Asked,
+    /// Something that only people can mend.
+    Fatal(String),
+    /// Tasks could not be closed in time; what they had not committed is read again by whoever is next.
+    Hard,
+}
+
+/// Runs until `stop` is set or nothing can go on.
+pub fn run(parts: &Parts, stop: &AtomicBool) -> anyhow::Result<End> {
+    let running = Running::start(parts)?;
+    let end = loop {
+        if stop.load(Ordering::Acquire) {
+            break End::Asked;
+        }
+        if let Some(reason) = running.board.fatal() {
+            break End::Fatal(reason);
+        }
+        std::thread::sleep(LOOK);
+    };
+    tracing::info!("ending: committing and closing every task");
+    let grace = parts.config.run.shutdown_grace;
+    Ok(if running.end(grace) { end } else { End::Hard })
+}
+
+struct Running {
+    board: Arc<Board>,
+    /// Dropped to end the group thread.
+    group_stop: Sender<()>,
+    group: JoinHandle<()>,
+    workers: Vec<(Sender<Happening>, JoinHandle<()>)>,
+    profiles_stop: Arc<AtomicBool>,
+    profiles: JoinHandle<()>,
+}
+
+impl Running {
+    fn start(parts: &Parts) -> anyhow::Result<Running> {
+        let count = parts
+            .config
+            .run
+            .workers
+            .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from));
+        let board = Arc::new(Board::default());
+        let shared = Arc::new(SharedProfiles::new(Profiles::default()));
+        let inboxes: Vec<(Sender<Happening>, Receiver<Happening>)> = (0..count).map(|_| unbounded()).collect();
+        let group = group_consumer(parts, inboxes.iter().map(|(sent, _)| sent.clone()).collect())?;
+        let (profiles, profiles_stop) = start_profiles(parts, &shared, &board)?;
+        let (opens, open_jobs) = unbounded();
+        let (commits, commit_jobs) = unbounded();
+        for number in 0..parts.config.run.restores_max.min(count * 2) {
+            let restorer = Restorer {
+                names: parts.names.clone(),
+                shared: shared.clone(),
+                group: group.clone(),
+                start: parts.config.input.start,
+                on_data_loss: parts.config.input.on_data_loss,
+            };
+            let jobs = open_jobs.clone();
+            spawn(&format!("restorer {number}"), move || restorer.run(&jobs))?;
+        }
+        for number in 0..count {
+            let jobs = commit_jobs.clone();
+            spawn(&format!("committer {number}"), move || commit::run(&jobs))?;
+        }
+        let mut workers = Vec::new();
+        for (number, (inbox_sent, inbox)) in inboxes.into_iter().enumerate() {
+            let name = format!("worker {number}");
+            let reader: Reader =
+                kafka_log::reader(&parts.names, "reader").context("cannot make a Kafka client")?;
+            let (ring_sent, ring) = bounded(1);
+            let worker = Setup {
+                names: parts.names.clone(),
+                run: parts.config.run.clone(),
+                reader: Arc::new(reader),
+                judging: parts.judging.clone(),
+                board: board.clone(),
+                metrics: parts.metrics.clone(),
+                health: parts.health.clone(),
+                beat: parts.health.watch(&name, BEAT_MAX),
+                opens: opens.clone(),
+                commits: commits.clone(),
+                inbox_sent: inbox_sent.clone(),
+                inbox,
+                ring_sent,
+                ring,
+            };
+            workers.push((inbox_sent, spawn(&name, move || Worker::new(worker).run())?));
+        }
+        let (group_stop, stop) = bounded(0);
+        let member = Group {
+            consumer: group,
+            board: board.clone(),
+            beat: parts.health.watch("group", BEAT_MAX),
+            stop,
+            grace: parts.config.run.shutdown_grace,
+        };
+        let group = spawn("group", move || member.run())?;
+        Ok(Running { board, group_stop, group, workers, profiles_stop, profiles })
+    }
+
+    /// Ends every thread in order; false when the time did not suffice.
+    fn end(self, grace: Duration) -> bool {
+        let deadline = Deadline::after(grace);
+        drop(self.group_stop);
+        let is_left = wait(&[&self.group], deadline);
+        for (inbox, _) in &self.workers {
+            drop(inbox.send(Happening::Stop));
+        }
+        let workers: Vec<&JoinHandle<()>> = self.workers.iter().map(|(_, thread)| thread).collect();
+        let are_closed = wait(&workers, deadline);
+        self.profiles_stop.store(true, Ordering::Release);
+        let is_read = wait(&[&self.profiles], deadline);
+        is_left && are_closed && is_read
+    }
+}
+
+fn wait(threads: &[&JoinHandle<()>], deadline: Deadline) -> bool {
+    while !deadline.is_over() {
+        if threads.iter().all(|thread| thread.is_finished()) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    threads.iter().all(|thread| thread.is_finished())
+}
+
+fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+    Builder::new().name(name.to_owned()).spawn(body).with_context(|| format!("cannot start the thread `{name}`"))
+}
+
+fn group_consumer(parts: &Parts, inboxes: Vec<Sender<Happening>>) -> anyhow::Result<Arc<GroupConsumer>> {
+    use rdkafka::consumer::Consumer as _;
+    let connection = &parts.names.connection;
+    let close_max = (parts.config.kafka.session_timeout / 3).min(CLOSE_MAX);
+    let context = GroupContext::new(connection.context("group"), inboxes, close_max, parts.metrics.clone());
+    let consumer: GroupConsumer =
+        connection.group_consumer().create_with_context(context).context("cannot make a Kafka client")?;
+    let lead = parts.names.lead();
+    consumer.subscribe(&[lead]).with_context(|| format!("cannot subscribe to `{lead}`"))?;
+    Ok(Arc::new(consumer))
+}
+
+fn start_profiles(
+    parts: &Parts,
+    shared: &Arc<SharedProfiles>,
+    board: &Arc<Board>,
+) -> anyhow::Result<(JoinHandle<()>, Arc<AtomicBool>)> {
+    parts.health.block(profiles::SUBJECT, "being read");
+    let stop = Arc::new(AtomicBool::new(false));
+    let thread = ProfilesThread {
+        names: parts.names.clone(),
+        shared: shared.clone(),
+        board: board.clone(),
+        metrics: parts.metrics.clone(),
+        health: parts.health.clone(),
+        beat: parts.health.watch("profiles", BEAT_MAX),
+        wait_max: parts.config.run.profiles_wait_max,
+        stop: stop.clone(),
+    };
+    Ok((spawn("profiles", move || thread.run())?, stop))
+}
