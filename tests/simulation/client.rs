@@ -165,15 +165,17 @@ impl<'y> Client<'y> {
     fn produce_all(&mut self, frozen: &Frozen) -> Result<i64, Failure> {
         let mut state_offset = 0;
         for destination in Destination::ALL {
-            let data: Vec<Data> = records(frozen)
-                .filter(|record| record.destination == destination)
+            let mine = || records(frozen).filter(|record| record.destination == destination);
+            // No destination is written to in two partitions at once.
+            let partition = mine().find_map(|record| record.partition).unwrap_or(self.partition);
+            let data: Vec<Data> = mine()
                 .map(|record| (record.key.map(<[u8]>::to_vec), record.payload.map(<[u8]>::to_vec)))
                 .collect();
             if data.is_empty() {
                 continue;
             }
             let last = data.len() as i64 - 1;
-            let first = self.produce(output(destination, self.partition), data)?;
+            let first = self.produce(output(destination, partition), data)?;
             if destination == Destination::State {
                 // Where a repeated send was first taken is not known: then from the beginning.
                 state_offset = if first == 0 { 0 } else { first + last };

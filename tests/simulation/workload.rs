@@ -5,17 +5,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use farsign::config::{Framing, OnError};
 use farsign::engine::decode::Format;
 use farsign::engine::enrich::{Enricher, Tables};
 use farsign::engine::hash::UserKey;
 use farsign::engine::policy::EngineConfig;
 use farsign::engine::profile::Profiles;
 use farsign::render::RenderContext;
-use farsign::runtime::kafka::intake::Framing;
 use farsign::runtime::kafka::log::Change;
 use farsign::runtime::kafka::marker::{MARKER_KEY, Marker, VERSION};
 use farsign::runtime::kafka::outbox::{Destination, Frozen, Outbox};
-use farsign::runtime::kafka::partition::{OnError, PartitionTask, TaskSettings};
+use farsign::runtime::kafka::partition::{PartitionTask, TaskSettings};
 use farsign::runtime::kafka::probe::{self, Probe, ProbeRecord};
 use farsign::runtime::kafka::record::{Record, Source, SourceKind};
 use farsign::runtime::kafka::shared::SharedProfiles;
@@ -179,7 +179,7 @@ const OPEN_DAY: i32 = 30_000;
 pub fn real(partition: i32) -> Box<dyn Workload> {
     let settings = TaskSettings {
         engine: Arc::new(EngineConfig::default()),
-        render: RenderContext::default(),
+        render: Arc::new(RenderContext::default()),
         format: Format::Farsign,
         framing: Framing::None,
         on_error: OnError::DeadLetter,
