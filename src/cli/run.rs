@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -16,10 +17,19 @@ use crate::http::Server;
 use crate::logging;
 use crate::metrics::Metrics;
 use crate::runtime::kafka::client::Connection;
-use crate::runtime::kafka::judging::Judgings;
+use crate::runtime::kafka::judging::{Judgings, Limits};
 use crate::runtime::kafka::names::Names;
 use crate::runtime::kafka::run::{self, End, Parts};
+use crate::runtime::kafka::topics::Layout;
+use crate::runtime::kafka::topics::verify::{self, Verified};
 use crate::runtime::reload::{Loaded, Reloaded, Source, Timing, Watcher};
+
+/// Brokers get this long for one answer.
+const ASK_MAX: Duration = Duration::from_secs(15);
+/// Topics that are not as they must be are looked at again after this.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// Bytes that a record's batch, key and headers may take of a topic's limit.
+const BATCH_OVERHEAD: usize = 16 * 1024;
 
 #[derive(clap::Args)]
 pub struct Args {
@@ -91,8 +101,9 @@ fn serve(
         return Ok(ExitCode::SUCCESS);
     };
     health.clear("topics");
-    let judging = Judgings::new(reloaded, &config, layout.record_bytes_max, usize::try_from(layout.partitions)?);
-    let names = Names::new(&config, connection, layout.partitions, layout.record_bytes_max);
+    let judging = Judgings::new(reloaded, &config, limits(&config, &layout));
+    let partitions = i32::try_from(layout.partitions)?;
+    let names = Names::new(&config, connection, partitions, layout.message_bytes_max());
     let parts = Parts { config, names: Arc::new(names), judging: Arc::new(judging), metrics, health };
     let end = run::run(&parts, stop)?;
     Ok(match end {
@@ -111,22 +122,41 @@ fn serve(
     })
 }
 
-struct Layout {
-    partitions: i32,
-    record_bytes_max: usize,
-}
+/// Asks until the topics are as they must be; every new set of problems is said once. `None`: told to stop.
 fn verified(
     config: &Config,
     connection: &Connection,
-    _health: &Arc<Health>,
+    health: &Health,
     stop: &AtomicBool,
 ) -> anyhow::Result<Option<Layout>> {
-    use rdkafka::consumer::Consumer;
-    let reader: rdkafka::consumer::BaseConsumer<_> =
-        connection.follower().create_with_context(connection.context("topics"))?;
-    let lead = &config.input.topics[0];
-    let _ = stop.load(Ordering::Relaxed);
-    let metadata = reader.fetch_metadata(Some(lead), std::time::Duration::from_secs(10))?;
-    let partitions = metadata.topics()[0].partitions().len() as i32;
-    Ok(Some(Layout { partitions, record_bytes_max: 1_000_000 }))
+    let mut said = Vec::new();
+    while !stop.load(Ordering::Acquire) {
+        let problems = match verify::verify(connection, config, ASK_MAX) {
+            Ok(Verified { layout: Some(layout), .. }) => return Ok(Some(layout)),
+            Ok(verified) => verified.problems.iter().map(ToString::to_string).collect(),
+            Err(error) => vec![error.to_string()],
+        };
+        if problems != said {
+            for problem in &problems {
+                tracing::error!("{problem}");
+            }
+            health.block("topics", problems.join("; "));
+            said = problems;
+        }
+        std::thread::sleep(ASK_AGAIN);
+    }
+    Ok(None)
+}
+
+/// What the topics allow a task to write.
+fn limits(config: &Config, layout: &Layout) -> Limits {
+    let topics = &config.topics;
+    let limit = |name: &String| layout.topics.get(name).map_or(usize::MAX, |topic| topic.message_bytes_max);
+    let outputs = [&topics.state, &topics.profiles, &topics.risk_detections, &topics.risky_users];
+    let room = |bytes: usize| bytes.saturating_sub(BATCH_OVERHEAD);
+    Limits {
+        record_bytes_max: room(outputs.into_iter().map(limit).min().unwrap_or(usize::MAX)),
+        dead_letter_bytes_max: room(limit(&topics.dead_letter)),
+        partitions: layout.partitions,
+    }
 }

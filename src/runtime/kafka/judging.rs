@@ -20,15 +20,24 @@ pub struct Judgings {
     reloaded: Arc<Reloaded>,
     input: InputConfig,
     has_probe: bool,
-    record_bytes_max: usize,
-    partitions: usize,
+    limits: Limits,
+}
+
+/// What the topics allow.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes that every output topic takes for a record.
+    pub record_bytes_max: usize,
+    /// Bytes that the dead-letter topic takes for a record.
+    pub dead_letter_bytes_max: usize,
+    /// Of the lead topic; they share the users.
+    pub partitions: u32,
 }
 
 impl Judgings {
-    /// `record_bytes_max`: what the output topics take; `partitions`: those of the lead topic, which share the users.
-    pub fn new(reloaded: Arc<Reloaded>, config: &Config, record_bytes_max: usize, partitions: usize) -> Judgings {
+    pub fn new(reloaded: Arc<Reloaded>, config: &Config, limits: Limits) -> Judgings {
         let has_probe = config.run.probe_topic.is_some();
-        Judgings { reloaded, input: config.input.clone(), has_probe, record_bytes_max, partitions }
+        Judgings { reloaded, input: config.input.clone(), has_probe, limits }
     }
 
     pub fn current(&self) -> Judging {
@@ -42,7 +51,7 @@ impl Judgings {
 
     fn make(&self, loaded: &Loaded) -> Judging {
         let engine = &loaded.engine;
-        let part = |limit: usize| limit.div_ceil(self.partitions.max(1));
+        let part = |limit: usize| limit.div_ceil(self.limits.partitions.max(1) as usize);
         let settings = TaskSettings {
             // The limits hold for all partitions together.
             engine: Arc::new(crate::engine::policy::EngineConfig {
@@ -58,7 +67,8 @@ impl Judgings {
                 .input
                 .breaker
                 .map(|breaker| Breaker { share: breaker.share, window_records: breaker.window_records as u64 }),
-            record_bytes_max: self.record_bytes_max,
+            record_bytes_max: self.limits.record_bytes_max,
+            dead_letter_bytes_max: self.limits.dead_letter_bytes_max,
             probe: self.has_probe,
         };
         Judging { generation: loaded.generation, settings: Arc::new(settings), tables: loaded.tables.clone() }

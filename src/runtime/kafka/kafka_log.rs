@@ -82,7 +82,7 @@ impl TaskLog for KafkaLog {
         // The old one first: two producers of one id in one process would fence each other.
         self.producer = None;
         let id = self.names.transactional_id(self.partition);
-        let (connection, bytes_max) = (&self.names.connection, self.names.message_bytes_max());
+        let (connection, bytes_max) = (&self.names.connection, self.names.message_bytes_max);
         let producer = TxnProducer::open(connection, &id, bytes_max, self.names.transaction_timeout * 2)
             .map_err(failure_of)?;
         self.producer = Some(producer);

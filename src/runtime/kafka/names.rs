@@ -8,9 +8,6 @@ use super::outbox::Destination;
 use super::record::{Source, SourceKind};
 use crate::config::{Config, TopicsConfig};
 
-/// Room for a record's key, headers and batch.
-const MESSAGE_OVERHEAD: usize = 64 * 1024;
-
 /// What does not change while the program runs.
 pub struct Names {
     pub connection: Connection,
@@ -21,14 +18,14 @@ pub struct Names {
     pub sources: Arc<[Source]>,
     /// Of the lead topic, and of all that go with it.
     pub partitions: i32,
-    /// The largest record that every output topic takes, bytes.
-    pub record_bytes_max: usize,
+    /// The largest record that any topic takes, bytes.
+    pub message_bytes_max: usize,
     pub restore_no_progress: Duration,
     pub transaction_timeout: Duration,
 }
 
 impl Names {
-    pub fn new(config: &Config, connection: Connection, partitions: i32, record_bytes_max: usize) -> Names {
+    pub fn new(config: &Config, connection: Connection, partitions: i32, message_bytes_max: usize) -> Names {
         Names {
             connection,
             application_id: config.kafka.application_id.clone(),
@@ -36,15 +33,10 @@ impl Names {
             probe_topic: config.run.probe_topic.clone(),
             sources: sources(config),
             partitions,
-            record_bytes_max,
+            message_bytes_max,
             restore_no_progress: config.run.restore_no_progress,
             transaction_timeout: config.kafka.transaction_timeout,
         }
-    }
-
-    /// What a producer may be asked to send: the largest record with room for its headers.
-    pub fn message_bytes_max(&self) -> usize {
-        self.record_bytes_max + MESSAGE_OVERHEAD
     }
 
     /// The topic whose partitions the group shares out.

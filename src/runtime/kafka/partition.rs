@@ -28,7 +28,7 @@ use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
 use crate::metrics::labels::{DeadLetterReason, Label as _, RecordResult};
 use crate::metrics::{self, BatchCounts};
-use crate::render::{RenderContext, graph};
+use crate::render::{RenderContext, graph, risky_user};
 use crate::runtime::task::Task;
 
 /// Which input record caused an output: `topic/partition/offset`.
@@ -61,8 +61,10 @@ pub struct TaskSettings {
     pub on_error: OnError,
     /// `None` = never.
     pub breaker: Option<Breaker>,
-    /// Bytes that the output topics take for a record.
+    /// Bytes that every output topic takes for a record.
     pub record_bytes_max: usize,
+    /// Bytes that the dead-letter topic takes for a record.
+    pub dead_letter_bytes_max: usize,
     pub probe: bool,
 }
 
@@ -351,7 +353,7 @@ impl PartitionTask {
             if self.settings.on_error == OnError::DeadLetter {
                 self.counts.batch.dead_letter(span.refusals[0].reason);
                 let topic = &self.sources[record.source].topic;
-                let length_max = self.settings.record_bytes_max;
+                let length_max = self.settings.dead_letter_bytes_max;
                 dead_letter::push(record, topic, self.partition, &span.refusals, length_max, &mut self.outbox);
             }
         }
@@ -414,8 +416,7 @@ impl PartitionTask {
         if complete_day.is_none_or(|before| before < complete) {
             self.step(batch);
             let out = self.task.settle(next.now());
-            self.counts.engine.add(&out.counts);
-            self.contributions.add(&out.contributions);
+            self.take_over(out, batch);
             self.set_frontier(self.day, Some(complete));
         }
         if self.day.is_none_or(|begun| begun < day) {
@@ -438,11 +439,19 @@ impl PartitionTask {
     }
 
     fn take_over(&mut self, out: Out, batch: &Batch<'_>) {
-        let Out { detections, contributions, counts, forgotten } = out;
+        let Out { detections, contributions, counts, forgotten, risky_users } = out;
         for detection in detections {
             self.counts.batch.detection(&detection);
             let headers = self.headers(batch, detection.position);
             self.push_detection(detection, headers);
+        }
+        for user in &risky_users {
+            let headers = self.headers(batch, user.position);
+            let key = output_key(&user.tenant_id, &user.user_id);
+            let settings = &self.settings;
+            self.outbox.push_with(Destination::RiskyUsers, key.as_bytes(), headers, |bytes| {
+                risky_user::write(user, &settings.render, bytes);
+            });
         }
         self.contributions.add(&contributions);
         // A user forgotten and met again in one batch is written by its state.

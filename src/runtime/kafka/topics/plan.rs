@@ -5,6 +5,7 @@
 
 use super::cluster::Facts;
 use crate::config::{Config, TopicsConfig};
+use crate::engine::profile::MEMBER_DAYS_MAX;
 use crate::runtime::kafka::native::Operation;
 
 /// Kafka's own default of `max.message.bytes`.
@@ -17,6 +18,10 @@ const HOUR_MS: u64 = 3_600_000;
 
 /// Deleted users stay marked as deleted for this long in compacted topics. A snapshot that is older could bring one
 /// back, and is not used.
+/// Contributions count for [`MEMBER_DAYS_MAX`] days after their day, and are read by a new instance for as long. A week
+/// more, for input that comes late.
+const PROFILES_RETENTION_MS: u64 = (MEMBER_DAYS_MAX as u64 + 7) * 24 * HOUR_MS;
+
 pub const DELETE_RETENTION_MS: u64 = 7 * 24 * HOUR_MS;
 
 /// What a topic is for.
@@ -30,6 +35,7 @@ pub enum Role {
     RiskyUsers,
     Commands,
     DeadLetter,
+    Probe,
 }
 
 /// How old records go.
@@ -146,14 +152,33 @@ impl Plan<'_> {
         let (exactly, at_least) = (Partitions::Exactly(tasks), Partitions::AtLeast(tasks));
         let usual = MESSAGE_BYTES_DEFAULT;
         let dead_letter_bytes = (self.input_bytes_max() + HEADERS_BYTES_MAX).max(usual);
-        vec![
+        let mut wanted = vec![
             self.wanted(state, Role::State, exactly, Cleanup::Compact, usual),
-            self.wanted(profiles, Role::Profiles, at_least, Cleanup::Compact, usual),
+            self.profiles(profiles),
             self.wanted(risk_detections, Role::RiskDetections, at_least, Cleanup::Delete, usual),
             self.wanted(risky_users, Role::RiskyUsers, at_least, Cleanup::Compacting, usual),
             self.wanted(commands, Role::Commands, exactly, Cleanup::Delete, 0),
             self.wanted(dead_letter, Role::DeadLetter, at_least, Cleanup::Delete, dead_letter_bytes),
-        ]
+        ];
+        wanted.extend(self.config.run.probe_topic.iter().map(|name| self.probe(name, tasks)));
+        wanted
+    }
+
+    /// One partition, so that all read contributions in one order; kept for as long as they count.
+    fn profiles(&self, name: &str) -> Wanted {
+        let mut wanted =
+            self.wanted(name, Role::Profiles, Partitions::Exactly(1), Cleanup::Delete, MESSAGE_BYTES_DEFAULT);
+        for (setting, value) in &mut wanted.settings {
+            if *setting == "retention.ms" {
+                *value = PROFILES_RETENTION_MS.to_string();
+            }
+        }
+        wanted
+    }
+
+    /// As many partitions as tasks, for acceptance tests.
+    fn probe(&self, name: &str, tasks: u32) -> Wanted {
+        self.wanted(name, Role::Probe, Partitions::AtLeast(tasks), Cleanup::Delete, MESSAGE_BYTES_DEFAULT)
     }
 
     fn wanted(
@@ -169,7 +194,9 @@ impl Plan<'_> {
             Role::State | Role::Profiles | Role::Repartition => {
                 &[Operation::Read, Operation::Write, Operation::Describe]
             }
-            Role::RiskDetections | Role::RiskyUsers | Role::DeadLetter => &[Operation::Write, Operation::Describe],
+            Role::RiskDetections | Role::RiskyUsers | Role::DeadLetter | Role::Probe => {
+                &[Operation::Write, Operation::Describe]
+            }
         };
         Wanted {
             name: name.to_owned(),
