@@ -151,6 +151,7 @@ pub fn settings() -> TaskSettings {
         on_error: OnError::DeadLetter,
         breaker: None,
         record_bytes_max: 1 << 20,
+        dead_letter_bytes_max: 1 << 20,
         probe: true,
     }
 }

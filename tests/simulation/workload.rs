@@ -185,6 +185,7 @@ pub fn real(partition: i32) -> Box<dyn Workload> {
         on_error: OnError::DeadLetter,
         breaker: None,
         record_bytes_max: 1 << 20,
+        dead_letter_bytes_max: 1 << 20,
         probe: true,
     };
     let sources = vec![Source { topic: TOPIC.to_owned(), kind: SourceKind::Input }];
