@@ -33,7 +33,7 @@ use cluster::{Cluster, Tally, World};
 use faults::{Faults, Planted};
 
 /// Seeds of the stand-in when nothing is said: some seconds.
-const SEEDS: u64 = 4_000;
+const SEEDS: u64 = 2_500;
 /// The real task is tried with one seed in so many.
 const REAL_SHARE: u64 = 20;
 /// The protocol without the group's fence, with one in so many.

@@ -125,8 +125,8 @@ fn live(items: &[Item<'_>], batches: &[usize]) -> Vec<String> {
     let mut turns = batches.iter().cycle().enumerate();
     while lanes.iter().any(|lane| lane.taken < lane.log.len()) {
         let (turn, batch) = turns.next().expect("endless");
-        assert!(turn < 100_000, "the tasks wait for each other for ever");
-        lanes[(turn * 7 + batch) % PARTITIONS].go(&mut bench, *batch, &mut lines);
+        assert!(turn < 5_000, "the tasks wait for each other for ever");
+        lanes[turn % PARTITIONS].go(&mut bench, *batch, &mut lines);
         if let Some(day) = bench.shared.wanted()
             && !lanes.iter().any(|lane| lane.is_behind(day))
         {
@@ -178,7 +178,7 @@ fn replay(items: &[Item<'_>]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 20, max_shrink_iters: 100, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
     #[test]
     fn several_partitions_say_what_a_replay_says(
