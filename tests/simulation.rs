@@ -62,8 +62,14 @@ fn simulate(seed: u64, world: World, is_traced: bool) -> (Result<(), String>, Cl
     (result, cluster)
 }
 
+/// A number that whoever starts the test has set.
+#[expect(clippy::disallowed_methods, reason = "a switch of the developer's, not of the program")]
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().expect("a number"))
+}
+
 fn seeds(default: u64) -> u64 {
-    std::env::var("SIMULATION_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+    number("SIMULATION_SEEDS").unwrap_or(default)
 }
 
 /// The first seed that fails, with the problem; and what happened in all.
@@ -106,7 +112,7 @@ fn holds(world: World, count: u64) -> Tally {
 
 #[test]
 fn every_record_counts_once_whatever_happens() {
-    if let Some(seed) = std::env::var("SIMULATION_SEED").ok().and_then(|text| text.parse().ok()) {
+    if let Some(seed) = number("SIMULATION_SEED") {
         let (result, mut cluster) = simulate(seed, world(Planted::default()), true);
         panic!("{}\nseed {seed}: {result:?}", cluster.take_trace().join("\n"));
     }
