@@ -173,14 +173,18 @@ impl<L: TaskLog> Session<L> {
             }
             Err(error) => return Ok(Some(Outcome::Lost(error.to_string()))),
         };
-        let found = marker.map_or(0, |marker| marker.transaction);
-        Ok(if found == frozen.transaction {
+        let found = marker.as_ref().map_or(0, |marker| marker.transaction);
+        // The number alone does not say whose transaction it is: another owner goes on from the same one.
+        let is_ours = marker.is_some_and(|marker| marker.next == frozen.next);
+        Ok(if found == frozen.transaction && is_ours {
             Some(Outcome::Committed { resolved: true })
         } else if found + 1 == frozen.transaction {
             None
         } else {
             let expected = frozen.transaction;
-            Some(Outcome::Lost(format!("the changelog is at transaction `{found}`, this task at `{expected}`")))
+            Some(Outcome::Lost(format!(
+                "the changelog has another's transaction `{found}`, this task is at `{expected}`"
+            )))
         })
     }
 }
