@@ -37,8 +37,7 @@ fn every_form_that_is_simulated_survives() {
         let config = simulate::Config { users: 12, days: 2, form, ..simulate::Config::default() };
         let (mut records, mut labels) = (Vec::new(), Vec::new());
         simulate::run(&config, &mut records, &mut labels, &mut |_| {}).unwrap();
-        let checked: usize =
-            records.split(|byte| *byte == b'\n').map(|record| check(record).unwrap()).sum();
+        let checked: usize = records.split(|byte| *byte == b'\n').map(|record| check(record).unwrap()).sum();
         assert!(checked > 100, "{form:?}: {checked}");
     }
 }
