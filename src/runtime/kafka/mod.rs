@@ -10,6 +10,7 @@
 //! always come about together. What Kafka does, Kafka does: nothing here elects, replicates or stores. Threads are std
 //! threads: every call of the transaction protocol blocks, and rebalance callbacks run on the thread that polls.
 
+pub mod breaker;
 pub mod client;
 pub mod commit;
 pub mod contributions;
@@ -34,6 +35,7 @@ pub mod producer;
 pub mod profiles;
 pub mod protocol;
 pub mod record;
+pub mod repartition;
 pub mod run;
 pub mod settings;
 pub mod shared;
