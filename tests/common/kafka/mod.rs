@@ -7,10 +7,18 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 pub mod broker;
+pub mod deployment;
+pub mod instance;
+pub mod proof;
+pub mod sign_ins;
 pub mod topics;
 
 #[allow(unused_imports, reason = "each test target uses its own part")]
 pub use broker::{Broker, Options};
+#[allow(unused_imports, reason = "each test target uses its own part")]
+pub use deployment::{Deployment, by_field};
+#[allow(unused_imports, reason = "each test target uses its own part")]
+pub use instance::Instance;
 #[allow(unused_imports, reason = "each test target uses its own part")]
 pub use topics::{Isolation, Record, Stored};
 
