@@ -24,6 +24,7 @@ use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
 use crate::engine::out::{Counts, Detection, Out};
 use crate::engine::policy::EngineConfig;
+use crate::engine::signin::EventTime;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
 use crate::metrics::labels::{DeadLetterReason, Label as _, RecordResult};
@@ -87,7 +88,7 @@ pub struct Taken {
     pub stop: Option<Stop>,
 }
 
-/// What happened since it was last taken, for metrics.
+/// What a transaction's records came to, for metrics.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TaskCounts {
     pub engine: Counts,
@@ -97,6 +98,8 @@ pub struct TaskCounts {
     pub repeated: u64,
     /// Detections whose evidence was left out, as the record would have been too long for its topic.
     pub shortened: u64,
+    /// Event times of new detections, for the lag.
+    pub detected: Vec<EventTime>,
 }
 
 /// Why a task cannot take its state back, or cannot write it.
@@ -251,9 +254,17 @@ impl PartitionTask {
         self.contributions.frontier()
     }
 
-    /// What happened since the last call.
-    pub fn take_counts(&mut self) -> TaskCounts {
-        std::mem::take(&mut self.counts)
+    /// The whole state as the changelog has it, markers apart: what [`Self::load`] takes.
+    pub fn export(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let probe = self.probe.as_ref();
+        let mut entries = Vec::new();
+        for (user, state) in self.task.export() {
+            if let Some(value) = probe.and_then(|probe| probe.state(user)) {
+                entries.push((probe::key(user).to_vec(), value.to_vec()));
+            }
+            entries.push((user.0.to_be_bytes().to_vec(), state));
+        }
+        entries
     }
 
     /// Goes over to another configuration. Only while nothing waits to be written.
@@ -442,6 +453,9 @@ impl PartitionTask {
         let Out { detections, contributions, counts, forgotten, risky_users } = out;
         for detection in detections {
             self.counts.batch.detection(&detection);
+            if !detection.is_update {
+                self.counts.detected.push(detection.activity_time);
+            }
             let headers = self.headers(batch, detection.position);
             self.push_detection(detection, headers);
         }
@@ -572,10 +586,12 @@ impl PartitionTask {
             next: marker.next,
             records: std::mem::take(&mut self.records),
             oldest_timestamp_ms: self.oldest_timestamp_ms.take(),
+            counts: std::mem::take(&mut self.counts),
         }))
     }
 
-    fn marker(&self) -> Marker {
+    /// Where a task that takes over from here goes on.
+    pub fn marker(&self) -> Marker {
         let Frontier { day, complete_day } = self.contributions.frontier();
         let mut stream_time = Vec::new();
         self.stream_time.encode(&mut stream_time);

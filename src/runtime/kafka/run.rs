@@ -19,10 +19,12 @@ use super::group::{Group, GroupConsumer, GroupContext};
 use super::happening::{Board, Happening};
 use super::judging::Judgings;
 use super::kafka_log::{self, Reader};
+use super::monitor::Monitor;
 use super::names::Names;
 use super::open::Restorer;
 use super::profiles::{self, ProfilesThread};
 use super::shared::SharedProfiles;
+use super::snapshot::Snapshot;
 use super::worker::{Setup, Worker};
 use crate::config::Config;
 use crate::engine::profile::Profiles;
@@ -81,6 +83,7 @@ struct Running {
     workers: Vec<(Sender<Happening>, JoinHandle<()>)>,
     profiles_stop: Arc<AtomicBool>,
     profiles: JoinHandle<()>,
+    snapshots: JoinHandle<()>,
 }
 
 impl Running {
@@ -112,6 +115,16 @@ impl Running {
             let jobs = commit_jobs.clone();
             spawn(&format!("committer {number}"), move || commit::run(&jobs))?;
         }
+        let (snapshots, snapshot_jobs) = bounded(1);
+        let names = parts.names.clone();
+        let snapshot_thread = spawn("snapshots", move || write_snapshots(&names, &snapshot_jobs))?;
+        let monitor = Monitor {
+            names: parts.names.clone(),
+            board: board.clone(),
+            inboxes: inboxes.iter().map(|(sent, _)| sent.clone()).collect(),
+            stop: profiles_stop.clone(),
+        };
+        spawn("monitor", move || monitor.run())?;
         let mut workers = Vec::new();
         for (number, (inbox_sent, inbox)) in inboxes.into_iter().enumerate() {
             let name = format!("worker {number}");
@@ -129,6 +142,7 @@ impl Running {
                 beat: parts.health.watch(&name, BEAT_MAX),
                 opens: opens.clone(),
                 commits: commits.clone(),
+                snapshots: snapshots.clone(),
                 inbox_sent: inbox_sent.clone(),
                 inbox,
                 ring_sent,
@@ -145,7 +159,7 @@ impl Running {
             grace: parts.config.run.shutdown_grace,
         };
         let group = spawn("group", move || member.run())?;
-        Ok(Running { board, group_stop, group, workers, profiles_stop, profiles })
+        Ok(Running { board, group_stop, group, workers, profiles_stop, profiles, snapshots: snapshot_thread })
     }
 
     /// Ends every thread in order; false when the time did not suffice.
@@ -159,8 +173,21 @@ impl Running {
         let workers: Vec<&JoinHandle<()>> = self.workers.iter().map(|(_, thread)| thread).collect();
         let are_closed = wait(&workers, deadline);
         self.profiles_stop.store(true, Ordering::Release);
-        let is_read = wait(&[&self.profiles], deadline);
+        let is_read = wait(&[&self.profiles, &self.snapshots], deadline);
         is_left && are_closed && is_read
+    }
+}
+
+/// Writes what workers hand over until all of them are gone.
+fn write_snapshots(names: &Names, jobs: &Receiver<Snapshot>) {
+    let Some(folder) = &names.snapshots else { return };
+    for snapshot in jobs {
+        let (partition, entries) = (snapshot.head.partition, snapshot.entries.len());
+        match folder.write(&snapshot) {
+            Ok(bytes) => tracing::debug!(partition, entries, bytes, "snapshot written"),
+            // The changelog has everything; only the next start is slower.
+            Err(error) => tracing::warn!(partition, %error, "cannot write a snapshot"),
+        }
     }
 }
 
