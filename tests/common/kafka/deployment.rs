@@ -4,9 +4,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use super::instance::Instance;
-use super::{Broker, Isolation, Record, eventually, unique};
+use super::{Broker, Isolation, PATIENCE, Record, eventually_within, unique};
 
 /// Own topics by their keys in the configuration.
 const OWN: [&str; 7] =
@@ -93,7 +94,7 @@ impl<'a> Deployment<'a> {
         command
     }
 
-    /// Writes the configuration anew; gives its place.
+    /// Writes the configuration, when it is not there as it should be; gives its place.
     pub fn config(&self) -> PathBuf {
         let path = self.file("farsign.yaml");
         let mut text = String::new();
@@ -102,7 +103,10 @@ impl<'a> Deployment<'a> {
             lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
         }
         text.push_str(&self.rest);
-        std::fs::write(&path, text).unwrap();
+        // A file that was written again would be read again by running instances.
+        if std::fs::read_to_string(&path).ok().as_ref() != Some(&text) {
+            std::fs::write(&path, text).unwrap();
+        }
         path
     }
 
@@ -136,8 +140,13 @@ impl<'a> Deployment<'a> {
 
     /// Waits until the group has committed the ends of everything that tasks read.
     pub fn wait_until_done(&self) {
+        self.wait_until_done_within(PATIENCE);
+    }
+
+    /// The same with another patience.
+    pub fn wait_until_done_within(&self, patience: Duration) {
         for topic in [self.input(), self.topic("commands")] {
-            eventually("the end of the input", || self.done(&topic));
+            eventually_within(patience, "the end of the input", || self.done(&topic));
         }
     }
 
@@ -175,6 +184,32 @@ impl<'a> Deployment<'a> {
             std::fs::read_to_string(path).unwrap().lines().map(str::to_owned).collect()
         };
         Replayed { detections: lines(&detections), risky_users: lines(&risky_users) }
+    }
+}
+
+impl Deployment<'_> {
+    /// Panics unless the topics hold what `farsign replay --updates` makes of the records: detections byte for byte,
+    /// every version in its order; users' risk as it is in the end.
+    pub fn assert_same_as_replay(&self, records: &[Record]) {
+        let replayed = self.replay(records);
+        assert!(replayed.detections.len() > 10, "{} detections prove little", replayed.detections.len());
+        let live = by_field(&self.lines("risk-detections"), "id");
+        assert_same("detections", &live, &by_field(&replayed.detections, "id"));
+        let mut latest = by_field(&self.lines("risky-users"), "id");
+        latest.values_mut().for_each(|versions| drop(versions.drain(..versions.len() - 1)));
+        assert_same("risky users", &latest, &by_field(&replayed.risky_users, "id"));
+    }
+}
+
+type Lines = BTreeMap<String, Vec<String>>;
+
+/// Panics with the first difference; all of them would fill a screen.
+fn assert_same(what: &str, live: &Lines, replayed: &Lines) {
+    let keys: std::collections::BTreeSet<&String> = live.keys().chain(replayed.keys()).collect();
+    let different: Vec<&&String> = keys.iter().filter(|key| live.get(**key) != replayed.get(**key)).collect();
+    if let Some(first) = different.first() {
+        let (count, of, live, replayed) = (different.len(), keys.len(), live.get(**first), replayed.get(**first));
+        panic!("{what}: {count} of {of} differ, the first:\nlive: {live:#?}\nreplayed: {replayed:#?}");
     }
 }
 

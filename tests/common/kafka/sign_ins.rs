@@ -7,9 +7,12 @@ use super::Record;
 /// The first day of every log, in days since 1970-01-01 (2026-03-02).
 const START_DAY: i32 = 20_514;
 
+/// Campaigns of every log: enough for detections of several kinds.
+const ATTACKS: &str = "foreignNaive=6,vpnExit=3,tokenReplay=3,torExit=3,dormantTakeover=2,impossiblePair=8";
+
 /// What `farsign simulate` writes for so many users and days, as records.
 pub fn simulated(users: u32, days: u32, form: Form) -> Vec<Record> {
-    simulated_with(users, days, form, "default")
+    simulated_with(users, days, form, ATTACKS)
 }
 
 /// The same with a mix of attacks.
