@@ -15,7 +15,7 @@ use farsign::render::RenderContext;
 use farsign::runtime::kafka::log::Change;
 use farsign::runtime::kafka::marker::{MARKER_KEY, Marker, VERSION};
 use farsign::runtime::kafka::outbox::{Destination, Frozen, Outbox};
-use farsign::runtime::kafka::partition::{PartitionTask, TaskSettings};
+use farsign::runtime::kafka::partition::{PartitionTask, TaskCounts, TaskSettings};
 use farsign::runtime::kafka::probe::{self, Probe, ProbeRecord};
 use farsign::runtime::kafka::record::{Record, Source, SourceKind};
 use farsign::runtime::kafka::shared::SharedProfiles;
@@ -151,7 +151,14 @@ impl Workload for StandIn {
         let records = (self.next - self.frozen_next) as u64;
         self.frozen_next = self.next;
         let next = marker.next;
-        Some(Frozen { transaction: self.transaction, outbox, next, records, oldest_timestamp_ms: None })
+        Some(Frozen {
+            transaction: self.transaction,
+            outbox,
+            next,
+            records,
+            oldest_timestamp_ms: None,
+            counts: TaskCounts::default(),
+        })
     }
 
     fn digest(&mut self) -> Digest {

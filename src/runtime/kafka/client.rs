@@ -440,7 +440,7 @@ mod tests {
     #[test]
     fn what_makes_a_client_suspect() {
         let check = |tell: &dyn Fn(&Context), expected: bool| {
-            let context = Context { role: "test", health: Arc::default(), token_file: None };
+            let context = Context { role: "test", health: Arc::default(), token_file: None, metrics: None };
             tell(&context);
             assert_eq!(context.health().is_suspect(), expected);
             context.health().clear();

@@ -108,7 +108,11 @@ impl TaskLog for KafkaLog {
 
     fn abort(&mut self) -> Result<(), Failure> {
         let producer = self.producer.as_mut().ok_or_else(|| Failure::Unknown("no producer".to_owned()))?;
-        producer.abort(Deadline::after(self.names.transaction_timeout)).map_err(failure_of)
+        producer.abort(Deadline::after(self.names.transaction_timeout)).map_err(failure_of)?;
+        if producer.is_suspect() {
+            return Err(Failure::Unknown("aborted, and the producer is suspect".to_owned()));
+        }
+        Ok(())
     }
 
     fn changes(&mut self, position: i64, visit: &mut dyn FnMut(Change<'_>)) -> Result<i64, Failure> {

@@ -13,6 +13,7 @@
 pub mod client;
 pub mod commit;
 pub mod contributions;
+pub mod counts;
 pub mod dead_letter;
 pub mod failure;
 pub mod group;
@@ -34,6 +35,7 @@ pub mod profiles;
 pub mod protocol;
 pub mod record;
 pub mod run;
+pub mod settings;
 pub mod shared;
 mod slot;
 pub mod snapshot;
