@@ -1,4 +1,4 @@
-# The five commands of CONTRIBUTING.md. Each sets up what it needs.
+# The commands of CONTRIBUTING.md. Each sets up what it needs.
 
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60

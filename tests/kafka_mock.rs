@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use farsign::config;
@@ -13,6 +14,7 @@ use farsign::runtime::clock::{self, Deadline};
 use farsign::runtime::kafka::client::{Connection, Context};
 use farsign::runtime::kafka::failure::{Class, Failure};
 use farsign::runtime::kafka::native;
+use farsign::runtime::kafka::outbox::OutHeader;
 use farsign::runtime::kafka::producer::{Outgoing, TxnProducer};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerGroupMetadata};
@@ -60,13 +62,15 @@ fn deadline() -> Deadline {
     Deadline::after(TIMEOUT)
 }
 
+static HEADERS: LazyLock<Vec<OutHeader>> = LazyLock::new(|| vec![("txn".to_owned(), Some(b"7".to_vec()))]);
+
 fn outgoing(partition: i32) -> Outgoing<'static> {
     Outgoing {
         topic: TOPIC,
         partition,
         key: Some(b"key"),
         payload: Some(b"payload"),
-        headers: &[("txn", b"7")],
+        headers: &HEADERS,
         timestamp_ms: Some(1_700_000_000_000),
     }
 }

@@ -96,14 +96,13 @@ fn serve(
     health: Arc<Health>,
     stop: &AtomicBool,
 ) -> anyhow::Result<ExitCode> {
-    let connection = Connection::new(&config.kafka)?;
+    let connection = Connection::new(&config.kafka)?.counted(metrics.clone());
     let Some(layout) = verified(&config, &connection, &health, stop)? else {
         return Ok(ExitCode::SUCCESS);
     };
     health.clear("topics");
     let judging = Judgings::new(reloaded, &config, limits(&config, &layout));
-    let partitions = i32::try_from(layout.partitions)?;
-    let names = Names::new(&config, connection, partitions, layout.message_bytes_max());
+    let names = Names::new(&config, connection, &layout);
     let parts = Parts { config, names: Arc::new(names), judging: Arc::new(judging), metrics, health };
     let end = run::run(&parts, stop)?;
     Ok(match end {

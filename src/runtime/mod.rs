@@ -1,7 +1,7 @@
 //! The only code that waits, reads, writes or asks the time.
 //!
 //! `task` is one part of the users with its engine, the same for every runtime; `tables` reads the files that
-//! enrichment rests on, `replay` feeds tasks from log files, `kafka` from Kafka.
+//! enrichment rests on, `replay` feeds tasks from log files, `kafka` from Kafka; `reload` takes up what changed in files.
 
 pub mod clock;
 pub mod kafka;

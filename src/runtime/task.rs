@@ -56,6 +56,11 @@ impl Task {
         self.engine.export_user(user, into)
     }
 
+    /// Every user's state, by rising key.
+    pub fn export(&mut self) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
+        self.engine.export()
+    }
+
     /// Judges by another configuration from here on.
     pub fn reconfigure(&mut self, config: Arc<EngineConfig>) {
         self.engine.reconfigure(config);

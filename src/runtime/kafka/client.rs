@@ -19,6 +19,8 @@ use rdkafka::statistics::Statistics;
 
 use super::token;
 use crate::config::{KafkaConfig, SaslConfig, Secret, SecretSource};
+use crate::metrics::Metrics;
+use crate::metrics::labels::ClientKind;
 
 /// Longest that a request may take before it is sent again; shorter where a transaction is.
 const REQUEST_TIMEOUT_MAX: Duration = Duration::from_secs(10);
@@ -61,6 +63,7 @@ pub struct SecretError {
 pub struct Connection {
     kafka: KafkaConfig,
     base: ClientConfig,
+    metrics: Option<Metrics>,
 }
 
 impl Connection {
@@ -78,7 +81,12 @@ impl Connection {
             .set("allow.auto.create.topics", "false");
         base.set_log_level(log_level());
         secure(&mut base, kafka)?;
-        Ok(Connection { kafka: kafka.clone(), base })
+        Ok(Connection { kafka: kafka.clone(), base, metrics: None })
+    }
+
+    /// The same, whose clients' errors are counted.
+    pub fn counted(self, metrics: Metrics) -> Connection {
+        Connection { metrics: Some(metrics), ..self }
     }
 
     pub fn config(&self) -> &KafkaConfig {
@@ -88,7 +96,7 @@ impl Connection {
     /// The same brokers, for members of another consumer group.
     pub fn with_group(&self, group_id: String) -> Connection {
         let kafka = KafkaConfig { application_id: group_id, ..self.kafka.clone() };
-        Connection { kafka, base: self.base.clone() }
+        Connection { kafka, ..self.clone() }
     }
 
     /// What the client does besides its role. One context for one client.
@@ -97,7 +105,7 @@ impl Connection {
             Some(SaslConfig::Token { file }) => Some(file.clone()),
             _ => None,
         };
-        Context { role, health: Arc::new(Health::default()), token_file }
+        Context { role, health: Arc::new(Health::default()), token_file, metrics: self.metrics.clone() }
     }
 
     /// The member of the consumer group: it gets partitions, and its metadata fences transactions.
@@ -308,11 +316,12 @@ impl Health {
 }
 
 /// One client's log, health and token.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
     role: &'static str,
     health: Arc<Health>,
     token_file: Option<PathBuf>,
+    metrics: Option<Metrics>,
 }
 
 impl Context {
@@ -350,12 +359,25 @@ impl ClientContext for Context {
             return;
         }
         self.health.note_error(&error, reason);
+        if let Some(metrics) = &self.metrics {
+            metrics.client_error(kind(self.role));
+        }
         tracing::warn!(target: "librdkafka", client = self.role, %error, "{reason}");
     }
 
     fn generate_oauth_token(&self, _: Option<&str>) -> Result<OAuthToken, Box<dyn std::error::Error>> {
         let file: &Path = self.token_file.as_deref().ok_or("`kafka.security.sasl.token_file` is not set")?;
         token::read(file).map_err(Into::into)
+    }
+}
+
+/// How metrics name a role.
+fn kind(role: &str) -> ClientKind {
+    match role {
+        "producer" => ClientKind::Producer,
+        "restore" => ClientKind::Restore,
+        "group" | "reader" | "profiles" | "offsets" | "watermarks" => ClientKind::Consumer,
+        _ => ClientKind::Admin,
     }
 }
 
@@ -431,7 +453,7 @@ mod tests {
     #[test]
     fn what_makes_a_client_suspect() {
         let check = |tell: &dyn Fn(&Context), expected: bool| {
-            let context = Context { role: "test", health: Arc::default(), token_file: None };
+            let context = Context { role: "test", health: Arc::default(), token_file: None, metrics: None };
             tell(&context);
             assert_eq!(context.health().is_suspect(), expected);
             context.health().clear();

@@ -216,7 +216,7 @@ mod tests {
             assert_eq!(ProfilesRecord::decode(&bytes), Err(expected));
         };
         check(|bytes| bytes[0] = 9, ProfilesRecordError::Version(9));
-        check(|bytes| drop(bytes.pop()), ProfilesRecordError::Length);
+        check(|bytes| bytes.truncate(bytes.len() - 1), ProfilesRecordError::Length);
         check(|bytes| bytes.push(0), ProfilesRecordError::Length);
         check(|bytes| bytes[9] = 255, ProfilesRecordError::Length);
         check(|bytes| bytes[HEAD_BYTES + 4] = 99, ProfilesRecordError::Kind(99));

@@ -29,6 +29,12 @@ pub enum Happening {
         opened: Result<Box<Opened>, OpenError>,
     },
     Committed(Box<CommitDone>),
+    /// How far a task is behind the end of a topic.
+    Lag {
+        partition: i32,
+        topic: String,
+        records: u64,
+    },
     /// Commit, close every task and end.
     Stop,
 }

@@ -192,14 +192,18 @@ fn read_payload<'a, T>(
     items: &mut Vec<T>,
     span: &mut Span,
 ) {
+    let start = items.len();
     let mut parts = Vec::new();
     let mut is_looked_at = false;
     decode(format, payload, &mut |decoded| {
         // A refused record may be several values behind each other; such a record is no JSON value, and so nothing
-        // came of it before the refusal.
+        // came of it before the refusal. Of an array with a refused element something may have come: it is one value.
+        let is_first = items.len() == start && span.skipped.is_empty();
         if decoded.is_err() && !is_looked_at {
             is_looked_at = true;
-            parts = split(payload);
+            if is_first {
+                parts = split(payload);
+            }
         }
         if parts.len() <= 1 {
             put(decoded, kind, make, items, span);

@@ -1,7 +1,7 @@
 //! Kafka as one task sees it, for real: [`TaskLog`] over a transactional producer and readers of the changelog.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rdkafka::Offset;
@@ -35,11 +35,19 @@ pub struct KafkaLog {
     group: Arc<GroupConsumer>,
     /// Set when the partition is no longer ours: nothing is begun any more.
     void: Arc<AtomicBool>,
+    /// Records of the changelog still to be read, for those who watch.
+    remaining: Arc<AtomicU64>,
 }
 
 impl KafkaLog {
-    pub fn new(names: Arc<Names>, partition: i32, group: Arc<GroupConsumer>, void: Arc<AtomicBool>) -> KafkaLog {
-        KafkaLog { names, partition, producer: None, group, void }
+    pub fn new(
+        names: Arc<Names>,
+        partition: i32,
+        group: Arc<GroupConsumer>,
+        void: Arc<AtomicBool>,
+        remaining: Arc<AtomicU64>,
+    ) -> KafkaLog {
+        KafkaLog { names, partition, producer: None, group, void, remaining }
     }
 
     fn refuse_when_void(&self) -> Result<(), Failure> {
@@ -100,12 +108,17 @@ impl TaskLog for KafkaLog {
 
     fn abort(&mut self) -> Result<(), Failure> {
         let producer = self.producer.as_mut().ok_or_else(|| Failure::Unknown("no producer".to_owned()))?;
-        producer.abort(Deadline::after(self.names.transaction_timeout)).map_err(failure_of)
+        producer.abort(Deadline::after(self.names.transaction_timeout)).map_err(failure_of)?;
+        if producer.is_suspect() {
+            return Err(Failure::Unknown("aborted, and the producer is suspect".to_owned()));
+        }
+        Ok(())
     }
 
     fn changes(&mut self, position: i64, visit: &mut dyn FnMut(Change<'_>)) -> Result<i64, Failure> {
         let topic = self.names.topic(Destination::State);
-        let reader = ChangelogReader { names: &self.names, topic, partition: self.partition, void: &self.void };
+        let (void, remaining) = (&*self.void, &*self.remaining);
+        let reader = ChangelogReader { names: &self.names, topic, partition: self.partition, void, remaining };
         reader.read(position, visit)
     }
 
@@ -163,6 +176,7 @@ pub struct ChangelogReader<'a> {
     pub topic: &'a str,
     pub partition: i32,
     pub void: &'a AtomicBool,
+    pub remaining: &'a AtomicU64,
 }
 
 impl ChangelogReader<'_> {
@@ -214,6 +228,7 @@ impl ChangelogReader<'_> {
                 Some(Err(error)) => return Err(unknown("cannot read the changelog", &error)),
             }
             if position > before {
+                self.remaining.store(u64::try_from(end - position).unwrap_or(0), Ordering::Relaxed);
                 deadline = self.deadline();
             } else if clock::now() > deadline {
                 return Err(self.stuck(position, end));

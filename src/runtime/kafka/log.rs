@@ -30,7 +30,7 @@ pub struct Committed {
     /// False when something on the way gives reason to distrust the producer (a slow answer, a client error): a
     /// request delayed inside the client could end a later transaction of the same epoch (KAFKA-17754).
     pub clean: bool,
-    /// Offset of the marker in the changelog partition.
+    /// Offset of the marker in the changelog partition, or any before it when that is not known.
     pub marker_offset: i64,
 }
 
@@ -54,7 +54,10 @@ pub trait TaskLog {
     /// Only [`Failure::GroupFenced`] and [`Failure::Abortable`] leave a transaction that [`Self::abort`] can end.
     fn transact(&mut self, frozen: &Frozen) -> Result<Committed, Failure>;
 
-    /// Ends the open transaction without a trace.
+    /// Ends the open transaction, if there is one, without a trace.
+    ///
+    /// # Errors
+    /// Also when it was ended, but not cleanly: a copy of the request, still on its way, could abort the next one.
     fn abort(&mut self) -> Result<(), Failure>;
 
     /// Reads the task's changelog from `position` to its end, and gives the position behind it. The end is the one of

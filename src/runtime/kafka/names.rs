@@ -1,11 +1,14 @@
 //! Names and numbers of a deployment that every part of the runtime needs: topics, sources, limits.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::client::Connection;
 use super::outbox::Destination;
 use super::record::{Source, SourceKind};
+use super::snapshot::Folder;
+use super::topics::Layout;
 use crate::config::{Config, TopicsConfig};
 
 /// What does not change while the program runs.
@@ -22,20 +25,23 @@ pub struct Names {
     pub message_bytes_max: usize,
     pub restore_no_progress: Duration,
     pub transaction_timeout: Duration,
+    /// `None` = no snapshots.
+    pub snapshots: Option<Folder>,
 }
 
 impl Names {
-    pub fn new(config: &Config, connection: Connection, partitions: i32, message_bytes_max: usize) -> Names {
+    pub fn new(config: &Config, connection: Connection, layout: &Layout) -> Names {
         Names {
             connection,
             application_id: config.kafka.application_id.clone(),
             topics: config.topics.clone(),
             probe_topic: config.run.probe_topic.clone(),
             sources: sources(config),
-            partitions,
-            message_bytes_max,
+            partitions: i32::try_from(layout.partitions).unwrap_or(i32::MAX),
+            message_bytes_max: layout.message_bytes_max(),
             restore_no_progress: config.run.restore_no_progress,
             transaction_timeout: config.kafka.transaction_timeout,
+            snapshots: config.run.state_folder.as_ref().map(|path| folder(path, config, layout)),
         }
     }
 
@@ -60,6 +66,13 @@ impl Names {
             Destination::Repartition => &self.topics.repartition,
         }
     }
+}
+
+/// Where snapshots are, and of which changelog they must be.
+fn folder(path: &Path, config: &Config, layout: &Layout) -> Folder {
+    let topic = config.topics.state.clone();
+    let topic_id = layout.topics.get(&topic).map_or(String::new(), |topic| topic.id.clone());
+    Folder { path: path.to_owned(), cluster_id: layout.cluster_id.clone().unwrap_or_default(), topic, topic_id }
 }
 
 /// What tasks read: the input when it is keyed by user, with the commands beside it; otherwise what the repartition

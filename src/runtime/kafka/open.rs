@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
@@ -13,16 +13,22 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use super::group::GroupConsumer;
 use super::happening::Happening;
 use super::kafka_log::{self, KafkaLog, Reader};
+use super::log::Change;
 use super::names::Names;
 use super::partition::{PartitionTask, StateError, TaskSettings};
 use super::protocol::{RestoreError, Restored, Session};
 use super::record::Source;
 use super::shared::SharedProfiles;
+use super::snapshot::Head;
 use crate::config::{OnDataLoss, Start};
-use crate::runtime::clock;
+use crate::runtime::clock::{self, Deadline};
 
 /// Questions to a broker wait this long.
 const ASK_MAX: Duration = Duration::from_secs(15);
+
+/// A partition that ends before the offset to go on from is looked at again for so long, this often.
+const END_WAIT_MAX: Duration = Duration::from_secs(10);
+const END_WAIT: Duration = Duration::from_millis(500);
 
 /// What to do about records that made a task panic: each batch is taken record by record until the one is found, and
 /// that one goes to the dead letters.
@@ -40,6 +46,8 @@ pub struct OpenJob {
     pub settings: Arc<TaskSettings>,
     pub caution: Caution,
     pub void: Arc<AtomicBool>,
+    /// Told how many records of the changelog are still to be read.
+    pub remaining: Arc<AtomicU64>,
     pub inbox: Sender<Happening>,
 }
 
@@ -48,7 +56,8 @@ pub struct Opened {
     pub task: PartitionTask,
     pub session: Box<Session<KafkaLog>>,
     pub caution: Caution,
-    pub users: u64,
+    /// Changes read from the changelog.
+    pub changes: u64,
     pub took: Duration,
 }
 
@@ -91,13 +100,15 @@ impl Restorer {
 
     fn open(&self, job: OpenJob) -> Result<Opened, OpenError> {
         let started = clock::now();
-        let log = KafkaLog::new(self.names.clone(), job.partition, self.group.clone(), job.void);
+        let log = KafkaLog::new(self.names.clone(), job.partition, self.group.clone(), job.void, job.remaining);
         let mut session = Box::new(Session::new(log));
         let sources = self.names.sources.clone();
         let mut task = PartitionTask::new(job.settings, job.partition, sources, self.shared.clone());
-        let (mut failed, mut users) = (None, 0);
-        let restored = session.restore(0, &mut |change| {
-            users += 1;
+        let (mut failed, mut changes) = (None, 0);
+        let snapshot = self.load_snapshot(&mut task)?;
+        let position = snapshot.as_ref().map_or(0, |head| head.position);
+        let mut restored = session.restore(position, &mut |change| {
+            changes += 1;
             if failed.is_none() {
                 failed = task.load(&change).err();
             }
@@ -105,12 +116,30 @@ impl Restorer {
         if let Some(error) = failed {
             return Err(error.into());
         }
+        restored.marker = restored.marker.or(snapshot.map(|head| head.marker));
         self.place(&mut task, &restored)?;
         if let Some(marker) = &restored.marker {
             task.resume(marker)?;
         }
         task.refuse(job.caution.refused.clone());
-        Ok(Opened { task, session, caution: job.caution, users, took: started.elapsed() })
+        Ok(Opened { task, session, caution: job.caution, changes, took: started.elapsed() })
+    }
+
+    /// Fills the task from its newest snapshot, when there is one that fits the changelog.
+    fn load_snapshot(&self, task: &mut PartitionTask) -> Result<Option<Head>, OpenError> {
+        let Some(folder) = &self.names.snapshots else { return Ok(None) };
+        let partition = task.partition();
+        let Some(snapshot) = folder.newest(partition, clock::unix_seconds() as u64) else { return Ok(None) };
+        let (_, end) = kafka_log::uncommitted_watermarks(&self.names, &folder.topic, partition)
+            .map_err(|error| OpenError::Ask(error.to_string()))?;
+        if snapshot.head.position > end {
+            tracing::warn!(partition, "the snapshot is of a longer changelog, and is left aside");
+            return Ok(None);
+        }
+        for (key, value) in &snapshot.entries {
+            task.load(&Change { offset: snapshot.head.position, key, payload: Some(value) })?;
+        }
+        Ok(Some(snapshot.head))
     }
 
     /// Finds out where each source is to be read from.
@@ -151,9 +180,19 @@ pub fn start_of(
     start: Start,
     on_data_loss: OnDataLoss,
 ) -> Result<i64, OpenError> {
-    let (low, high) = reader.fetch_watermarks(topic, partition, ASK_MAX).map_err(|error| {
-        OpenError::Ask(format!("cannot read the ends of `{topic}` partition `{partition}`: {error}"))
-    })?;
+    let ends = || {
+        let found = reader.fetch_watermarks(topic, partition, ASK_MAX);
+        found.map_err(|error| {
+            OpenError::Ask(format!("cannot read the ends of `{topic}` partition `{partition}`: {error}"))
+        })
+    };
+    let (mut low, mut high) = ends()?;
+    // A new leader's high watermark may lag behind for a moment.
+    let deadline = Deadline::after(END_WAIT_MAX);
+    while known.is_some_and(|known| known > high) && !deadline.is_over() {
+        std::thread::sleep(END_WAIT);
+        (low, high) = ends()?;
+    }
     match known {
         None => Ok(match start {
             Start::Earliest => low,

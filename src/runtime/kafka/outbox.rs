@@ -5,6 +5,8 @@
 
 use std::ops::Range;
 
+use super::partition::TaskCounts;
+
 /// Which topic a record goes to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Destination {
@@ -132,4 +134,6 @@ pub struct Frozen {
     pub records: u64,
     /// Timestamp of the oldest input record in it, for the lag: milliseconds since 1970.
     pub oldest_timestamp_ms: Option<i64>,
+    /// What happened on the way; it counts once the transaction is committed.
+    pub counts: TaskCounts,
 }

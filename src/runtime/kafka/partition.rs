@@ -7,29 +7,23 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-pub use super::breaker::Breaker;
 use super::breaker::Window;
 use super::contributions::{Contributions, Frontier};
 use super::dead_letter;
 use super::intake::{Intake, Span};
 use super::log::Change;
 use super::marker::{MARKER_KEY, Marker, VERSION};
-use super::outbox::{Destination, Frozen, OutHeader, Outbox};
-use super::probe::{self, Probe, ProbeRecord};
-use super::record::{Record, Source, SourceKind};
+use super::outbox::{Destination, Frozen, Outbox};
+use super::probe::{self, Probe};
+use super::record::{Record, Source};
 use super::shared::SharedProfiles;
-use crate::config::{Framing, OnError};
+use crate::config::OnError;
 use crate::engine::Input;
-use crate::engine::decode::Format;
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
-use crate::engine::out::{Counts, Detection, Out};
-use crate::engine::policy::EngineConfig;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
-use crate::metrics::BatchCounts;
-use crate::render::{RenderContext, graph, risky_user};
 use crate::runtime::task::Task;
 
 /// Which input record caused an output: `topic/partition/offset`.
@@ -39,26 +33,17 @@ pub const TRANSACTION_HEADER: &str = "farsign.transaction";
 /// The timestamp of the input record, milliseconds since 1970.
 pub const TIMESTAMP_HEADER: &str = dead_letter::TIMESTAMP;
 
+mod outputs;
+
+use outputs::Batch;
+
+pub use super::counts::TaskCounts;
+pub use super::settings::{Breaker, TaskSettings};
+
 /// The profiles topic has one partition: every instance reads contributions in the same order.
 pub const PROFILES_PARTITION: i32 = 0;
 /// Marks in one record of the profiles topic: with 17 bytes each it stays far below any topic's limit.
 const MARKS_MAX: usize = 8_192;
-
-/// What a task needs of the configuration. It changes between two transactions only.
-pub struct TaskSettings {
-    pub engine: Arc<EngineConfig>,
-    pub render: Arc<RenderContext>,
-    pub format: Format,
-    pub framing: Framing,
-    pub on_error: OnError,
-    /// `None` = never.
-    pub breaker: Option<Breaker>,
-    /// Bytes that every output topic takes for a record.
-    pub record_bytes_max: usize,
-    /// Bytes that the dead-letter topic takes for a record.
-    pub dead_letter_bytes_max: usize,
-    pub probe: bool,
-}
 
 /// Why a task takes no more.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,18 +62,6 @@ pub struct Taken {
     /// Records from the front of the batch.
     pub records: usize,
     pub stop: Option<Stop>,
-}
-
-/// What happened since it was last taken, for metrics.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct TaskCounts {
-    pub engine: Counts,
-    pub batch: BatchCounts,
-    pub refused_records: u64,
-    /// Records below the offset to go on from: delivered twice by the client, left out.
-    pub repeated: u64,
-    /// Detections whose evidence was left out, as the record would have been too long for its topic.
-    pub shortened: u64,
 }
 
 /// Why a task cannot take its state back, or cannot write it.
@@ -248,9 +221,17 @@ impl PartitionTask {
         self.contributions.frontier()
     }
 
-    /// What happened since the last call.
-    pub fn take_counts(&mut self) -> TaskCounts {
-        std::mem::take(&mut self.counts)
+    /// The whole state as the changelog has it, markers apart: what [`Self::load`] takes.
+    pub fn export(&mut self) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let probe = self.probe.as_ref();
+        let mut entries = Vec::new();
+        for (user, state) in self.task.export() {
+            if let Some(value) = probe.and_then(|probe| probe.state(user)) {
+                entries.push((probe::key(user).to_vec(), value.to_vec()));
+            }
+            entries.push((user.0.to_be_bytes().to_vec(), state));
+        }
+        entries
     }
 
     /// Goes over to another configuration. Only while nothing waits to be written.
@@ -425,88 +406,6 @@ impl PartitionTask {
         batch.first = self.position;
     }
 
-    fn take_over(&mut self, out: Out, batch: &Batch<'_>) {
-        let Out { detections, contributions, counts, forgotten, risky_users } = out;
-        for detection in detections {
-            self.counts.batch.detection(&detection);
-            let headers = self.headers(batch, detection.position);
-            self.push_detection(detection, headers);
-        }
-        for user in &risky_users {
-            let headers = self.headers(batch, user.position);
-            let key = output_key(&user.tenant_id, &user.user_id);
-            let settings = &self.settings;
-            self.outbox.push_with(Destination::RiskyUsers, key.as_bytes(), headers, |bytes| {
-                risky_user::write(user, &settings.render, bytes);
-            });
-        }
-        self.contributions.add(&contributions);
-        // A user forgotten and met again in one batch is written by its state.
-        self.dirty.extend(forgotten);
-        self.counts.engine.add(&counts);
-    }
-
-    fn headers(&self, batch: &Batch<'_>, position: u64) -> Vec<OutHeader> {
-        let index = position.saturating_sub(batch.first) as usize;
-        let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
-        let mut headers = vec![text(TRANSACTION_HEADER, (self.transaction + 1).to_string())];
-        if let Some(origin) = batch.origins.get(index) {
-            headers.push(text(ORIGIN_HEADER, self.place(origin)));
-            if let Some(timestamp) = origin.timestamp_ms {
-                headers.push(text(TIMESTAMP_HEADER, timestamp.to_string()));
-            }
-        }
-        headers
-    }
-
-    /// Where the record came in: behind a repartition stage its headers say so.
-    fn origin<'b>(&self, record: &Record<'b>) -> Origin<'b> {
-        let (source, offset, timestamp_ms) = (record.source, record.offset, record.timestamp_ms);
-        if self.sources[source].kind != SourceKind::Repartition {
-            return Origin { source, offset, named: None, timestamp_ms };
-        }
-        let original_ms = record.header(TIMESTAMP_HEADER).and_then(|text| text.parse().ok());
-        let named = record.header(ORIGIN_HEADER);
-        Origin { source, offset, named, timestamp_ms: original_ms.or(timestamp_ms) }
-    }
-
-    fn place(&self, origin: &Origin<'_>) -> String {
-        let Origin { source, offset, named, .. } = origin;
-        let own = || format!("{}/{}/{offset}", self.sources[*source].topic, self.partition);
-        named.map_or_else(own, str::to_owned)
-    }
-
-    fn push_detection(&mut self, mut detection: Detection, headers: Vec<OutHeader>) {
-        let key = output_key(&detection.subject.tenant_id, &detection.subject.user_id);
-        let mut line = Vec::new();
-        graph::write(&detection, &self.settings.render, &mut line);
-        if line.len() > self.settings.record_bytes_max {
-            // Better without its evidence than not at all.
-            self.counts.shortened += 1;
-            detection.finding = None;
-            line.clear();
-            graph::write(&detection, &self.settings.render, &mut line);
-        }
-        self.outbox.push(Destination::RiskDetections, None, Some(key.as_bytes()), Some(&line), headers);
-    }
-
-    fn push_probe(&mut self, record: &Record<'_>, user: Option<UserKey>) {
-        let topic = &self.sources[record.source].topic;
-        let Some(probe) = &mut self.probe else { return };
-        let (sequence, hash) = user.map_or((0, 0), |user| probe.take(user, topic, self.partition, record.offset));
-        let line = ProbeRecord {
-            topic: topic.clone(),
-            partition: self.partition,
-            offset: record.offset,
-            user: user.map_or(String::new(), |user| format!("{:032x}", user.0)),
-            sequence,
-            hash: format!("{hash:016x}"),
-            transaction: self.transaction + 1,
-        };
-        let line = serde_json::to_vec(&line).expect("a struct of numbers and strings is JSON");
-        self.outbox.push(Destination::Probe, None, None, Some(&line), Vec::new());
-    }
-
     /// Users whose state waits to be written.
     pub fn users_waiting(&self) -> usize {
         self.dirty.len()
@@ -559,10 +458,12 @@ impl PartitionTask {
             next: marker.next,
             records: std::mem::take(&mut self.records),
             oldest_timestamp_ms: self.oldest_timestamp_ms.take(),
+            counts: std::mem::take(&mut self.counts),
         }))
     }
 
-    fn marker(&self) -> Marker {
+    /// Where a task that takes over from here goes on.
+    pub fn marker(&self) -> Marker {
         let Frontier { day, complete_day } = self.contributions.frontier();
         let mut stream_time = Vec::new();
         self.stream_time.encode(&mut stream_time);
@@ -579,30 +480,6 @@ impl PartitionTask {
             program: env!("CARGO_PKG_VERSION").to_owned(),
             configuration_hash: format!("{:016x}", self.settings.render.config_hash),
         }
-    }
-}
-
-/// The record that an input is of.
-struct Origin<'b> {
-    source: usize,
-    offset: i64,
-    /// By a repartition stage.
-    named: Option<&'b str>,
-    timestamp_ms: Option<i64>,
-}
-
-/// Inputs on their way to the engine, and the records they are of.
-struct Batch<'b> {
-    inputs: Vec<Input<'b>>,
-    /// Of each input.
-    origins: Vec<Origin<'b>>,
-    /// Position of the first.
-    first: u64,
-}
-
-impl Batch<'_> {
-    fn new(first: u64) -> Self {
-        Batch { inputs: Vec::new(), origins: Vec::new(), first }
     }
 }
 

@@ -79,9 +79,16 @@ impl<L: TaskLog> Session<L> {
     /// and the end of the changelog final, and only what lies before that end is the state.
     pub fn restore(&mut self, position: i64, visit: &mut dyn FnMut(Change<'_>)) -> Result<Restored, RestoreError> {
         self.renew()?;
+        // With a snapshot, the last marker may be the one right before it.
+        self.marker_offset = position.saturating_sub(1).max(0);
         let committed = self.log.committed_offset()?;
         let (marker, end) = self.read(position, visit)?;
         Ok(Restored { marker, committed, position: end })
+    }
+
+    /// Where the last marker known stands in the changelog.
+    pub fn marker_offset(&self) -> i64 {
+        self.marker_offset
     }
 
     fn renew(&mut self) -> Result<(), Failure> {
@@ -166,14 +173,18 @@ impl<L: TaskLog> Session<L> {
             }
             Err(error) => return Ok(Some(Outcome::Lost(error.to_string()))),
         };
-        let found = marker.map_or(0, |marker| marker.transaction);
-        Ok(if found == frozen.transaction {
+        let found = marker.as_ref().map_or(0, |marker| marker.transaction);
+        // The number alone does not say whose transaction it is: another owner goes on from the same one.
+        let is_ours = marker.is_some_and(|marker| marker.next == frozen.next);
+        Ok(if found == frozen.transaction && is_ours {
             Some(Outcome::Committed { resolved: true })
         } else if found + 1 == frozen.transaction {
             None
         } else {
             let expected = frozen.transaction;
-            Some(Outcome::Lost(format!("the changelog is at transaction `{found}`, this task at `{expected}`")))
+            Some(Outcome::Lost(format!(
+                "the changelog has another's transaction `{found}`, this task is at `{expected}`"
+            )))
         })
     }
 }

@@ -20,11 +20,13 @@ use super::group::{Group, GroupConsumer, GroupContext};
 use super::happening::{Board, Happening};
 use super::judging::Judgings;
 use super::kafka_log::{self, Reader};
+use super::monitor::Monitor;
 use super::names::Names;
 use super::open::Restorer;
 use super::profiles::{self, ProfilesThread};
 use super::repartition::Stage;
 use super::shared::SharedProfiles;
+use super::snapshot::Snapshot;
 use super::worker::{Setup, Worker};
 use crate::config::Config;
 use crate::engine::profile::Profiles;
@@ -83,6 +85,7 @@ struct Running {
     workers: Vec<(Sender<Happening>, JoinHandle<()>)>,
     profiles_stop: Arc<AtomicBool>,
     profiles: JoinHandle<()>,
+    snapshots: JoinHandle<()>,
     /// When the input is not keyed by user.
     stage: Option<Stage>,
 }
@@ -116,6 +119,16 @@ impl Running {
             let jobs = commit_jobs.clone();
             spawn(&format!("committer {number}"), move || commit::run(&jobs))?;
         }
+        let (snapshots, snapshot_jobs) = bounded(1);
+        let names = parts.names.clone();
+        let snapshot_thread = spawn("snapshots", move || write_snapshots(&names, &snapshot_jobs))?;
+        let monitor = Monitor {
+            names: parts.names.clone(),
+            board: board.clone(),
+            inboxes: inboxes.iter().map(|(sent, _)| sent.clone()).collect(),
+            stop: profiles_stop.clone(),
+        };
+        spawn("monitor", move || monitor.run())?;
         let mut workers = Vec::new();
         for (number, (inbox_sent, inbox)) in inboxes.into_iter().enumerate() {
             let name = format!("worker {number}");
@@ -133,6 +146,7 @@ impl Running {
                 beat: parts.health.watch(&name, BEAT_MAX),
                 opens: opens.clone(),
                 commits: commits.clone(),
+                snapshots: snapshots.clone(),
                 inbox_sent: inbox_sent.clone(),
                 inbox,
                 ring_sent,
@@ -150,7 +164,8 @@ impl Running {
         };
         let group = spawn("group", move || member.run())?;
         let stage = (!parts.config.input.keyed).then(|| Stage::start(parts)).transpose()?;
-        Ok(Running { board, group_stop, group, workers, profiles_stop, profiles, stage })
+        let snapshots = snapshot_thread;
+        Ok(Running { board, group_stop, group, workers, profiles_stop, profiles, snapshots, stage })
     }
 
     fn fatal(&self) -> Option<String> {
@@ -169,8 +184,21 @@ impl Running {
         let workers: Vec<&JoinHandle<()>> = self.workers.iter().map(|(_, thread)| thread).collect();
         let are_closed = wait(&workers, deadline);
         self.profiles_stop.store(true, Ordering::Release);
-        let is_read = wait(&[&self.profiles], deadline);
+        let is_read = wait(&[&self.profiles, &self.snapshots], deadline);
         is_staged && is_left && are_closed && is_read
+    }
+}
+
+/// Writes what workers hand over until all of them are gone.
+fn write_snapshots(names: &Names, jobs: &Receiver<Snapshot>) {
+    let Some(folder) = &names.snapshots else { return };
+    for snapshot in jobs {
+        let (partition, entries) = (snapshot.head.partition, snapshot.entries.len());
+        match folder.write(&snapshot) {
+            Ok(bytes) => tracing::debug!(partition, entries, bytes, "snapshot written"),
+            // The changelog has everything; only the next start is slower.
+            Err(error) => tracing::warn!(partition, %error, "cannot write a snapshot"),
+        }
     }
 }
 

@@ -45,6 +45,8 @@ pub enum Turn {
     Busy,
     /// The task takes no more, for good.
     Ended(String),
+    /// The same, as most records cannot be read.
+    Broken(String),
     /// The task panicked; it has to be opened again, with caution.
     Crashed(Caution),
 }
@@ -65,6 +67,7 @@ pub struct Running {
     /// The day it waits for.
     pub blocked: Option<i32>,
     ended: Option<String>,
+    is_broken: bool,
     caution: Caution,
     renewals: u64,
 }
@@ -95,6 +98,7 @@ impl Running {
             news_since: None,
             blocked: None,
             ended: None,
+            is_broken: false,
             caution: opened.caution,
             renewals: 1,
         }
@@ -127,7 +131,8 @@ impl Running {
         if let Some(reason) = &self.ended
             && self.is_clean()
         {
-            return Turn::Ended(reason.clone());
+            let reason = reason.clone();
+            return if self.is_broken { Turn::Broken(reason) } else { Turn::Ended(reason) };
         }
         let mut turn = Turn::Idle;
         if !tools.wind_up && self.ended.is_none() && !self.is_full(tools.run) {
@@ -207,6 +212,7 @@ impl Running {
             Some(Stop::Day(day)) => self.blocked = Some(*day),
             Some(Stop::Refused(reason)) => self.ended = Some(reason.clone()),
             Some(Stop::Breaker { refused, records }) => {
+                self.is_broken = true;
                 self.ended = Some(format!(
                     "{refused} of the last {records} records cannot be read: is `input.format` right?"
                 ));
@@ -284,6 +290,12 @@ impl Running {
     /// Is a commit under way?
     pub fn is_committing(&self) -> bool {
         self.session.is_none()
+    }
+
+    /// Position in the changelog behind the last marker; `None` while a commit is under way or before the first.
+    pub fn changelog_position(&self) -> Option<i64> {
+        let session = self.session.as_ref()?;
+        (self.task.transaction() > 0).then(|| session.marker_offset() + 1)
     }
 
     /// Must a commit be tried again?

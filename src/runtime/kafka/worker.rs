@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender};
@@ -22,11 +22,12 @@ use super::open::{Caution, OpenError, OpenJob, Opened, place};
 use super::partition::PartitionTask;
 use super::protocol::Outcome;
 use super::slot::{Queue, Running, Tools, Turn, changelog_size};
+use super::snapshot::{Head, Snapshot};
 use crate::config::RunConfig;
 use crate::engine::enrich::Enricher;
 use crate::health::{Beat, Health};
 use crate::metrics::labels::{CommitOutcome, TaskFailure, TaskState};
-use crate::metrics::{Lags, Metrics, TaskMetrics};
+use crate::metrics::{BatchCounts, Lags, Metrics, TaskMetrics};
 use crate::runtime::clock;
 
 /// How long a worker sleeps at most: it beats, and looks whether a day may begin.
@@ -34,6 +35,8 @@ const SLEEP_MAX: Duration = Duration::from_millis(50);
 /// A seek right after an assignment may come too early for librdkafka; how often it is tried, and how long each waits.
 const SEEKS_MAX: usize = 50;
 const SEEK_WAIT: Duration = Duration::from_millis(10);
+
+const SNAPSHOT_TURNS: i32 = 16;
 
 /// What a worker is given.
 pub struct Setup {
@@ -47,6 +50,7 @@ pub struct Setup {
     pub beat: Beat,
     pub opens: Sender<OpenJob>,
     pub commits: Sender<CommitJob>,
+    pub snapshots: Sender<Snapshot>,
     pub inbox_sent: Sender<Happening>,
     pub inbox: Receiver<Happening>,
     pub ring_sent: Sender<()>,
@@ -67,7 +71,11 @@ struct Slot {
     phase: Phase,
     caution: Caution,
     backoff: Backoff,
+    /// When the next snapshot is to be made.
+    snapshot_at: Instant,
     void: Arc<AtomicBool>,
+    /// Records of the changelog still to be read.
+    remaining: Arc<AtomicU64>,
     /// Answered when the task has closed.
     closing: Option<Sender<i32>>,
     metrics: TaskMetrics,
@@ -144,6 +152,11 @@ impl Worker {
             Happening::Revoked { partition, lost, done } => self.revoked(partition, lost, done),
             Happening::Restored { partition, epoch, opened } => self.restored(partition, epoch, opened),
             Happening::Committed(done) => self.committed(*done),
+            Happening::Lag { partition, topic, records } => {
+                if let Some(slot) = self.slots.get_mut(&partition) {
+                    slot.metrics.lag(&topic, records);
+                }
+            }
             Happening::Stop => self.is_stopping = true,
         }
     }
@@ -156,7 +169,9 @@ impl Worker {
             phase: Phase::Restoring,
             caution: Caution::default(),
             backoff: Backoff::default(),
+            snapshot_at: clock::now() + snapshot_wait(&self.setup.run, partition),
             void: Arc::default(),
+            remaining: Arc::default(),
             closing: None,
             metrics: self.setup.metrics.task(partition),
         };
@@ -176,6 +191,7 @@ impl Worker {
             settings: self.judging.settings.clone(),
             caution: slot.caution.clone(),
             void: slot.void.clone(),
+            remaining: slot.remaining.clone(),
             inbox: self.setup.inbox_sent.clone(),
         };
         self.setup.opens.send(job).expect("the restorers are there");
@@ -185,19 +201,20 @@ impl Worker {
         let Some(slot) = self.slots.get_mut(&partition).filter(|slot| slot.epoch == epoch) else { return };
         match opened {
             Ok(opened) => {
-                let (users, took) = (opened.users, opened.took);
+                let (changes, took) = (opened.changes, opened.took);
                 let queues = match queues(&self.setup, &opened.task) {
                     Ok(queues) => queues,
                     Err(error) => return self.postpone(partition, &format!("cannot begin to read: {error}")),
                 };
-                tracing::info!(partition, users, took_ms = took.as_millis() as u64, "task is running");
-                self.setup.metrics.restored_records(users);
+                tracing::info!(partition, changes, took_ms = took.as_millis() as u64, "task is running");
+                self.setup.metrics.restored_records(changes);
                 self.setup.metrics.restored(took.as_secs_f64());
                 let mut running = Box::new(Running::new(*opened, queues));
                 // The configuration may have changed while the state was read.
                 running.reconfigure(self.judging.settings.clone());
                 slot.phase = Phase::Running(running);
                 slot.backoff = Backoff::default();
+                slot.metrics.restore_remaining(0);
                 slot.metrics.state(TaskState::Running);
                 self.setup.health.clear(&subject(partition));
             }
@@ -290,6 +307,10 @@ impl Worker {
         }
         match result {
             Ok(Some(frozen)) => {
+                let mut batch = BatchCounts::default();
+                let (records, bytes) = changelog_size(&frozen);
+                batch.changelog(records, bytes);
+                self.setup.metrics.add_batch(&batch);
                 slot.metrics.store(&running.task.task().store_stats());
                 slot.metrics.stream_time(running.task.stream_time().now());
                 self.setup.board.post(partition, running.position(frozen.next.clone()));
@@ -297,13 +318,16 @@ impl Worker {
                 self.setup.metrics.committed(took.as_secs_f64(), now_s);
                 if let Some(oldest) = frozen.oldest_timestamp_ms {
                     self.lags.record(now_s - oldest as f64 / 1_000.0);
-                    self.lags.publish();
                 }
-                let mut counts = running.task.take_counts();
-                let (records, bytes) = changelog_size(&frozen);
-                counts.batch.changelog(records, bytes);
-                self.setup.metrics.add_batch(&counts.batch);
-                self.setup.metrics.add_counts(&counts.engine);
+                for time in &frozen.counts.detected {
+                    self.lags.event(now_s - time.seconds() as f64);
+                }
+                self.lags.publish();
+                self.setup.metrics.add_batch(&frozen.counts.batch);
+                self.setup.metrics.add_counts(&frozen.counts.engine);
+                for (topic, next) in &frozen.next {
+                    slot.metrics.next_offset(topic, *next);
+                }
                 tracing::trace!(partition, ?started, "committed");
             }
             Ok(None) => {}
@@ -321,6 +345,7 @@ impl Worker {
     fn turns(&mut self) -> bool {
         let mut is_busy = false;
         let is_reloading = self.setup.judging.is_newer(self.judging.generation);
+        let has_snapshots = self.setup.names.snapshots.is_some();
         let partitions: Vec<i32> = self.slots.keys().copied().collect();
         for partition in partitions {
             let Some(slot) = self.slots.get_mut(&partition) else { continue };
@@ -331,9 +356,16 @@ impl Worker {
                     commits: &self.setup.commits,
                     inbox: &self.setup.inbox_sent,
                     polls: self.setup.board.polls(),
-                    wind_up: slot.closing.is_some() || is_reloading || self.is_stopping,
+                    wind_up: slot.closing.is_some()
+                        || is_reloading
+                        || self.is_stopping
+                        || (has_snapshots && clock::now() >= slot.snapshot_at),
                     epoch: slot.epoch,
                 }),
+                Phase::Restoring => {
+                    slot.metrics.restore_remaining(slot.remaining.load(Ordering::Relaxed));
+                    continue;
+                }
                 Phase::Waiting(until) if clock::now() >= *until => {
                     self.open(partition);
                     continue;
@@ -341,6 +373,9 @@ impl Worker {
                 _ => continue,
             };
             is_busy |= turn == Turn::Busy;
+            if has_snapshots {
+                self.snapshot_when_due(partition);
+            }
             self.after(partition, turn);
         }
         is_busy
@@ -350,6 +385,12 @@ impl Worker {
         match turn {
             Turn::Idle | Turn::Busy => {}
             Turn::Ended(reason) => return self.end(partition, &reason, TaskFailure::Record),
+            Turn::Broken(reason) => {
+                if let Some(slot) = self.slots.get_mut(&partition) {
+                    slot.metrics.breaker(true);
+                }
+                return self.end(partition, &reason, TaskFailure::Record);
+            }
             Turn::Crashed(caution) => {
                 if let Some(slot) = self.slots.get_mut(&partition) {
                     slot.caution = caution;
@@ -367,6 +408,28 @@ impl Worker {
         });
         if is_closed {
             self.drop_task(partition);
+        }
+    }
+
+    /// Hands a copy of the task's state to the thread that writes it, when it is time and everything is committed. A
+    /// writer that is still busy with the last one is not waited for.
+    fn snapshot_when_due(&mut self, partition: i32) {
+        let Some(slot) = self.slots.get_mut(&partition) else { return };
+        let (Phase::Running(running), Some(folder)) = (&mut slot.phase, &self.setup.names.snapshots) else {
+            return;
+        };
+        let is_due = clock::now() >= slot.snapshot_at || slot.closing.is_some();
+        if !is_due || !running.is_clean() || self.setup.snapshots.is_full() {
+            return;
+        }
+        let Some(position) = running.changelog_position() else { return };
+        slot.snapshot_at = clock::now() + snapshot_wait(&self.setup.run, partition);
+        let made_s = clock::unix_seconds() as u64;
+        let head = Head::new(folder, partition, position, running.task.marker(), made_s);
+        let snapshot = Snapshot { head, entries: running.task.export() };
+        // Another worker may have been faster: then the next turn tries again.
+        if self.setup.snapshots.try_send(snapshot).is_err() {
+            slot.snapshot_at = clock::now() + SLEEP_MAX;
         }
     }
 
@@ -390,6 +453,12 @@ impl Worker {
             }
         }
     }
+}
+
+/// Tasks take turns within the interval, so that not all copy their state at once.
+fn snapshot_wait(run: &RunConfig, partition: i32) -> Duration {
+    let turn = f64::from(partition.rem_euclid(SNAPSHOT_TURNS)) / f64::from(SNAPSHOT_TURNS);
+    run.snapshot_interval.mul_f64(1.0 - turn / 2.0)
 }
 
 fn label(outcome: &Outcome) -> CommitOutcome {

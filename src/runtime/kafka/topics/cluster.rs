@@ -94,7 +94,8 @@ impl Cluster {
     /// Every topic the configuration names.
     pub fn facts(&self, config: &Config) -> Result<Facts, TopicsError> {
         let own = config.topics.names().map(|(_, name)| name);
-        let names: Vec<&str> = config.input.topics.iter().map(String::as_str).chain(own).collect();
+        let others = config.input.topics.iter().chain(&config.run.probe_topic);
+        let names: Vec<&str> = others.map(String::as_str).chain(own).collect();
         let descriptions = native::describe_topics(self.admin.inner(), &names, self.timeout).map_err(|code| {
             TopicsError::Kafka { during: "describing topics", source: KafkaError::AdminOp(code) }
         })?;
