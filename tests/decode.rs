@@ -1,5 +1,7 @@
 //! Decoding: every form and reject by example, and the decoder against a slow one written separately.
 
+#[path = "decode/canonical.rs"]
+mod canonical;
 #[path = "decode/differential.rs"]
 mod differential;
 #[path = "decode/farsign_format.rs"]

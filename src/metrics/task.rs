@@ -45,6 +45,8 @@ pub struct TaskMetrics {
     breaker: Share,
     /// Topics with gauges: a task has few.
     topics: Vec<String>,
+    /// A lane of the repartition stage has none; the task of its number may.
+    has_stream_time: bool,
 }
 
 impl TaskMetrics {
@@ -60,6 +62,7 @@ impl TaskMetrics {
             restore_remaining: Share::of(&all.restore_remaining),
             breaker: Share::of(&all.breakers_open),
             topics: Vec::new(),
+            has_stream_time: false,
         };
         task.state(TaskState::Waiting);
         task
@@ -108,6 +111,7 @@ impl TaskMetrics {
     }
 
     pub fn stream_time(&mut self, time: EventTime) {
+        self.has_stream_time = true;
         self.metrics.all.stream_time.with_label_values(&[&self.partition]).set(time.seconds());
     }
 }
@@ -125,6 +129,8 @@ impl Drop for TaskMetrics {
                 drop(gauges.remove_label_values(&[topic.as_str(), &self.partition]));
             }
         }
-        drop(all.stream_time.remove_label_values(&[self.partition.as_str()]));
+        if self.has_stream_time {
+            drop(all.stream_time.remove_label_values(&[self.partition.as_str()]));
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::fixtures::{azure, properties, query_response, row};
 use crate::oracle::{seen_by_decoder, seen_by_oracle};
 
 /// A value some pipeline might write where it should not.
-fn any_value() -> impl Strategy<Value = Value> {
+pub fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -69,7 +69,7 @@ const MORE_KEYS: [&str; 12] = [
 ];
 
 /// Replaces, removes or adds one value somewhere in the record.
-fn damage(record: &mut Value, at: usize, value: Option<Value>) {
+pub fn damage(record: &mut Value, at: usize, value: Option<Value>) {
     let mut paths = Vec::new();
     collect(record, String::new(), &mut paths);
     for key in MORE_KEYS {
@@ -112,7 +112,7 @@ fn collect(value: &Value, path: String, paths: &mut Vec<String>) {
     paths.push(path);
 }
 
-fn in_form(form: u8, properties: &Value) -> Value {
+pub fn in_form(form: u8, properties: &Value) -> Value {
     match form {
         0 => azure("SignInLogs", properties.clone()),
         1 => azure("NonInteractiveUserSignInLogs", Value::String(properties.to_string())),
@@ -127,7 +127,7 @@ fn in_form(form: u8, properties: &Value) -> Value {
 }
 
 /// Writes every `a` to `o` in string values as an escape, so that nothing can be borrowed.
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     let mut out = String::new();
     let mut in_string = false;
     let mut after_backslash = false;

@@ -93,6 +93,12 @@ impl Connection {
         &self.kafka
     }
 
+    /// The same brokers, for members of another consumer group.
+    pub fn with_group(&self, group_id: String) -> Connection {
+        let kafka = KafkaConfig { application_id: group_id, ..self.kafka.clone() };
+        Connection { kafka, ..self.clone() }
+    }
+
     /// What the client does besides its role. One context for one client.
     pub fn context(&self, role: &'static str) -> Context {
         let token_file = match &self.kafka.security.sasl {
@@ -126,6 +132,13 @@ impl Connection {
     pub fn follower(&self) -> ClientConfig {
         let mut config = self.consumer("read_committed", self.kafka.fetch_queue_bytes_max / FOLLOWER_QUEUE_SHARE);
         config.set("fetch.wait.max.ms", FOLLOWER_FETCH_WAIT_MS.to_string());
+        self.with_properties(config)
+    }
+
+    /// Reads one partition that it assigns itself, all the time: it waits for records as the group's member would.
+    pub fn partition_reader(&self, queue_bytes_max: u64) -> ClientConfig {
+        let mut config = self.consumer("read_committed", queue_bytes_max);
+        config.set("fetch.wait.max.ms", milliseconds(self.kafka.fetch_wait_max));
         self.with_properties(config)
     }
 

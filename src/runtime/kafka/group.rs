@@ -30,11 +30,34 @@ pub type GroupConsumer = BaseConsumer<GroupContext>;
 /// How long one poll waits. Between polls the thread only looks at flags.
 const POLL: Duration = Duration::from_millis(100);
 
+/// Who reads the partitions that are ours. Told on the thread that polls the group: it must not wait.
+pub trait Owner: Send + Sync {
+    /// Epochs rise with every assignment.
+    fn assigned(&self, topic: &str, partition: i32, epoch: u64);
+
+    /// Is to answer `done` once, with the partition, when it has written what it could. `lost`: it can write no more.
+    fn revoked(&self, topic: &str, partition: i32, lost: bool, done: Sender<i32>);
+}
+
+/// The workers' inboxes: partition *n* is task *n*.
+impl Owner for Vec<Sender<Happening>> {
+    fn assigned(&self, _: &str, partition: i32, epoch: u64) {
+        drop(self[worker_of(partition, self.len())].send(Happening::Assigned { partition, epoch }));
+    }
+
+    fn revoked(&self, _: &str, partition: i32, lost: bool, done: Sender<i32>) {
+        drop(self[worker_of(partition, self.len())].send(Happening::Revoked { partition, lost, done }));
+    }
+}
+
+/// Topic and partition.
+type Place = (String, i32);
+
 /// What the group's callbacks need.
 pub struct GroupContext {
     context: Context,
-    inboxes: Vec<Sender<Happening>>,
-    owned: Mutex<BTreeSet<i32>>,
+    owner: Box<dyn Owner>,
+    owned: Mutex<BTreeSet<Place>>,
     epoch: AtomicU64,
     /// How long a revocation may wait for the tasks' last commits.
     close_max: Duration,
@@ -42,18 +65,9 @@ pub struct GroupContext {
 }
 
 impl GroupContext {
-    pub fn new(
-        context: Context,
-        inboxes: Vec<Sender<Happening>>,
-        close_max: Duration,
-        metrics: Metrics,
-    ) -> GroupContext {
+    pub fn new(context: Context, owner: Box<dyn Owner>, close_max: Duration, metrics: Metrics) -> GroupContext {
         let (owned, epoch) = (Mutex::default(), AtomicU64::new(0));
-        GroupContext { context, inboxes, owned, epoch, close_max, metrics }
-    }
-
-    fn inbox(&self, partition: i32) -> &Sender<Happening> {
-        &self.inboxes[worker_of(partition, self.inboxes.len())]
+        GroupContext { context, owner, owned, epoch, close_max, metrics }
     }
 
     /// Takes partitions over. They stay paused, and at their end: nothing is to be fetched.
@@ -67,10 +81,10 @@ impl GroupContext {
             return;
         }
         self.metrics.rebalance(RebalanceKind::Assigned);
-        for partition in partitions(tpl) {
-            self.owned.lock().unwrap_or_else(PoisonError::into_inner).insert(partition);
+        for (topic, partition) in places(tpl) {
             let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
-            drop(self.inbox(partition).send(Happening::Assigned { partition, epoch }));
+            self.owner.assigned(&topic, partition, epoch);
+            self.owned.lock().unwrap_or_else(PoisonError::into_inner).insert((topic, partition));
         }
     }
 
@@ -79,31 +93,27 @@ impl GroupContext {
     fn revoke(&self, consumer: &BaseConsumer<Self>, tpl: &TopicPartitionList) {
         let lost = consumer.assignment_lost();
         self.metrics.rebalance(if lost { RebalanceKind::Lost } else { RebalanceKind::Revoked });
-        self.close(&partitions(tpl), lost);
+        self.close(&places(tpl), lost);
         if let Err(error) = consumer.incremental_unassign(tpl) {
             tracing::error!(%error, "cannot give back the partitions that the group revoked");
         }
     }
 
-    fn close(&self, partitions: &[i32], lost: bool) {
-        let (done, answers) = bounded(partitions.len());
-        for &partition in partitions {
-            self.owned.lock().unwrap_or_else(PoisonError::into_inner).remove(&partition);
-            drop(self.inbox(partition).send(Happening::Revoked { partition, lost, done: done.clone() }));
+    fn close(&self, places: &[Place], lost: bool) {
+        let (done, answers) = bounded(places.len());
+        for place in places {
+            self.owned.lock().unwrap_or_else(PoisonError::into_inner).remove(place);
+            self.owner.revoked(&place.0, place.1, lost, done.clone());
         }
         drop(done);
         let deadline = clock::now() + self.close_max;
-        let mut waiting: BTreeSet<i32> = partitions.iter().copied().collect();
-        while !waiting.is_empty() {
-            match answers.recv_deadline(deadline) {
-                Ok(partition) => drop(waiting.remove(&partition)),
-                Err(_) => break,
-            }
+        let mut waiting = places.len();
+        while waiting > 0 && answers.recv_deadline(deadline).is_ok() {
+            waiting -= 1;
         }
-        if !waiting.is_empty() {
-            let count = waiting.len();
+        if waiting > 0 {
             tracing::warn!(
-                count,
+                waiting,
                 "tasks did not close in time; their last transactions are left to their successors"
             );
         }
@@ -115,10 +125,12 @@ pub fn worker_of(partition: i32, workers: usize) -> usize {
     usize::try_from(partition).unwrap_or(0) % workers.max(1)
 }
 
-fn partitions(tpl: &TopicPartitionList) -> Vec<i32> {
-    let mut partitions: Vec<i32> = tpl.elements().iter().map(|element| element.partition()).collect();
-    partitions.sort_unstable();
-    partitions
+fn places(tpl: &TopicPartitionList) -> Vec<Place> {
+    let elements = tpl.elements();
+    let mut places: Vec<Place> =
+        elements.iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+    places.sort_unstable();
+    places
 }
 
 impl ClientContext for GroupContext {
@@ -170,7 +182,7 @@ impl Group {
             self.poll();
         }
         // A revocation that never came (the coordinator is gone) is made up for.
-        let owned: Vec<i32> = self.owned().into_iter().collect();
+        let owned: Vec<Place> = self.owned().into_iter().collect();
         if !owned.is_empty() {
             self.consumer.context().close(&owned, false);
         }
@@ -192,7 +204,7 @@ impl Group {
         self.board.note_poll();
     }
 
-    fn owned(&self) -> BTreeSet<i32> {
+    fn owned(&self) -> BTreeSet<Place> {
         self.consumer.context().owned.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

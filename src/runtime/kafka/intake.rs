@@ -13,7 +13,9 @@ use crate::engine::decode::{Decoded, Format, Reject, RejectReason, SkipReason, d
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
-use crate::metrics::labels::DeadLetterReason;
+use crate::engine::signin::{Feedback, SignIn};
+use crate::metrics::BatchCounts;
+use crate::metrics::labels::{self, DeadLetterReason, Label as _, RecordResult};
 use crate::runtime::replay::framing::{Frame, FrameKind, Framer};
 
 /// Bytes of a schema registry's frame: magic, schema id.
@@ -36,15 +38,60 @@ pub struct Span {
     pub is_tombstone: bool,
 }
 
-/// Records and what they hold.
-#[derive(Default)]
-pub struct Intake<'a> {
-    pub items: Vec<Item<'a>>,
+impl Span {
+    /// Counts the record.
+    pub fn count(&self, source: SourceKind, batch: &mut BatchCounts) {
+        let source = match source {
+            SourceKind::Input => labels::SourceKind::Input,
+            SourceKind::Commands => labels::SourceKind::Commands,
+            SourceKind::Repartition => labels::SourceKind::Repartition,
+        };
+        let result = if !self.refusals.is_empty() {
+            RecordResult::Rejected
+        } else if self.is_tombstone {
+            RecordResult::Tombstone
+        } else if self.items.is_empty() && !self.skipped.is_empty() {
+            RecordResult::Skipped
+        } else {
+            RecordResult::Decoded
+        };
+        batch.record(source, result);
+        self.skipped.iter().for_each(|reason| batch.skip(*reason));
+        for refusal in &self.refusals {
+            if let DeadLetterReason::Rejected(reason) = refusal.reason {
+                batch.reject(reason);
+            }
+        }
+    }
+
+    /// What to say when the record stops whoever reads it; `None` when it was read.
+    pub fn complaint(&self, topic: &str, partition: i32, offset: i64) -> Option<String> {
+        let refusal = self.refusals.first()?;
+        let (name, detail) = (refusal.reason.value(), &refusal.detail);
+        Some(format!("`{topic}` partition `{partition}` offset `{offset}` cannot be read: {name}: {detail}"))
+    }
+}
+
+/// What a record holds, before anything is looked up.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are sign-ins, and a box would be an allocation for each"
+)]
+pub enum Element<'a> {
+    SignIn(SignIn<'a>),
+    Feedback(Feedback<'a>),
+}
+
+/// Records and what they hold, in the form that the reader makes of it.
+pub struct Intake<T> {
+    pub items: Vec<T>,
     /// One a record.
     pub spans: Vec<Span>,
 }
 
-impl<'a> Intake<'a> {
+impl<'a> Intake<Item<'a>> {
+    /// Reads records and enriches the sign-ins.
     pub fn read(
         records: &[Record<'a>],
         sources: &[Source],
@@ -52,7 +99,26 @@ impl<'a> Intake<'a> {
         format: Format,
         framing: Framing,
         enricher: &mut Enricher,
-    ) -> Intake<'a> {
+    ) -> Intake<Item<'a>> {
+        Intake::read_with(records, sources, refused, format, framing, &mut |element| match element {
+            Element::SignIn(sign_in) => Item::SignIn(enricher.enrich(sign_in)),
+            Element::Feedback(feedback) => {
+                Item::Feedback { user: UserKey::new(&feedback.tenant_id, &feedback.user_id), feedback }
+            }
+        })
+    }
+}
+
+impl<T> Intake<T> {
+    /// Reads records; `make` turns what they hold into items.
+    pub fn read_with<'a>(
+        records: &[Record<'a>],
+        sources: &[Source],
+        refused: &BTreeSet<(usize, i64)>,
+        format: Format,
+        framing: Framing,
+        make: &mut impl FnMut(Element<'a>) -> T,
+    ) -> Intake<T> {
         let mut intake = Intake { items: Vec::with_capacity(records.len()), spans: Vec::new() };
         intake.spans.reserve(records.len());
         for record in records {
@@ -61,7 +127,13 @@ impl<'a> Intake<'a> {
                 continue;
             }
             let kind = sources[record.source].kind;
-            intake.take(record, kind, format, framing, enricher);
+            // Only what others write has a form to be configured.
+            let (format, framing) = match kind {
+                SourceKind::Input => (format, framing),
+                SourceKind::Commands => (Format::Farsign, framing),
+                SourceKind::Repartition => (Format::Farsign, Framing::None),
+            };
+            intake.take(record, kind, format, framing, make);
         }
         intake
     }
@@ -73,13 +145,13 @@ impl<'a> Intake<'a> {
         self.spans.push(Span { items, refusals, ..Span::default() });
     }
 
-    fn take(
+    fn take<'a>(
         &mut self,
         record: &Record<'a>,
         kind: SourceKind,
         format: Format,
         framing: Framing,
-        enricher: &mut Enricher,
+        make: &mut impl FnMut(Element<'a>) -> T,
     ) {
         let start = self.items.len();
         let mut span = Span { items: start..start, ..Span::default() };
@@ -87,8 +159,7 @@ impl<'a> Intake<'a> {
             None => span.is_tombstone = true,
             Some(Err(refusal)) => span.refusals.push(refusal),
             Some(Ok(payload)) => {
-                let format = if kind == SourceKind::Commands { Format::Farsign } else { format };
-                let read = || read_payload(payload, kind, format, enricher, &mut self.items, &mut span);
+                let read = || read_payload(payload, kind, format, make, &mut self.items, &mut span);
                 if catch_unwind(AssertUnwindSafe(read)).is_err() {
                     self.items.truncate(start);
                     return self.refuse("the decoder failed on this record");
@@ -113,12 +184,12 @@ fn unframe(payload: &[u8], framing: Framing) -> Result<&[u8], Refusal> {
     }
 }
 
-fn read_payload<'a>(
+fn read_payload<'a, T>(
     payload: &'a [u8],
     kind: SourceKind,
     format: Format,
-    enricher: &mut Enricher,
-    items: &mut Vec<Item<'a>>,
+    make: &mut impl FnMut(Element<'a>) -> T,
+    items: &mut Vec<T>,
     span: &mut Span,
 ) {
     let start = items.len();
@@ -135,13 +206,13 @@ fn read_payload<'a>(
             }
         }
         if parts.len() <= 1 {
-            put(decoded, kind, enricher, items, span);
+            put(decoded, kind, make, items, span);
         }
     });
     if parts.len() > 1 {
         for part in &parts {
             decode(format, &payload[part.start..part.end], &mut |decoded| {
-                put(decoded, kind, enricher, items, span);
+                put(decoded, kind, make, items, span);
             });
         }
     }
@@ -154,11 +225,11 @@ fn split(payload: &[u8]) -> Vec<Frame> {
     if frames.iter().all(|frame| matches!(frame.kind, FrameKind::Record)) { frames } else { Vec::new() }
 }
 
-fn put<'a>(
+fn put<'a, T>(
     decoded: Result<Decoded<'a>, Reject>,
     kind: SourceKind,
-    enricher: &mut Enricher,
-    items: &mut Vec<Item<'a>>,
+    make: &mut impl FnMut(Element<'a>) -> T,
+    items: &mut Vec<T>,
     span: &mut Span,
 ) {
     match decoded {
@@ -166,11 +237,8 @@ fn put<'a>(
             reason: DeadLetterReason::NotACommand,
             detail: "a sign-in among the commands".to_owned(),
         }),
-        Ok(Decoded::SignIn(sign_in)) => items.push(Item::SignIn(enricher.enrich(sign_in))),
-        Ok(Decoded::Feedback(feedback)) => {
-            let user = UserKey::new(&feedback.tenant_id, &feedback.user_id);
-            items.push(Item::Feedback { user, feedback });
-        }
+        Ok(Decoded::SignIn(sign_in)) => items.push(make(Element::SignIn(sign_in))),
+        Ok(Decoded::Feedback(feedback)) => items.push(make(Element::Feedback(feedback))),
         Ok(Decoded::Skipped(reason)) => span.skipped.push(reason),
         Err(reject) => span.refusals.push(Refusal {
             reason: DeadLetterReason::Rejected(reject.reason),

@@ -10,6 +10,7 @@
 //! always come about together. What Kafka does, Kafka does: nothing here elects, replicates or stores. Threads are std
 //! threads: every call of the transaction protocol blocks, and rebalance callbacks run on the thread that polls.
 
+pub mod breaker;
 pub mod client;
 pub mod commit;
 pub mod contributions;
@@ -21,6 +22,7 @@ pub mod happening;
 pub mod intake;
 pub mod judging;
 pub mod kafka_log;
+pub mod letter;
 pub mod log;
 pub mod marker;
 pub mod monitor;
@@ -30,11 +32,16 @@ pub mod open;
 pub mod outbox;
 pub mod partition;
 pub mod probe;
+pub mod probe_check;
+pub mod probe_read;
 pub mod producer;
 pub mod profiles;
 pub mod protocol;
 pub mod record;
+pub mod repartition;
+pub mod reset;
 pub mod run;
+pub mod scan;
 pub mod settings;
 pub mod shared;
 mod slot;

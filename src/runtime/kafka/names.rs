@@ -78,10 +78,15 @@ fn folder(path: &Path, config: &Config, layout: &Layout) -> Folder {
 /// What tasks read: the input when it is keyed by user, with the commands beside it; otherwise what the repartition
 /// stage writes, commands among it.
 pub fn sources(config: &Config) -> Arc<[Source]> {
-    let input = |topic: &String| Source { topic: topic.clone(), kind: SourceKind::Input };
     if !config.input.keyed {
-        return [input(&config.topics.repartition)].into();
+        return [Source { topic: config.topics.repartition.clone(), kind: SourceKind::Repartition }].into();
     }
+    entrances(config)
+}
+
+/// Where records come in, whoever reads them: the input topics and the commands.
+pub fn entrances(config: &Config) -> Arc<[Source]> {
+    let input = |topic: &String| Source { topic: topic.clone(), kind: SourceKind::Input };
     let commands = Source { topic: config.topics.commands.clone(), kind: SourceKind::Commands };
     config.input.topics.iter().map(input).chain([commands]).collect()
 }

@@ -12,7 +12,7 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::group::GroupConsumer;
 use super::happening::Happening;
-use super::kafka_log::{self, KafkaLog};
+use super::kafka_log::{self, KafkaLog, Reader};
 use super::log::Change;
 use super::names::Names;
 use super::partition::{PartitionTask, StateError, TaskSettings};
@@ -165,47 +165,58 @@ impl Restorer {
     }
 
     fn start_of(&self, source: &Source, partition: i32, known: Option<i64>) -> Result<i64, OpenError> {
-        let topic = &source.topic;
         let reader =
             kafka_log::reader(&self.names, "offsets").map_err(|error| OpenError::Ask(error.to_string()))?;
-        let ends = || {
-            let found = reader.fetch_watermarks(topic, partition, ASK_MAX);
-            found.map_err(|error| {
-                OpenError::Ask(format!("cannot read the ends of `{topic}` partition `{partition}`: {error}"))
-            })
-        };
-        let (mut low, mut high) = ends()?;
-        // A new leader's high watermark may lag behind for a moment.
-        let deadline = Deadline::after(END_WAIT_MAX);
-        while known.is_some_and(|known| known > high) && !deadline.is_over() {
-            std::thread::sleep(END_WAIT);
-            (low, high) = ends()?;
-        }
-        match known {
-            None => Ok(match self.start {
-                Start::Earliest => low,
-                Start::Latest => high,
-            }),
-            Some(known) if known < low => {
-                let lost = format!(
-                    "`{topic}` partition `{partition}`: offsets `{known}` to `{low}` are gone before they were judged"
-                );
-                match self.on_data_loss {
-                    OnDataLoss::Earliest => {
-                        tracing::error!("{lost}; going on at `{low}` (`input.on_data_loss: earliest`)");
-                        Ok(low)
-                    }
-                    OnDataLoss::Stop => Err(OpenError::DataLoss(format!(
-                        "{lost}: set `input.on_data_loss: earliest` to go on without them"
-                    ))),
+        start_of(&reader, &source.topic, partition, known, self.start, self.on_data_loss)
+    }
+}
+
+/// Where a partition is to be read from, when `known` is where it was left.
+pub fn start_of(
+    reader: &Reader,
+    topic: &str,
+    partition: i32,
+    known: Option<i64>,
+    start: Start,
+    on_data_loss: OnDataLoss,
+) -> Result<i64, OpenError> {
+    let ends = || {
+        let found = reader.fetch_watermarks(topic, partition, ASK_MAX);
+        found.map_err(|error| {
+            OpenError::Ask(format!("cannot read the ends of `{topic}` partition `{partition}`: {error}"))
+        })
+    };
+    let (mut low, mut high) = ends()?;
+    // A new leader's high watermark may lag behind for a moment.
+    let deadline = Deadline::after(END_WAIT_MAX);
+    while known.is_some_and(|known| known > high) && !deadline.is_over() {
+        std::thread::sleep(END_WAIT);
+        (low, high) = ends()?;
+    }
+    match known {
+        None => Ok(match start {
+            Start::Earliest => low,
+            Start::Latest => high,
+        }),
+        Some(known) if known < low => {
+            let lost = format!(
+                "`{topic}` partition `{partition}`: offsets `{known}` to `{low}` are gone before they were judged"
+            );
+            match on_data_loss {
+                OnDataLoss::Earliest => {
+                    tracing::error!("{lost}; going on at `{low}` (`input.on_data_loss: earliest`)");
+                    Ok(low)
                 }
+                OnDataLoss::Stop => Err(OpenError::DataLoss(format!(
+                    "{lost}: set `input.on_data_loss: earliest` to go on without them"
+                ))),
             }
-            Some(known) if known > high => Err(OpenError::DataLoss(format!(
-                "`{topic}` partition `{partition}` ends at `{high}`, and this task has read up to `{known}`: the topic \
-                 was made anew or cut; `farsign reset --to earliest` begins again"
-            ))),
-            Some(known) => Ok(known),
         }
+        Some(known) if known > high => Err(OpenError::DataLoss(format!(
+            "`{topic}` partition `{partition}` ends at `{high}`, and this task has read up to `{known}`: the topic \
+             was made anew or cut; `farsign reset --to earliest` begins again"
+        ))),
+        Some(known) => Ok(known),
     }
 }
 

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::breaker::Window;
 use super::contributions::{Contributions, Frontier};
 use super::dead_letter;
 use super::intake::{Intake, Span};
@@ -14,7 +15,7 @@ use super::log::Change;
 use super::marker::{MARKER_KEY, Marker, VERSION};
 use super::outbox::{Destination, Frozen, Outbox};
 use super::probe::{self, Probe};
-use super::record::{Record, Source, SourceKind};
+use super::record::{Record, Source};
 use super::shared::SharedProfiles;
 use crate::config::OnError;
 use crate::engine::Input;
@@ -23,8 +24,6 @@ use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
-use crate::metrics::labels::{DeadLetterReason, Label as _, RecordResult};
-use crate::metrics::{self};
 use crate::runtime::task::Task;
 
 /// Which input record caused an output: `topic/partition/offset`.
@@ -105,7 +104,7 @@ pub struct PartitionTask {
     probe: Option<Probe>,
     /// Source and offset of records that are not to be stepped: the task died of them before.
     refused: BTreeSet<(usize, i64)>,
-    window: (u64, u64),
+    window: Window,
     records: u64,
     oldest_timestamp_ms: Option<i64>,
     counts: TaskCounts,
@@ -137,7 +136,7 @@ impl PartitionTask {
             dirty: BTreeSet::new(),
             contributions: Contributions::new(Frontier::default()),
             refused: BTreeSet::new(),
-            window: (0, 0),
+            window: Window::default(),
             records: 0,
             oldest_timestamp_ms: None,
             counts: TaskCounts::default(),
@@ -270,17 +269,13 @@ impl PartitionTask {
     }
 
     fn stop_before(&mut self, record: &Record<'_>, span: &Span, items: &[Item<'_>]) -> Option<Stop> {
-        if let Some(refusal) = span.refusals.first()
-            && self.settings.on_error == OnError::Stop
+        if self.settings.on_error == OnError::Stop
+            && let Some(complaint) =
+                span.complaint(&self.sources[record.source].topic, self.partition, record.offset)
         {
-            let (topic, partition) = (&self.sources[record.source].topic, self.partition);
-            let (offset, name) = (record.offset, refusal.reason.value());
-            return Some(Stop::Refused(format!(
-                "`{topic}` partition `{partition}` offset `{offset}` cannot be read: {name}: {}",
-                refusal.detail
-            )));
+            return Some(Stop::Refused(complaint));
         }
-        if let Some(stop) = self.open_breaker() {
+        if let Some(stop) = self.window.stop(self.settings.breaker) {
             return Some(stop);
         }
         self.closed_day(items).map(Stop::Day)
@@ -315,13 +310,13 @@ impl PartitionTask {
     fn take_record(&mut self, record: &Record<'_>, span: &Span) {
         self.next[record.source] = record.offset + 1;
         self.records += 1;
-        self.count_record(self.sources[record.source].kind, span);
-        if let Some(timestamp) = record.timestamp_ms {
+        span.count(self.sources[record.source].kind, &mut self.counts.batch);
+        if let Some(timestamp) = self.origin(record).timestamp_ms {
             let oldest = self.oldest_timestamp_ms.map_or(timestamp, |oldest| oldest.min(timestamp));
             self.oldest_timestamp_ms = Some(oldest);
         }
         let is_refused = !span.refusals.is_empty();
-        self.count_for_breaker(is_refused);
+        self.window.count(self.settings.breaker, is_refused);
         if is_refused {
             self.counts.refused_records += 1;
             if self.settings.on_error == OnError::DeadLetter {
@@ -336,31 +331,7 @@ impl PartitionTask {
         }
     }
 
-    fn count_record(&mut self, source: SourceKind, span: &Span) {
-        let batch = &mut self.counts.batch;
-        let source = match source {
-            SourceKind::Input => metrics::labels::SourceKind::Input,
-            SourceKind::Commands => metrics::labels::SourceKind::Commands,
-        };
-        let result = if !span.refusals.is_empty() {
-            RecordResult::Rejected
-        } else if span.is_tombstone {
-            RecordResult::Tombstone
-        } else if span.items.is_empty() && !span.skipped.is_empty() {
-            RecordResult::Skipped
-        } else {
-            RecordResult::Decoded
-        };
-        batch.record(source, result);
-        span.skipped.iter().for_each(|reason| batch.skip(*reason));
-        for refusal in &span.refusals {
-            if let DeadLetterReason::Rejected(reason) = refusal.reason {
-                batch.reject(reason);
-            }
-        }
-    }
-
-    fn take_item<'b>(&mut self, item: &'b Item<'b>, record: &Record<'_>, batch: &mut Batch<'b>) {
+    fn take_item<'b>(&mut self, item: &'b Item<'b>, record: &Record<'b>, batch: &mut Batch<'b>) {
         if let Item::SignIn(prepared) = item {
             self.counts.batch.enriched(prepared);
         }
@@ -377,7 +348,7 @@ impl PartitionTask {
         self.stream_time = next;
         self.dirty.insert(item.user());
         batch.inputs.push(Input { position: self.position, stream_time: now, item });
-        batch.origins.push((record.source, record.offset, record.timestamp_ms));
+        batch.origins.push(self.origin(record));
         self.position += 1;
     }
 
@@ -410,22 +381,6 @@ impl PartitionTask {
         batch.inputs.clear();
         batch.origins.clear();
         batch.first = self.position;
-    }
-
-    fn count_for_breaker(&mut self, is_refused: bool) {
-        if let Some(breaker) = self.settings.breaker {
-            if self.window.1 >= breaker.window_records {
-                self.window = (0, 0);
-            }
-            self.window = (self.window.0 + u64::from(is_refused), self.window.1 + 1);
-        }
-    }
-
-    fn open_breaker(&self) -> Option<Stop> {
-        let breaker = self.settings.breaker?;
-        let (refused, records) = self.window;
-        let is_open = records >= breaker.window_records && refused as f64 > breaker.share * records as f64;
-        is_open.then_some(Stop::Breaker { refused, records })
     }
 
     /// Users whose state waits to be written.

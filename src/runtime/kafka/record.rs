@@ -9,10 +9,12 @@ pub struct Source {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SourceKind {
-    /// Raw logs, or canonical sign-ins behind a repartition stage.
+    /// Raw logs.
     Input,
     /// Feedback only.
     Commands,
+    /// Canonical sign-ins and feedback of the repartition stage; headers say which record each is of.
+    Repartition,
 }
 
 /// A header; its value may be null.
@@ -30,4 +32,12 @@ pub struct Record<'a> {
     /// `None` = tombstone.
     pub payload: Option<&'a [u8]>,
     pub headers: Vec<Header<'a>>,
+}
+
+impl<'a> Record<'a> {
+    /// The text of a header.
+    pub fn header(&self, name: &str) -> Option<&'a str> {
+        let (_, value) = self.headers.iter().find(|(key, _)| *key == name)?;
+        std::str::from_utf8((*value)?).ok()
+    }
 }

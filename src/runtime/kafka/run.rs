@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! group (1) ──▶ workers (W) ──▶ restorers, committers (block for Kafka)      profiles (1)   http (1)   reload (1)
+//! repartition (1) ──▶ lanes (one an input partition), when the input is not keyed by user
 //! ```
 //! Ending is orderly: the group thread leaves the group, which closes every task after a last commit; then everything
 //! else ends. When that takes longer than the grace allows the process ends at once, which is safe at any moment.
@@ -23,6 +24,7 @@ use super::monitor::Monitor;
 use super::names::Names;
 use super::open::Restorer;
 use super::profiles::{self, ProfilesThread};
+use super::repartition::Stage;
 use super::shared::SharedProfiles;
 use super::snapshot::Snapshot;
 use super::worker::{Setup, Worker};
@@ -33,9 +35,9 @@ use crate::metrics::Metrics;
 use crate::runtime::clock::Deadline;
 
 /// A thread that does not move for this long is dead.
-const BEAT_MAX: Duration = Duration::from_secs(60);
+pub(super) const BEAT_MAX: Duration = Duration::from_secs(60);
 /// A revocation waits no longer for the tasks' last commits.
-const CLOSE_MAX: Duration = Duration::from_secs(5);
+pub(super) const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -65,7 +67,7 @@ pub fn run(parts: &Parts, stop: &AtomicBool) -> anyhow::Result<End> {
         if stop.load(Ordering::Acquire) {
             break End::Asked;
         }
-        if let Some(reason) = running.board.fatal() {
+        if let Some(reason) = running.fatal() {
             break End::Fatal(reason);
         }
         std::thread::sleep(LOOK);
@@ -84,6 +86,8 @@ struct Running {
     profiles_stop: Arc<AtomicBool>,
     profiles: JoinHandle<()>,
     snapshots: JoinHandle<()>,
+    /// When the input is not keyed by user.
+    stage: Option<Stage>,
 }
 
 impl Running {
@@ -159,13 +163,20 @@ impl Running {
             grace: parts.config.run.shutdown_grace,
         };
         let group = spawn("group", move || member.run())?;
-        Ok(Running { board, group_stop, group, workers, profiles_stop, profiles, snapshots: snapshot_thread })
+        let stage = (!parts.config.input.keyed).then(|| Stage::start(parts)).transpose()?;
+        let snapshots = snapshot_thread;
+        Ok(Running { board, group_stop, group, workers, profiles_stop, profiles, snapshots, stage })
+    }
+
+    fn fatal(&self) -> Option<String> {
+        self.board.fatal().or_else(|| self.stage.as_ref().and_then(Stage::fatal))
     }
 
     /// Ends every thread in order; false when the time did not suffice.
     fn end(self, grace: Duration) -> bool {
         let deadline = Deadline::after(grace);
         drop(self.group_stop);
+        let is_staged = self.stage.is_none_or(|stage| stage.end(deadline));
         let is_left = wait(&[&self.group], deadline);
         for (inbox, _) in &self.workers {
             drop(inbox.send(Happening::Stop));
@@ -174,7 +185,7 @@ impl Running {
         let are_closed = wait(&workers, deadline);
         self.profiles_stop.store(true, Ordering::Release);
         let is_read = wait(&[&self.profiles, &self.snapshots], deadline);
-        is_left && are_closed && is_read
+        is_staged && is_left && are_closed && is_read
     }
 }
 
@@ -191,7 +202,7 @@ fn write_snapshots(names: &Names, jobs: &Receiver<Snapshot>) {
     }
 }
 
-fn wait(threads: &[&JoinHandle<()>], deadline: Deadline) -> bool {
+pub(super) fn wait(threads: &[&JoinHandle<()>], deadline: Deadline) -> bool {
     while !deadline.is_over() {
         if threads.iter().all(|thread| thread.is_finished()) {
             return true;
@@ -201,7 +212,7 @@ fn wait(threads: &[&JoinHandle<()>], deadline: Deadline) -> bool {
     threads.iter().all(|thread| thread.is_finished())
 }
 
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
+pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow::Result<JoinHandle<()>> {
     Builder::new().name(name.to_owned()).spawn(body).with_context(|| format!("cannot start the thread `{name}`"))
 }
 
@@ -209,7 +220,8 @@ fn group_consumer(parts: &Parts, inboxes: Vec<Sender<Happening>>) -> anyhow::Res
     use rdkafka::consumer::Consumer as _;
     let connection = &parts.names.connection;
     let close_max = (parts.config.kafka.session_timeout / 3).min(CLOSE_MAX);
-    let context = GroupContext::new(connection.context("group"), inboxes, close_max, parts.metrics.clone());
+    let context =
+        GroupContext::new(connection.context("group"), Box::new(inboxes), close_max, parts.metrics.clone());
     let consumer: GroupConsumer =
         connection.group_consumer().create_with_context(context).context("cannot make a Kafka client")?;
     let lead = parts.names.lead();

@@ -2,19 +2,11 @@
 
 use std::sync::Arc;
 
+pub use super::breaker::Breaker;
 use crate::config::{Framing, OnError};
 use crate::engine::decode::Format;
 use crate::engine::policy::EngineConfig;
 use crate::render::RenderContext;
-
-/// When to stop because most records cannot be read: something is wrong with the input or the format configured.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Breaker {
-    /// Of refused records among all, 0 to 1; more than this opens the breaker.
-    pub share: f64,
-    /// Records over which the share is taken.
-    pub window_records: u64,
-}
 
 /// What a task needs of the configuration. It changes between two transactions only.
 pub struct TaskSettings {

@@ -2,18 +2,27 @@
 
 use super::super::outbox::{Destination, OutHeader};
 use super::super::probe::ProbeRecord;
-use super::super::record::Record;
+use super::super::record::{Record, SourceKind};
 use super::{ORIGIN_HEADER, PartitionTask, TIMESTAMP_HEADER, TRANSACTION_HEADER, output_key};
 use crate::engine::Input;
 use crate::engine::hash::UserKey;
 use crate::engine::out::{Detection, Out};
 use crate::render::{graph, risky_user};
 
+/// The record that an input is of.
+pub(super) struct Origin<'b> {
+    source: usize,
+    offset: i64,
+    /// Its place, when a repartition stage says so.
+    place: Option<&'b str>,
+    pub(super) timestamp_ms: Option<i64>,
+}
+
 /// Inputs on their way to the engine, and the records they are of.
 pub(super) struct Batch<'b> {
     pub(super) inputs: Vec<Input<'b>>,
-    /// Source, offset and timestamp of each input's record.
-    pub(super) origins: Vec<(usize, i64, Option<i64>)>,
+    /// Of each input.
+    pub(super) origins: Vec<Origin<'b>>,
     /// Position of the first.
     pub(super) first: u64,
 }
@@ -49,14 +58,26 @@ impl PartitionTask {
         self.counts.engine.add(&counts);
     }
 
+    /// Where the record came in: behind a repartition stage its headers say so.
+    pub(super) fn origin<'b>(&self, record: &Record<'b>) -> Origin<'b> {
+        let (source, offset, timestamp_ms) = (record.source, record.offset, record.timestamp_ms);
+        if self.sources[source].kind != SourceKind::Repartition {
+            return Origin { source, offset, place: None, timestamp_ms };
+        }
+        let original_ms = record.header(TIMESTAMP_HEADER).and_then(|text| text.parse().ok());
+        let place = record.header(ORIGIN_HEADER);
+        Origin { source, offset, place, timestamp_ms: original_ms.or(timestamp_ms) }
+    }
+
     fn headers(&self, batch: &Batch<'_>, position: u64) -> Vec<OutHeader> {
         let index = position.saturating_sub(batch.first) as usize;
         let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
         let mut headers = vec![text(TRANSACTION_HEADER, (self.transaction + 1).to_string())];
-        if let Some((source, offset, timestamp)) = batch.origins.get(index) {
-            let topic = &self.sources[*source].topic;
-            headers.push(text(ORIGIN_HEADER, format!("{topic}/{}/{offset}", self.partition)));
-            if let Some(timestamp) = timestamp {
+        if let Some(origin) = batch.origins.get(index) {
+            let topic = &self.sources[origin.source].topic;
+            let own = || format!("{topic}/{}/{}", self.partition, origin.offset);
+            headers.push(text(ORIGIN_HEADER, origin.place.map_or_else(own, str::to_owned)));
+            if let Some(timestamp) = origin.timestamp_ms {
                 headers.push(text(TIMESTAMP_HEADER, timestamp.to_string()));
             }
         }

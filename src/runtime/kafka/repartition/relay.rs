@@ -1,0 +1,169 @@
+//! What a lane does with records, pure: decode, and address each sign-in to its user's partition.
+//!
+//! Every sign-in and feedback becomes one record in canonical form; what cannot be read becomes a dead letter, as in a
+//! task; skips and tombstones are counted and end here. The record's own time goes into a header and not into the new
+//! record's timestamp: retention goes by timestamps, and a record read from an old log must live until it is judged.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::config::OnError;
+use crate::engine::decode::{write_farsign, write_farsign_feedback};
+use crate::engine::hash::UserKey;
+use crate::metrics::BatchCounts;
+use crate::runtime::kafka::breaker::Window;
+use crate::runtime::kafka::dead_letter;
+use crate::runtime::kafka::intake::{Element, Intake, Span};
+use crate::runtime::kafka::outbox::{Destination, OutHeader, Outbox};
+use crate::runtime::kafka::partition::{ORIGIN_HEADER, Stop, TIMESTAMP_HEADER, TaskSettings, output_key};
+use crate::runtime::kafka::record::{Record, Source};
+
+/// What one transaction of a lane writes.
+#[derive(Default)]
+pub struct Parcel {
+    pub outbox: Outbox,
+    /// The offset to go on from.
+    pub next: i64,
+    pub counts: BatchCounts,
+}
+
+/// One input partition's records on their way to the users' partitions.
+pub struct Relay {
+    settings: Arc<TaskSettings>,
+    /// The one that the lane reads.
+    sources: [Source; 1],
+    partition: i32,
+    /// Of the repartition topic.
+    partitions: usize,
+    next: i64,
+    /// Is there an offset that Kafka does not have yet?
+    has_news: bool,
+    outbox: Outbox,
+    window: Window,
+    counts: BatchCounts,
+    /// Reused for every record.
+    line: Vec<u8>,
+}
+
+impl Relay {
+    /// To go on from `next`, which Kafka has as the group's offset when `is_committed`.
+    pub fn new(
+        settings: Arc<TaskSettings>,
+        source: Source,
+        partition: i32,
+        partitions: usize,
+        next: i64,
+        is_committed: bool,
+    ) -> Relay {
+        Relay {
+            settings,
+            sources: [source],
+            partition,
+            partitions,
+            next,
+            has_news: !is_committed,
+            outbox: Outbox::default(),
+            window: Window::default(),
+            counts: BatchCounts::default(),
+            line: Vec::new(),
+        }
+    }
+
+    /// Takes records in order, all of them or up to the first that must not be taken.
+    pub fn take(&mut self, records: &[Record<'_>]) -> Option<Stop> {
+        let settings = self.settings.clone();
+        let (format, framing) = (settings.format, settings.framing);
+        let intake =
+            Intake::read_with(records, &self.sources, &BTreeSet::new(), format, framing, &mut |element| element);
+        for (record, span) in records.iter().zip(&intake.spans) {
+            if record.offset < self.next {
+                continue;
+            }
+            let stop = self.stop_before(record, span);
+            if stop.is_some() {
+                return stop;
+            }
+            self.take_record(record, span);
+            for element in &intake.items[span.items.clone()] {
+                self.forward(record, element);
+            }
+        }
+        None
+    }
+
+    fn stop_before(&self, record: &Record<'_>, span: &Span) -> Option<Stop> {
+        if self.settings.on_error == OnError::Stop
+            && let Some(complaint) = span.complaint(&self.sources[0].topic, self.partition, record.offset)
+        {
+            return Some(Stop::Refused(complaint));
+        }
+        self.window.stop(self.settings.breaker)
+    }
+
+    fn take_record(&mut self, record: &Record<'_>, span: &Span) {
+        let source = &self.sources[0];
+        self.next = record.offset + 1;
+        self.has_news = true;
+        span.count(source.kind, &mut self.counts);
+        let is_refused = !span.refusals.is_empty();
+        self.window.count(self.settings.breaker, is_refused);
+        if is_refused && self.settings.on_error == OnError::DeadLetter {
+            self.counts.dead_letter(span.refusals[0].reason);
+            let length_max = self.settings.dead_letter_bytes_max;
+            dead_letter::push(record, &source.topic, self.partition, &span.refusals, length_max, &mut self.outbox);
+        }
+    }
+
+    fn forward(&mut self, record: &Record<'_>, element: &Element<'_>) {
+        self.line.clear();
+        let (tenant_id, user_id) = match element {
+            Element::SignIn(sign_in) => {
+                write_farsign(sign_in, &mut self.line);
+                (&sign_in.tenant_id, &sign_in.user_id)
+            }
+            Element::Feedback(feedback) => {
+                write_farsign_feedback(feedback, &mut self.line);
+                (&feedback.tenant_id, &feedback.user_id)
+            }
+        };
+        let shard = UserKey::new(tenant_id, user_id).shard(self.partitions);
+        let partition = i32::try_from(shard).expect("Kafka counts partitions in 32 bits");
+        let key = output_key(tenant_id, user_id);
+        let headers = self.headers(record);
+        self.outbox.push(
+            Destination::Repartition,
+            Some(partition),
+            Some(key.as_bytes()),
+            Some(&self.line),
+            headers,
+        );
+    }
+
+    fn headers(&self, record: &Record<'_>) -> Vec<OutHeader> {
+        let text = |name: &str, value: String| (name.to_owned(), Some(value.into_bytes()));
+        let origin = format!("{}/{}/{}", self.sources[0].topic, self.partition, record.offset);
+        let timestamp = record.timestamp_ms.map(|timestamp| text(TIMESTAMP_HEADER, timestamp.to_string()));
+        std::iter::once(text(ORIGIN_HEADER, origin)).chain(timestamp).collect()
+    }
+
+    /// The offset to go on from.
+    pub fn next(&self) -> i64 {
+        self.next
+    }
+
+    pub fn has_news(&self) -> bool {
+        self.has_news
+    }
+
+    /// Bytes that wait to be written.
+    pub fn bytes_waiting(&self) -> usize {
+        self.outbox.bytes()
+    }
+
+    /// Hands over what waits.
+    pub fn pack(&mut self) -> Parcel {
+        self.has_news = false;
+        let (outbox, counts) = (std::mem::take(&mut self.outbox), std::mem::take(&mut self.counts));
+        Parcel { outbox, next: self.next, counts }
+    }
+}
