@@ -2,6 +2,7 @@
 //!
 //! A task has at most one commit under way; its session travels with the job and comes back with the answer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -35,7 +36,8 @@ pub fn run(jobs: &Receiver<CommitJob>) {
     for job in jobs {
         let CommitJob { partition, epoch, mut session, frozen, inbox } = job;
         let started = clock::now();
-        let outcome = session.commit(&frozen);
+        let outcome = catch_unwind(AssertUnwindSafe(|| session.commit(&frozen)))
+            .unwrap_or_else(|_| Outcome::Lost("the commit failed (a bug: please report it)".to_owned()));
         let took = started.elapsed();
         let done = CommitDone { partition, epoch, session, outcome, started, took };
         // A worker that is gone needs no answer.

@@ -41,8 +41,8 @@ pub trait Owner: Send + Sync {
 
 /// The workers' inboxes: partition *n* is task *n*.
 impl Owner for Vec<Sender<Happening>> {
-    fn assigned(&self, _: &str, partition: i32, epoch: u64) {
-        drop(self[worker_of(partition, self.len())].send(Happening::Assigned { partition, epoch }));
+    fn assigned(&self, _: &str, partition: i32, _: u64) {
+        drop(self[worker_of(partition, self.len())].send(Happening::Assigned { partition }));
     }
 
     fn revoked(&self, _: &str, partition: i32, lost: bool, done: Sender<i32>) {
@@ -62,12 +62,30 @@ pub struct GroupContext {
     /// How long a revocation may wait for the tasks' last commits.
     close_max: Duration,
     metrics: Metrics,
+    /// Partitions of the topic, when they must not become more.
+    partitions: Option<i32>,
+    /// Why the program must end.
+    failed: Mutex<Option<String>>,
 }
 
 impl GroupContext {
     pub fn new(context: Context, owner: Box<dyn Owner>, close_max: Duration, metrics: Metrics) -> GroupContext {
         let (owned, epoch) = (Mutex::default(), AtomicU64::new(0));
-        GroupContext { context, owner, owned, epoch, close_max, metrics }
+        GroupContext {
+            context,
+            owner,
+            owned,
+            epoch,
+            close_max,
+            metrics,
+            partitions: None,
+            failed: Mutex::default(),
+        }
+    }
+
+    /// More partitions than these are refused.
+    pub fn with_partitions(self, partitions: i32) -> GroupContext {
+        GroupContext { partitions: Some(partitions), ..self }
     }
 
     /// Takes partitions over. They stay paused, and at their end: nothing is to be fetched.
@@ -77,11 +95,21 @@ impl GroupContext {
             .and_then(|()| consumer.incremental_assign(tpl))
             .and_then(|()| consumer.pause(tpl));
         if let Err(error) = assigned {
-            tracing::error!(%error, "cannot take over the partitions that the group assigned");
+            let reason = format!("cannot take over the partitions that the group assigned: {error}");
+            self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
             return;
         }
         self.metrics.rebalance(RebalanceKind::Assigned);
         for (topic, partition) in places(tpl) {
+            if self.partitions.is_some_and(|partitions| partition >= partitions) {
+                // Keys go to other partitions now, away from their users' state.
+                let reason = format!(
+                    "`{topic}` has more partitions than it had: it must be made anew, or read under \
+                                      another `kafka.application_id` with new topics"
+                );
+                self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
+                continue;
+            }
             let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
             self.owner.assigned(&topic, partition, epoch);
             self.owned.lock().unwrap_or_else(PoisonError::into_inner).insert((topic, partition));
@@ -202,6 +230,10 @@ impl Group {
             Some(Ok(_)) | None => {}
         }
         self.board.note_poll();
+        let failed = self.consumer.context().failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(reason) = failed {
+            self.board.end(reason);
+        }
     }
 
     fn owned(&self) -> BTreeSet<Place> {

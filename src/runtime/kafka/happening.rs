@@ -12,10 +12,9 @@ use super::open::{OpenError, Opened};
 
 /// Told to the worker that owns the partition.
 pub enum Happening {
-    /// The group gave us the partition. Epochs rise with every assignment; what belongs to an older one is void.
+    /// The group gave us the partition.
     Assigned {
         partition: i32,
-        epoch: u64,
     },
     /// The group takes it away; answered when the task has written what it could, or dropped it.
     Revoked {
@@ -23,6 +22,7 @@ pub enum Happening {
         lost: bool,
         done: Sender<i32>,
     },
+    /// Epochs number the openings of tasks; what belongs to an earlier one is void.
     Restored {
         partition: i32,
         epoch: u64,

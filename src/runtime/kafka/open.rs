@@ -1,6 +1,7 @@
 //! The restorers: threads that take a task over and read its state back, while the workers go on.
 
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -93,7 +94,9 @@ impl Restorer {
             if job.void.load(Ordering::Acquire) {
                 continue;
             }
-            let opened = self.open(job).map(Box::new);
+            let opened = catch_unwind(AssertUnwindSafe(|| self.open(job)))
+                .unwrap_or_else(|_| Err(OpenError::Ask("restoring failed (a bug: please report it)".to_owned())));
+            let opened = opened.map(Box::new);
             drop(inbox.send(Happening::Restored { partition, epoch, opened }));
         }
     }
@@ -159,8 +162,19 @@ impl Restorer {
                     "the group's offset is not the changelog's; the changelog counts (`farsign reset` changes it)"
                 );
             }
-            let offset = self.start_of(source, partition, marker.or(committed))?;
-            task.seek(index, offset);
+            let known = marker.or(committed);
+            let offset = self.start_of(source, partition, known)?;
+            if restored.marker.is_none() && known.is_some() {
+                tracing::warn!(
+                    partition,
+                    offset,
+                    "the changelog is empty: going on from the group's offset, without state"
+                );
+            }
+            match known {
+                Some(_) => task.seek(index, offset),
+                None => task.begin(index, offset),
+            }
         }
         Ok(())
     }

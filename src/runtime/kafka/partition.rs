@@ -42,6 +42,8 @@ pub use super::settings::{Breaker, TaskSettings};
 
 /// The profiles topic has one partition: every instance reads contributions in the same order.
 pub const PROFILES_PARTITION: i32 = 0;
+/// An offset that no source has.
+const NOWHERE: i64 = -1;
 /// Marks in one record of the profiles topic: with 17 bytes each it stays far below any topic's limit.
 const MARKS_MAX: usize = 8_192;
 
@@ -185,9 +187,30 @@ impl PartitionTask {
         self.frozen_next[source] = offset;
     }
 
+    /// The same for a source that nobody has read: where it begins is written with the next transaction, so that a
+    /// successor begins there, too.
+    pub fn begin(&mut self, source: usize, offset: i64) {
+        self.next[source] = offset;
+        self.frozen_next[source] = NOWHERE;
+    }
+
+    /// Nothing is left to read before `offset`, whatever takes the offsets up to it: markers of transactions have some.
+    pub fn reach(&mut self, source: usize, offset: i64) {
+        self.next[source] = self.next[source].max(offset);
+    }
+
+    /// May the day begin that a record waits for?
+    pub fn may_begin(&self, day: i32) -> bool {
+        self.shared.may_begin(day)
+    }
+
     /// Leaves these records out, as if they could not be read: source and offset.
     pub fn refuse(&mut self, records: BTreeSet<(usize, i64)>) {
         self.refused = records;
+    }
+
+    pub fn sources(&self) -> &[Source] {
+        &self.sources
     }
 
     /// The offset to go on from in each source.
@@ -295,8 +318,9 @@ impl PartitionTask {
         for item in items {
             stream_time.observe(item.time(), item.user());
         }
-        let day = stream_time.day();
-        if day == i32::MIN || self.day.is_some_and(|begun| day <= begun) {
+        // Also the day that has begun: after a restore the profiles may not have come to it yet.
+        let day = self.day.map_or(stream_time.day(), |begun| begun.max(stream_time.day()));
+        if day == i32::MIN {
             return None;
         }
         if self.day.is_none() {

@@ -23,15 +23,18 @@ use super::names::Names;
 use super::partition::PROFILES_PARTITION as PARTITION;
 use super::shared::SharedProfiles;
 use crate::engine::profile::VISIBLE_AFTER_DAYS;
+use crate::engine::signin::SECONDS_PER_DAY;
 use crate::health::{Beat, Health};
 use crate::metrics::Metrics;
-use crate::runtime::clock;
+use crate::runtime::clock::{self, Deadline};
 
 /// What readiness waits for until the profiles are read.
 pub const SUBJECT: &str = "profiles";
 
 const POLL: Duration = Duration::from_millis(100);
 const ASK_MAX: Duration = Duration::from_secs(10);
+/// A day further ahead of the clock is nobody's: time zones are a day apart at most, and clocks are a little wrong.
+const AHEAD_DAYS_MAX: i32 = 2;
 /// How often partitions that keep a day from beginning are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -67,9 +70,18 @@ impl ProfilesThread {
                     let wait = backoff.take();
                     tracing::warn!(wait_ms = wait.as_millis() as u64, "cannot read the shared profiles: {error}");
                     self.health.block(SUBJECT, error);
-                    std::thread::sleep(wait);
+                    self.rest(wait);
                 }
             }
+        }
+    }
+
+    /// Sleeps, and shows that it is alive.
+    fn rest(&self, wait: Duration) {
+        let deadline = Deadline::after(wait);
+        while !deadline.is_over() && !self.stop.load(Ordering::Acquire) {
+            self.beat.beat();
+            std::thread::sleep(POLL.min(deadline.remaining()));
         }
     }
 
@@ -86,10 +98,15 @@ impl ProfilesThread {
         let mut is_complete = false;
         while !self.stop.load(Ordering::Acquire) {
             self.beat.beat();
+            self.shared.set_today_max(today() + AHEAD_DAYS_MAX);
             match reader.poll(POLL) {
                 Some(Ok(message)) => {
-                    self.take(message.key(), message.payload(), state)
-                        .map_err(|error| format!("`{topic}` at offset `{}`: {error}", message.offset()))?;
+                    if let Err(error) = self.take(message.key(), message.payload(), state) {
+                        // What cannot be read stays unread: others write the rest. It is seen on the dashboards.
+                        let offset = message.offset();
+                        tracing::error!(offset, "a record of `{topic}` is left out of the profiles: {error}");
+                        self.metrics.profile_day_incomplete();
+                    }
                     state.position = message.offset() + 1;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => state.position = state.position.max(position(&reader)),
@@ -117,6 +134,7 @@ impl ProfilesThread {
         self.shared.profiles.contribute(&record.marks);
         if let Some(day) = record.frontier.day
             && self.shared.day().is_none_or(|now| now < day)
+            && self.shared.is_possible(day)
         {
             self.advance(day);
         }
@@ -173,6 +191,7 @@ impl ProfilesThread {
 
     /// Is there anything in the partition that no task has committed? When Kafka does not say, there may be.
     fn has_records(&self, reader: &Reader, partition: i32) -> bool {
+        self.beat.beat();
         let lead = self.names.lead();
         let mut list = TopicPartitionList::new();
         list.add_partition(lead, partition);
@@ -185,6 +204,11 @@ impl ProfilesThread {
             _ => true,
         }
     }
+}
+
+/// Today, in days since 1970, UTC.
+fn today() -> i32 {
+    (clock::unix_seconds() / SECONDS_PER_DAY as f64) as i32
 }
 
 /// Partitions that have not handed over all that a sign-in of `day` sees.

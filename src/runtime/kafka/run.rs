@@ -172,6 +172,12 @@ impl Running {
         self.board.fatal().or_else(|| self.stage.as_ref().and_then(Stage::fatal))
     }
 
+    /// None of them ends before it is told to.
+    fn has_lost_a_thread(&self) -> bool {
+        let mut workers = self.workers.iter().map(|(_, thread)| thread);
+        self.group.is_finished() || self.profiles.is_finished() || workers.any(JoinHandle::is_finished)
+    }
+
     /// Ends every thread in order; false when the time did not suffice.
     fn end(self, grace: Duration) -> bool {
         let deadline = Deadline::after(grace);
@@ -222,6 +228,7 @@ fn group_consumer(parts: &Parts, inboxes: Vec<Sender<Happening>>) -> anyhow::Res
     let close_max = (parts.config.kafka.session_timeout / 3).min(CLOSE_MAX);
     let context =
         GroupContext::new(connection.context("group"), Box::new(inboxes), close_max, parts.metrics.clone());
+    let context = context.with_partitions(parts.names.partitions);
     let consumer: GroupConsumer =
         connection.group_consumer().create_with_context(context).context("cannot make a Kafka client")?;
     let lead = parts.names.lead();

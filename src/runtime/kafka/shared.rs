@@ -15,6 +15,8 @@ pub struct SharedProfiles {
     reading: RwLock<()>,
     day: AtomicI32,
     wanted: AtomicI32,
+    /// The last day that can be today anywhere.
+    today_max: AtomicI32,
 }
 
 /// Stands for "none yet".
@@ -28,12 +30,24 @@ impl SharedProfiles {
             reading: RwLock::default(),
             day: AtomicI32::new(day),
             wanted: AtomicI32::new(NO_DAY),
+            today_max: AtomicI32::new(i32::MAX),
         }
+    }
+
+    /// Says which is the last day that can be today. A task whose stream time is beyond it has wrong clocks in its
+    /// input: it goes on, and the profiles stay with the others.
+    pub fn set_today_max(&self, day: i32) {
+        self.today_max.store(day, Ordering::Release);
+    }
+
+    /// Can it be this day yet?
+    pub fn is_possible(&self, day: i32) -> bool {
+        day <= self.today_max.load(Ordering::Acquire)
     }
 
     /// May a task begin `day`? When not, the wish is noted, and it is to ask again.
     pub fn may_begin(&self, day: i32) -> bool {
-        if self.day.load(Ordering::Acquire) >= day {
+        if self.day.load(Ordering::Acquire) >= day || !self.is_possible(day) {
             return true;
         }
         // The earliest counts: who waits for a later one may have to be told first what comes before it.
@@ -68,6 +82,14 @@ impl SharedProfiles {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_day_that_no_clock_has_reached_is_not_waited_for() {
+        let shared = SharedProfiles::new(Profiles::default());
+        shared.set_today_max(10);
+        assert!(!shared.may_begin(10) && shared.may_begin(11));
+        assert_eq!(shared.wanted(), Some(10));
+    }
 
     #[test]
     fn a_day_begins_when_the_profiles_are_set_for_it() {

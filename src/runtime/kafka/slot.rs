@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
+use rdkafka::Offset;
+use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message, OwnedMessage};
@@ -17,7 +19,7 @@ use rdkafka::message::{Headers, Message, OwnedMessage};
 use super::client::Context;
 use super::commit::{CommitDone, CommitJob};
 use super::happening::{Backoff, Happening, Position};
-use super::kafka_log::KafkaLog;
+use super::kafka_log::{KafkaLog, Reader};
 use super::log::Failure;
 use super::open::{Caution, Opened};
 use super::outbox::{Destination, Frozen};
@@ -43,6 +45,8 @@ pub enum Turn {
     /// Nothing to do for now.
     Idle,
     Busy,
+    /// Its input cannot be read; it has to be opened again, which finds out why.
+    Failed(String),
     /// The task takes no more, for good.
     Ended(String),
     /// The same, as most records cannot be read.
@@ -68,12 +72,17 @@ pub struct Running {
     pub blocked: Option<i32>,
     ended: Option<String>,
     is_broken: bool,
+    /// Why it has to be opened again.
+    failed: Option<String>,
+    /// Commits in a row that did not go through.
+    pub tries: u32,
     caution: Caution,
     renewals: u64,
 }
 
 /// What a turn needs from the worker.
 pub struct Tools<'a> {
+    pub reader: &'a Reader,
     pub run: &'a RunConfig,
     pub enricher: &'a mut Enricher,
     pub commits: &'a Sender<CommitJob>,
@@ -99,6 +108,8 @@ impl Running {
             blocked: None,
             ended: None,
             is_broken: false,
+            failed: None,
+            tries: 0,
             caution: opened.caution,
             renewals: 1,
         }
@@ -134,8 +145,11 @@ impl Running {
             let reason = reason.clone();
             return if self.is_broken { Turn::Broken(reason) } else { Turn::Ended(reason) };
         }
+        if self.failed.is_some() && self.is_clean() {
+            return Turn::Failed(self.failed.take().unwrap_or_default());
+        }
         let mut turn = Turn::Idle;
-        if !tools.wind_up && self.ended.is_none() && !self.is_full(tools.run) {
+        if !tools.wind_up && self.failed.is_none() && self.ended.is_none() && !self.is_full(tools.run) {
             match self.intake(tools) {
                 Ok(0) => {}
                 Ok(_) => turn = Turn::Busy,
@@ -164,22 +178,33 @@ impl Running {
             // What came before the record in question is written before it is tried.
             return Ok(0);
         }
+        if self.blocked.is_some_and(|day| !self.task.may_begin(day)) {
+            return Ok(0);
+        }
         let stashed = self.stash.len().min(most);
         let mut fresh = Vec::new();
-        for (source, queue) in self.queues.iter().enumerate() {
-            while stashed + fresh.len() < most {
+        let mut ends = Vec::new();
+        // Commands come last in the list and first here; each source has its share, so that none waits for another's
+        // backlog.
+        let share = (most / self.queues.len().max(1)).max(1);
+        for (source, queue) in self.queues.iter().enumerate().rev() {
+            let room = share.min(most.saturating_sub(stashed + fresh.len()));
+            let mut count = 0;
+            while count < room {
                 match queue.poll(std::time::Duration::ZERO) {
                     Some(Ok(message)) => fresh.push((source, message)),
-                    Some(Err(KafkaError::PartitionEOF(_))) => {}
+                    Some(Err(KafkaError::PartitionEOF(_))) => ends.push(source),
                     Some(Err(error)) => {
-                        self.ended = Some(format!("cannot read source {source}: {error}"));
+                        self.failed = Some(format!("cannot read its input {source}: {error}"));
                         break;
                     }
                     None => break,
                 }
+                count += 1;
             }
         }
         if stashed + fresh.len() == 0 {
+            self.reach(&ends, tools.reader);
             return Ok(0);
         }
         let stash = self.stash.iter().take(stashed).map(|(source, message)| record(*source, message));
@@ -198,8 +223,28 @@ impl Running {
             .collect();
         self.stash.drain(..taken.records.min(stashed));
         self.stash.extend(rest);
+        if self.stash.is_empty() {
+            self.reach(&ends, tools.reader);
+        }
         self.note(&taken);
         Ok(taken.records)
+    }
+
+    /// Sources at whose end the reader is: also what is never delivered there has been passed.
+    fn reach(&mut self, ends: &[usize], reader: &Reader) {
+        if ends.is_empty() {
+            return;
+        }
+        let Ok(positions) = reader.position() else { return };
+        for &source in ends {
+            let place = positions.find_partition(&self.task.sources()[source].topic, self.task.partition());
+            if let Some(Offset::Offset(offset)) = place.map(|place| place.offset()) {
+                self.task.reach(source, offset);
+            }
+        }
+        if self.task.has_news() {
+            self.news_since.get_or_insert_with(clock::now);
+        }
     }
 
     fn note(&mut self, taken: &Taken) {
@@ -242,6 +287,7 @@ impl Running {
             let is_due = is_time
                 || tools.wind_up
                 || self.ended.is_some()
+                || self.failed.is_some()
                 || self.blocked.is_some()
                 || self.is_careful()
                 || self.task.users_waiting() >= run.commit_users_max
@@ -268,6 +314,7 @@ impl Running {
         match done.outcome {
             Outcome::Committed { .. } => {
                 self.backoff = Backoff::default();
+                self.tries = 0;
                 if self.task.has_news() {
                     self.news_since.get_or_insert_with(clock::now);
                 }
@@ -275,6 +322,7 @@ impl Running {
             }
             Outcome::Retry(failure) => {
                 let wait = self.backoff.take();
+                self.tries += 1;
                 // Whether the partition is still ours is known after the next poll that began after this answer.
                 let polls = match failure {
                     Failure::GroupFenced(_) | Failure::Fenced(_) => polls + 2,

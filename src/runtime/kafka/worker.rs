@@ -32,11 +32,15 @@ use crate::runtime::clock;
 
 /// How long a worker sleeps at most: it beats, and looks whether a day may begin.
 const SLEEP_MAX: Duration = Duration::from_millis(50);
-/// A seek right after an assignment may come too early for librdkafka; how often it is tried, and how long each waits.
-const SEEKS_MAX: usize = 50;
+/// A seek right after an assignment may come too early for librdkafka; it is tried for so long, this often.
+const SEEK_MAX: Duration = Duration::from_secs(1);
 const SEEK_WAIT: Duration = Duration::from_millis(10);
 
 const SNAPSHOT_TURNS: i32 = 16;
+/// When no snapshot can be made, it is tried again after this.
+const SNAPSHOT_LATER: Duration = Duration::from_secs(1);
+/// Commits of a task that fail in a row before it counts as not ready.
+const TRIES_MAX: u32 = 3;
 
 /// What a worker is given.
 pub struct Setup {
@@ -73,6 +77,8 @@ struct Slot {
     backoff: Backoff,
     /// When the next snapshot is to be made.
     snapshot_at: Instant,
+    /// Transaction of the last one.
+    snapshot: u64,
     void: Arc<AtomicBool>,
     /// Records of the changelog still to be read.
     remaining: Arc<AtomicU64>,
@@ -88,6 +94,8 @@ pub struct Worker {
     slots: BTreeMap<i32, Slot>,
     lags: Lags,
     is_stopping: bool,
+    /// Openings of tasks so far; each has its number.
+    openings: u64,
 }
 
 impl Worker {
@@ -95,7 +103,7 @@ impl Worker {
         let judging = setup.judging.current();
         let enricher = Enricher::new(judging.tables.clone());
         let lags = setup.metrics.lags();
-        Worker { setup, judging, enricher, slots: BTreeMap::new(), lags, is_stopping: false }
+        Worker { setup, judging, enricher, slots: BTreeMap::new(), lags, is_stopping: false, openings: 0 }
     }
 
     pub fn run(mut self) {
@@ -148,7 +156,7 @@ impl Worker {
 
     fn handle(&mut self, happening: Happening) {
         match happening {
-            Happening::Assigned { partition, epoch } => self.assigned(partition, epoch),
+            Happening::Assigned { partition } => self.assigned(partition),
             Happening::Revoked { partition, lost, done } => self.revoked(partition, lost, done),
             Happening::Restored { partition, epoch, opened } => self.restored(partition, epoch, opened),
             Happening::Committed(done) => self.committed(*done),
@@ -161,15 +169,16 @@ impl Worker {
         }
     }
 
-    fn assigned(&mut self, partition: i32, epoch: u64) {
+    fn assigned(&mut self, partition: i32) {
         // One that is still there has lost its partition in between.
         self.drop_task(partition);
         let slot = Slot {
-            epoch,
+            epoch: 0,
             phase: Phase::Restoring,
             caution: Caution::default(),
             backoff: Backoff::default(),
             snapshot_at: clock::now() + snapshot_wait(&self.setup.run, partition),
+            snapshot: 0,
             void: Arc::default(),
             remaining: Arc::default(),
             closing: None,
@@ -181,7 +190,10 @@ impl Worker {
 
     /// Has the task's state read.
     fn open(&mut self, partition: i32) {
+        self.openings += 1;
         let Some(slot) = self.slots.get_mut(&partition) else { return };
+        // What is still under way of an earlier opening is void.
+        slot.epoch = self.openings;
         slot.phase = Phase::Restoring;
         slot.metrics.state(TaskState::Restoring);
         self.setup.health.block(&subject(partition), "its state is being restored");
@@ -204,7 +216,10 @@ impl Worker {
                 let (changes, took) = (opened.changes, opened.took);
                 let queues = match queues(&self.setup, &opened.task) {
                     Ok(queues) => queues,
-                    Err(error) => return self.postpone(partition, &format!("cannot begin to read: {error}")),
+                    Err(error) => {
+                        unassign(&self.setup, partition);
+                        return self.postpone(partition, &format!("cannot begin to read: {error}"));
+                    }
                 };
                 tracing::info!(partition, changes, took_ms = took.as_millis() as u64, "task is running");
                 self.setup.metrics.restored_records(changes);
@@ -212,8 +227,11 @@ impl Worker {
                 let mut running = Box::new(Running::new(*opened, queues));
                 // The configuration may have changed while the state was read.
                 running.reconfigure(self.judging.settings.clone());
-                slot.phase = Phase::Running(running);
                 slot.backoff = Backoff::default();
+                let next = self.setup.names.sources.iter().zip(running.task.next());
+                let next = next.map(|(source, next)| (source.topic.clone(), *next)).collect();
+                self.setup.board.post(partition, running.position(next));
+                slot.phase = Phase::Running(running);
                 slot.metrics.restore_remaining(0);
                 slot.metrics.state(TaskState::Running);
                 self.setup.health.clear(&subject(partition));
@@ -282,12 +300,7 @@ impl Worker {
         let Some(slot) = self.slots.get_mut(&partition) else { return };
         let Phase::Running(running) = &mut slot.phase else { return };
         running.queues.clear();
-        for source in &*self.setup.names.sources {
-            let list = place(&source.topic, partition, 0);
-            if let Err(error) = self.setup.reader.incremental_unassign(&list) {
-                tracing::warn!(partition, %error, "cannot give up a partition of the reader");
-            }
-        }
+        unassign(&self.setup, partition);
     }
 
     fn committed(&mut self, done: CommitDone) {
@@ -305,8 +318,10 @@ impl Worker {
         for _ in renewals..running.renewals() {
             self.setup.metrics.producer_recycled();
         }
+        let tries = running.tries;
         match result {
             Ok(Some(frozen)) => {
+                self.setup.health.clear(&subject(partition));
                 let mut batch = BatchCounts::default();
                 let (records, bytes) = changelog_size(&frozen);
                 batch.changelog(records, bytes);
@@ -330,6 +345,10 @@ impl Worker {
                 }
                 tracing::trace!(partition, ?started, "committed");
             }
+            Ok(None) if tries >= TRIES_MAX => {
+                let reason = format!("its last {tries} transactions failed; the log says why");
+                self.setup.health.block(&subject(partition), reason);
+            }
             Ok(None) => {}
             Err(reason) => {
                 let partition_void = slot.void.clone();
@@ -349,8 +368,10 @@ impl Worker {
         let partitions: Vec<i32> = self.slots.keys().copied().collect();
         for partition in partitions {
             let Some(slot) = self.slots.get_mut(&partition) else { continue };
+            let is_snapshot_time = has_snapshots && clock::now() >= slot.snapshot_at;
             let turn = match &mut slot.phase {
                 Phase::Running(running) => running.turn(&mut Tools {
+                    reader: &self.setup.reader,
                     run: &self.setup.run,
                     enricher: &mut self.enricher,
                     commits: &self.setup.commits,
@@ -359,7 +380,7 @@ impl Worker {
                     wind_up: slot.closing.is_some()
                         || is_reloading
                         || self.is_stopping
-                        || (has_snapshots && clock::now() >= slot.snapshot_at),
+                        || (is_snapshot_time && may_snapshot(&self.setup, running, slot.snapshot)),
                     epoch: slot.epoch,
                 }),
                 Phase::Restoring => {
@@ -391,6 +412,10 @@ impl Worker {
                 }
                 return self.end(partition, &reason, TaskFailure::Record);
             }
+            Turn::Failed(reason) => {
+                self.setup.metrics.task_failed(TaskFailure::Kafka);
+                return self.postpone(partition, &reason);
+            }
             Turn::Crashed(caution) => {
                 if let Some(slot) = self.slots.get_mut(&partition) {
                     slot.caution = caution;
@@ -419,17 +444,23 @@ impl Worker {
             return;
         };
         let is_due = clock::now() >= slot.snapshot_at || slot.closing.is_some();
-        if !is_due || !running.is_clean() || self.setup.snapshots.is_full() {
+        if is_due && !may_snapshot(&self.setup, running, slot.snapshot) {
+            slot.snapshot_at = clock::now() + SNAPSHOT_LATER;
+            return;
+        }
+        if !is_due || !running.is_clean() {
             return;
         }
         let Some(position) = running.changelog_position() else { return };
+        slot.snapshot = running.task.transaction();
         slot.snapshot_at = clock::now() + snapshot_wait(&self.setup.run, partition);
         let made_s = clock::unix_seconds() as u64;
         let head = Head::new(folder, partition, position, running.task.marker(), made_s);
         let snapshot = Snapshot { head, entries: running.task.export() };
         // Another worker may have been faster: then the next turn tries again.
         if self.setup.snapshots.try_send(snapshot).is_err() {
-            slot.snapshot_at = clock::now() + SLEEP_MAX;
+            slot.snapshot = 0;
+            slot.snapshot_at = clock::now() + SNAPSHOT_LATER;
         }
     }
 
@@ -455,6 +486,12 @@ impl Worker {
     }
 }
 
+/// Is there anything new to copy, and is the writer free? A task is never held up for a snapshot that cannot be made.
+fn may_snapshot(setup: &Setup, running: &Running, last: u64) -> bool {
+    let transaction = running.task.transaction();
+    transaction > 0 && transaction != last && !setup.snapshots.is_full()
+}
+
 /// Tasks take turns within the interval, so that not all copy their state at once.
 fn snapshot_wait(run: &RunConfig, partition: i32) -> Duration {
     let turn = f64::from(partition.rem_euclid(SNAPSHOT_TURNS)) / f64::from(SNAPSHOT_TURNS);
@@ -472,6 +509,15 @@ fn label(outcome: &Outcome) -> CommitOutcome {
 
 fn subject(partition: i32) -> String {
     format!("task {partition}")
+}
+
+/// Reads a task's sources no more.
+fn unassign(setup: &Setup, partition: i32) {
+    for source in &*setup.names.sources {
+        if let Err(error) = setup.reader.incremental_unassign(&place(&source.topic, partition, 0)) {
+            tracing::debug!(partition, %error, "the reader did not have the partition");
+        }
+    }
 }
 
 /// Begins to read a task's sources, each through a queue of its own.
@@ -497,13 +543,10 @@ fn queues(setup: &Setup, task: &PartitionTask) -> Result<Vec<Queue>, KafkaError>
 
 /// Makes void what was fetched before the queue was split off.
 pub(super) fn seek(reader: &Reader, topic: &str, partition: i32, offset: i64) -> Result<(), KafkaError> {
-    let mut tries = 0;
+    let deadline = clock::Deadline::after(SEEK_MAX);
     loop {
-        match reader.seek(topic, partition, rdkafka::Offset::Offset(offset), Duration::from_secs(5)) {
-            Err(_) if tries < SEEKS_MAX => {
-                tries += 1;
-                std::thread::sleep(SEEK_WAIT);
-            }
+        match reader.seek(topic, partition, rdkafka::Offset::Offset(offset), SEEK_MAX) {
+            Err(_) if !deadline.is_over() => std::thread::sleep(SEEK_WAIT),
             result => return result,
         }
     }
