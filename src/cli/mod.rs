@@ -9,12 +9,17 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 pub mod check;
+pub mod dead_letter;
 pub mod demo;
+mod deployment;
 pub mod geoip;
 pub mod health;
+pub mod probe;
 pub mod replay;
+pub mod reset;
 pub mod run;
 pub mod simulate;
+pub mod state;
 pub mod topics;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
@@ -50,6 +55,14 @@ enum Command {
     Simulate(simulate::Args),
     /// Make and verify the topics on Kafka.
     Topics(topics::TopicsArgs),
+    /// Look at records that could not be read, and send them again.
+    DeadLetter(dead_letter::DeadLetterArgs),
+    /// Set where a stopped application goes on, and whether it keeps its state.
+    Reset(reset::Args),
+    /// Look at users' state.
+    State(state::StateArgs),
+    /// Check that a deployment with `run.probe_topic` has taken every record exactly once.
+    Probe(probe::Args),
 }
 
 /// Runs the command and reports a failure, once, with its causes.
@@ -63,6 +76,10 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(args),
         Command::Topics(args) => topics::run(&args),
+        Command::DeadLetter(args) => dead_letter::run(&args),
+        Command::Reset(args) => reset::run(&args),
+        Command::State(args) => state::run(&args),
+        Command::Probe(args) => probe::run(&args),
     };
     result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));

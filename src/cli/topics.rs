@@ -58,7 +58,7 @@ pub fn run(args: &TopicsArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn load(path: Option<&PathBuf>) -> anyhow::Result<Config> {
+pub(super) fn load(path: Option<&PathBuf>) -> anyhow::Result<Config> {
     let environment = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();

@@ -64,6 +64,28 @@ impl BatchCounts {
         self.changelog_bytes += bytes;
     }
 
+    /// Records that were refused, in whole or in part.
+    pub fn refused_records(&self) -> u64 {
+        self.records.iter().map(|results| results[RecordResult::Rejected.index()]).sum()
+    }
+
+    /// Reasons with their counts.
+    pub fn skips(&self) -> impl Iterator<Item = (SkipReason, u64)> {
+        SkipReason::ALL.iter().map(|reason| (*reason, self.skips[reason.index()])).filter(|(_, count)| *count > 0)
+    }
+
+    /// Reasons with their counts.
+    pub fn rejects(&self) -> impl Iterator<Item = (RejectReason, u64)> {
+        let all = RejectReason::ALL.iter().map(|reason| (*reason, self.rejects[reason.index()]));
+        all.filter(|(_, count)| *count > 0)
+    }
+
+    /// Detections counted: new ones, and updates.
+    pub fn detections(&self) -> [u64; 2] {
+        let all = self.detections.iter().flatten();
+        all.fold([0, 0], |[new, updates], [more, further]| [new + more, updates + further])
+    }
+
     pub fn clear(&mut self) {
         *self = BatchCounts::default();
     }

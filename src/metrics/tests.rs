@@ -73,7 +73,7 @@ fn a_batch_is_counted_under_its_labels() {
             (r#"farsign_skips_total{reason="notASignIn"}"#, "2"),
             (r#"farsign_dead_letters_total{reason="badId"}"#, "2"),
             (r#"farsign_dead_letters_total{reason="notACommand"}"#, "2"),
-            (r#"farsign_dead_letters_total{reason="outputTooLarge"}"#, "0"),
+            (r#"farsign_dead_letters_total{reason="internalError"}"#, "0"),
             ("farsign_changelog_bytes_total", "600"),
         ],
     );

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use super::partition::{Breaker, TaskSettings};
 use crate::config::{Config, InputConfig};
 use crate::engine::enrich::Tables;
+use crate::engine::policy::EngineConfig;
+use crate::render::RenderContext;
 use crate::runtime::reload::{Loaded, Reloaded};
 
 /// One configuration with its tables.
@@ -50,27 +52,36 @@ impl Judgings {
     }
 
     fn make(&self, loaded: &Loaded) -> Judging {
-        let engine = &loaded.engine;
-        let part = |limit: usize| limit.div_ceil(self.limits.partitions.max(1) as usize);
-        let settings = TaskSettings {
-            // The limits hold for all partitions together.
-            engine: Arc::new(crate::engine::policy::EngineConfig {
-                hot_users_max: part(engine.hot_users_max),
-                users_max: part(engine.users_max),
-                ..(**engine).clone()
-            }),
-            render: loaded.context.clone(),
-            format: self.input.format,
-            framing: self.input.framing,
-            on_error: self.input.on_error,
-            breaker: self
-                .input
-                .breaker
-                .map(|breaker| Breaker { share: breaker.share, window_records: breaker.window_records as u64 }),
-            record_bytes_max: self.limits.record_bytes_max,
-            dead_letter_bytes_max: self.limits.dead_letter_bytes_max,
-            probe: self.has_probe,
-        };
+        let settings = settings(&loaded.engine, &loaded.context, &self.input, self.has_probe, self.limits);
         Judging { generation: loaded.generation, settings: Arc::new(settings), tables: loaded.tables.clone() }
+    }
+}
+
+/// One task's part of a configuration.
+pub fn settings(
+    engine: &EngineConfig,
+    render: &Arc<RenderContext>,
+    input: &InputConfig,
+    has_probe: bool,
+    limits: Limits,
+) -> TaskSettings {
+    let part = |limit: usize| limit.div_ceil(limits.partitions.max(1) as usize);
+    TaskSettings {
+        // The limits hold for all partitions together.
+        engine: Arc::new(EngineConfig {
+            hot_users_max: part(engine.hot_users_max),
+            users_max: part(engine.users_max),
+            ..engine.clone()
+        }),
+        render: render.clone(),
+        format: input.format,
+        framing: input.framing,
+        on_error: input.on_error,
+        breaker: input
+            .breaker
+            .map(|breaker| Breaker { share: breaker.share, window_records: breaker.window_records as u64 }),
+        record_bytes_max: limits.record_bytes_max,
+        dead_letter_bytes_max: limits.dead_letter_bytes_max,
+        probe: has_probe,
     }
 }

@@ -199,6 +199,11 @@ impl PartitionTask {
         self.partition
     }
 
+    /// Items taken so far.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
     pub fn task(&mut self) -> &mut Task {
         &mut self.task
     }
@@ -265,6 +270,9 @@ impl PartitionTask {
             taken += 1;
         }
         self.step(&mut batch);
+        if let (Some(Stop::Day(_)), Some(span)) = (&stop, intake.spans.get(taken)) {
+            self.hand_over(&intake.items[span.items.clone()], &mut batch);
+        }
         Taken { records: taken, stop }
     }
 
@@ -299,6 +307,28 @@ impl PartitionTask {
             self.set_frontier(None, Some(before));
         }
         (!self.shared.may_begin(day)).then_some(day)
+    }
+
+    /// Before a record that has to wait for its day: hands over what is complete before it, as taking its first item
+    /// would. Others may wait for that, and after a gap this task itself does.
+    fn hand_over(&mut self, items: &[Item<'_>], batch: &mut Batch<'_>) {
+        let Some(first) = items.first() else { return };
+        let mut next = self.stream_time;
+        next.observe(first.time(), first.user());
+        if next.day() != i32::MIN {
+            self.complete(next, batch);
+        }
+    }
+
+    fn complete(&mut self, next: StreamTime, batch: &mut Batch<'_>) {
+        let complete = next.complete_day(self.settings.engine.lateness_horizon_s);
+        let Frontier { complete_day, .. } = self.contributions.frontier();
+        if complete_day.is_none_or(|before| before < complete) {
+            self.step(batch);
+            let out = self.task.settle(next.now());
+            self.take_over(out, batch);
+            self.set_frontier(self.day, Some(complete));
+        }
     }
 
     fn set_frontier(&mut self, day: Option<i32>, complete_day: Option<i32>) {
@@ -354,16 +384,9 @@ impl PartitionTask {
 
     /// Stream time goes on to `next`: begins its day, and hands over the contributions of the day that ended a
     /// horizon ago, which are complete now.
-    fn pass<'b>(&mut self, next: StreamTime, batch: &mut Batch<'b>) {
-        let complete = next.complete_day(self.settings.engine.lateness_horizon_s);
-        let Frontier { complete_day, .. } = self.contributions.frontier();
+    fn pass(&mut self, next: StreamTime, batch: &mut Batch<'_>) {
+        self.complete(next, batch);
         let day = next.day();
-        if complete_day.is_none_or(|before| before < complete) {
-            self.step(batch);
-            let out = self.task.settle(next.now());
-            self.take_over(out, batch);
-            self.set_frontier(self.day, Some(complete));
-        }
         if self.day.is_none_or(|begun| begun < day) {
             self.step(batch);
             let Frontier { complete_day, .. } = self.contributions.frontier();

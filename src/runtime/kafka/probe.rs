@@ -55,6 +55,18 @@ pub fn key(user: UserKey) -> [u8; KEY_BYTES] {
     key
 }
 
+/// Whose probe state a key is of; `None` when it is no probe's.
+pub fn user_of(key: &[u8]) -> Option<UserKey> {
+    let (user, [KEY_END]) = key.split_first_chunk::<16>()? else { return None };
+    Some(UserKey(u128::from_be_bytes(*user)))
+}
+
+/// Sequence number and hash of a probe state.
+pub fn trail_of(value: &[u8]) -> Option<(u64, u64)> {
+    let (sequence, hash) = (value.first_chunk::<8>()?, value.last_chunk::<8>()?);
+    Some((u64::from_le_bytes(*sequence), u64::from_le_bytes(*hash)))
+}
+
 impl Probe {
     /// Takes a record of `user`; gives its sequence number and hash.
     pub fn take(&mut self, user: UserKey, topic: &str, partition: i32, offset: i64) -> (u64, u64) {
@@ -76,13 +88,9 @@ impl Probe {
 
     /// Takes a change back; false when the key is not a probe's.
     pub fn load(&mut self, key: &[u8], payload: Option<&[u8]>) -> bool {
-        let Some((user, [KEY_END])) = key.split_first_chunk::<16>() else { return false };
-        let user = UserKey(u128::from_be_bytes(*user));
-        match payload.and_then(|payload| Some((payload.first_chunk::<8>()?, payload.last_chunk::<8>()?))) {
-            Some((sequence, hash)) => {
-                let trail = Trail { sequence: u64::from_le_bytes(*sequence), hash: u64::from_le_bytes(*hash) };
-                self.trails.insert(user, trail);
-            }
+        let Some(user) = user_of(key) else { return false };
+        match payload.and_then(trail_of) {
+            Some((sequence, hash)) => drop(self.trails.insert(user, Trail { sequence, hash })),
             None => drop(self.trails.remove(&user)),
         }
         true

@@ -36,11 +36,14 @@ impl SharedProfiles {
         if self.day.load(Ordering::Acquire) >= day {
             return true;
         }
-        self.wanted.fetch_max(day, Ordering::AcqRel);
+        // The earliest counts: who waits for a later one may have to be told first what comes before it.
+        let now = self.day.load(Ordering::Acquire);
+        let is_earlier = |wanted| (wanted <= now || day < wanted).then_some(day);
+        self.wanted.fetch_update(Ordering::AcqRel, Ordering::Acquire, is_earlier).ok();
         false
     }
 
-    /// The newest day a task waits to begin.
+    /// The earliest day a task waits to begin.
     pub fn wanted(&self) -> Option<i32> {
         Some(self.wanted.load(Ordering::Acquire)).filter(|day| *day > self.day.load(Ordering::Acquire))
     }
@@ -72,9 +75,12 @@ mod tests {
         assert_eq!((shared.day(), shared.wanted()), (None, None));
         assert!(!shared.may_begin(5));
         assert!(!shared.may_begin(3));
-        assert_eq!(shared.wanted(), Some(5));
+        assert!(!shared.may_begin(4));
+        assert_eq!(shared.wanted(), Some(3), "or the task at 3 would never hand over what 5 rests on");
         shared.advance(4);
-        assert!(shared.may_begin(3) && shared.may_begin(4) && !shared.may_begin(5));
+        assert!(shared.may_begin(3) && shared.may_begin(4));
+        assert_eq!(shared.wanted(), None, "until somebody asks again");
+        assert!(!shared.may_begin(5));
         shared.advance(5);
         assert!(shared.may_begin(5));
         assert_eq!((shared.day(), shared.wanted()), (Some(5), None));

@@ -496,7 +496,7 @@ fn queues(setup: &Setup, task: &PartitionTask) -> Result<Vec<Queue>, KafkaError>
 }
 
 /// Makes void what was fetched before the queue was split off.
-fn seek(reader: &Reader, topic: &str, partition: i32, offset: i64) -> Result<(), KafkaError> {
+pub(super) fn seek(reader: &Reader, topic: &str, partition: i32, offset: i64) -> Result<(), KafkaError> {
     let mut tries = 0;
     loop {
         match reader.seek(topic, partition, rdkafka::Offset::Offset(offset), Duration::from_secs(5)) {

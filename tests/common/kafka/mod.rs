@@ -7,10 +7,19 @@
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 pub mod broker;
+pub mod deployment;
+pub mod follower;
+pub mod instance;
+pub mod proof;
+pub mod sign_ins;
 pub mod topics;
 
 #[allow(unused_imports, reason = "each test target uses its own part")]
 pub use broker::{Broker, Options};
+#[allow(unused_imports, reason = "each test target uses its own part")]
+pub use deployment::{Deployment, by_field};
+#[allow(unused_imports, reason = "each test target uses its own part")]
+pub use instance::Instance;
 #[allow(unused_imports, reason = "each test target uses its own part")]
 pub use topics::{Isolation, Record, Stored};
 
@@ -45,13 +54,18 @@ pub fn unsecured_token(user: &str) -> OAuthToken {
 ///
 /// # Panics
 /// After [`PATIENCE`], with `what` was waited for and the last refusal.
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Result<T, String>) -> T {
+    eventually_within(PATIENCE, what, ask)
+}
+
+/// The same with another patience.
 #[allow(clippy::disallowed_methods, reason = "waiting for another process takes a clock")]
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
+pub fn eventually_within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Result<T, String>) -> T {
     let start = std::time::Instant::now();
     loop {
         match ask() {
             Ok(answer) => return answer,
-            Err(refusal) if start.elapsed() > PATIENCE => panic!("waited {PATIENCE:?} for {what}: {refusal}"),
+            Err(refusal) if start.elapsed() > patience => panic!("waited {patience:?} for {what}: {refusal}"),
             Err(_) => std::thread::sleep(Duration::from_millis(50)),
         }
     }

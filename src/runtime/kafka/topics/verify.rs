@@ -147,7 +147,11 @@ impl Check<'_> {
             return;
         }
         let lead = plan::lead(self.config).unwrap_or_default();
-        let message = format!("has `{count}` partitions; allowed: {allowed}, as many as `{lead}` has");
+        let reason = match wanted.role {
+            Role::Profiles => "so that all instances read it in one order".to_owned(),
+            _ => format!("as many as `{lead}` has"),
+        };
+        let message = format!("has `{count}` partitions; allowed: {allowed}, {reason}");
         let advice = match (wanted.role, wanted.partitions) {
             (Role::Input, _) => {
                 "give all input topics one number of partitions, or set `input.keyed: false`".to_owned()
@@ -367,6 +371,9 @@ mod tests {
         facts.topics.insert("sign-ins".to_owned(), Ok(topic()));
         for wanted in plan::plan(config, &facts) {
             let mut topic = topic();
+            if wanted.role == plan::Role::Profiles {
+                topic.description.partitions = vec![3];
+            }
             let settings = wanted.settings.into_iter().map(|(name, value)| (name.to_owned(), value));
             topic.settings = Some(settings.collect());
             facts.topics.insert(wanted.name, Ok(topic));
@@ -430,8 +437,14 @@ mod tests {
         check(state, &|topic| topic.settings = None, &[], &["DescribeConfigs"]);
         check(state, &|topic| topic.description.partitions = vec![2; 3], &[], &["has 2 replicas"]);
         check(state, &|topic| topic.description.partitions = vec![3; 4], &["`4` partitions", "--delete"], &[]);
-        check("farsign.profiles", &|topic| topic.description.partitions = vec![3; 4], &[], &[]);
-        check("farsign.profiles", &|topic| topic.description.partitions = vec![3; 2], &["--partitions 3"], &[]);
+        check(
+            "farsign.profiles",
+            &|topic| topic.description.partitions = vec![3; 2],
+            &["one order", "--delete"],
+            &[],
+        );
+        check("farsign.dead-letter", &|topic| topic.description.partitions = vec![3; 4], &[], &[]);
+        check("farsign.dead-letter", &|topic| topic.description.partitions = vec![3; 2], &["--partitions 3"], &[]);
         let only_read = |topic: &mut TopicFacts| topic.description.operations = Some(vec![Operation::Read]);
         check(state, &only_read, &["the right to Write, Describe", "--operation Write --operation Describe"], &[]);
         check("farsign.commands", &only_read, &["the right to Describe"], &[]);

@@ -1,0 +1,236 @@
+//! Setting where a stopped task goes on: a new marker, and the group's offsets beside it, in one transaction.
+//!
+//! The producer has the task's own transactional id, so whatever an instance that was thought dead still has open is
+//! ended first, and its next commit is refused. The new marker's transaction number is the old one's plus one, so such
+//! an instance also finds out from the changelog that the task is no longer its own. With the state cleared every key
+//! gets a tombstone and the marker begins anew; many keys are cleared in several transactions, the marker in the last,
+//! and a clearing that broke off is finished by calling it again.
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use rdkafka::consumer::{Consumer as _, ConsumerGroupMetadata};
+use rdkafka::message::Message as _;
+
+use super::failure::Failure;
+use super::marker::{MARKER_KEY, Marker, MarkerError, VERSION};
+use super::names::Names;
+use super::outbox::Destination;
+use super::producer::{Outgoing, TxnProducer};
+use super::record::SourceKind;
+use super::scan::{Bound, ScanError, Scanner};
+use crate::engine::watermark::StreamTime;
+use crate::runtime::clock::Deadline;
+
+/// Keys cleared in one transaction: seconds of work, far below any transaction's time.
+const CLEAR_KEYS_MAX: usize = 100_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ResetError {
+    #[error(transparent)]
+    Scan(#[from] ScanError),
+    #[error(transparent)]
+    Kafka(#[from] Failure),
+    #[error("`{topic}` partition `{partition}`: {error}")]
+    Marker { topic: String, partition: i32, error: MarkerError },
+    #[error("asking for the members of group `{group}` failed: {error}")]
+    Members { group: String, error: rdkafka::error::KafkaError },
+    #[error("the client has no group")]
+    NoGroup,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateChange {
+    Keep,
+    Clear,
+}
+
+/// What one partition's changelog holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    pub marker: Option<Marker>,
+    /// Keys with a value, the marker's apart; empty unless they were asked for.
+    pub keys: BTreeSet<Vec<u8>>,
+}
+
+/// Members of the consumer group, by client id and host; empty when the application is stopped.
+pub fn members(names: &Names, scanner: &Scanner) -> Result<Vec<String>, ResetError> {
+    let group = &names.application_id;
+    let timeout = std::time::Duration::from_secs(15);
+    let list = scanner
+        .reader()
+        .fetch_group_list(Some(group), timeout)
+        .map_err(|error| ResetError::Members { group: group.clone(), error })?;
+    let of_group = list.groups().iter().filter(|found| found.name() == group);
+    let member = |member: &rdkafka::groups::GroupMemberInfo| {
+        format!("{} at {}", member.client_id(), member.client_host().trim_start_matches('/'))
+    };
+    Ok(of_group.flat_map(|found| found.members().iter().map(member)).collect())
+}
+
+/// Reads a changelog partition: its marker, and with `with_keys` the keys that a clearing has to end.
+pub fn find(names: &Names, scanner: &Scanner, partition: i32, with_keys: bool) -> Result<Found, ResetError> {
+    let topic = names.topic(Destination::State);
+    let part = scanner.part(topic, partition, Bound::Earliest, Bound::Latest)?;
+    let mut found = Found::default();
+    let mut problem = None;
+    scanner.read(&part, |message| {
+        let Some(key) = message.key() else { return ControlFlow::Continue(()) };
+        if key == MARKER_KEY {
+            // A later marker makes an earlier one's damage irrelevant.
+            (found.marker, problem) = match message.payload().map(Marker::decode).transpose() {
+                Ok(marker) => (marker, None),
+                Err(error) => (None, Some(error)),
+            };
+        } else if with_keys && message.payload().is_some() {
+            found.keys.insert(key.to_vec());
+        } else {
+            found.keys.remove(key);
+        }
+        ControlFlow::Continue(())
+    })?;
+    match problem {
+        Some(error) => Err(ResetError::Marker { topic: topic.to_owned(), partition, error }),
+        None => Ok(found),
+    }
+}
+
+/// Where each source of a partition is to be read from. An offset is one of the input topics': commands stay where the
+/// marker has them, or begin at their beginning.
+pub fn next(
+    names: &Names,
+    scanner: &Scanner,
+    partition: i32,
+    to: Bound,
+    marker: Option<&Marker>,
+) -> Result<Vec<(String, i64)>, ResetError> {
+    let mut next = Vec::new();
+    for source in names.sources.iter() {
+        let topic = &source.topic;
+        let known = marker.and_then(|marker| marker.next_of(topic));
+        let offset = match (to, source.kind, known) {
+            (Bound::Offset(_), SourceKind::Commands, Some(known)) => known,
+            (Bound::Offset(_), SourceKind::Commands, None) => scanner.offset(topic, partition, Bound::Earliest)?,
+            (to, _, _) => scanner.offset(topic, partition, to)?,
+        };
+        next.push((topic.clone(), offset));
+    }
+    Ok(next)
+}
+
+/// The marker that takes the old one's place.
+pub fn marker(old: Option<&Marker>, next: Vec<(String, i64)>, state: StateChange) -> Marker {
+    let transaction = old.map_or(0, |old| old.transaction) + 1;
+    match (old, state) {
+        (Some(old), StateChange::Keep) => Marker { transaction, next, ..old.clone() },
+        _ => {
+            let mut stream_time = Vec::new();
+            StreamTime::default().encode(&mut stream_time);
+            Marker {
+                version: VERSION,
+                transaction,
+                next,
+                position: 0,
+                stream_time: stream_time.iter().map(|byte| format!("{byte:02x}")).collect(),
+                day: None,
+                complete_day: None,
+                program: env!("CARGO_PKG_VERSION").to_owned(),
+                configuration_hash: old.map_or_else(|| "0".repeat(16), |old| old.configuration_hash.clone()),
+            }
+        }
+    }
+}
+
+/// What was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    pub marker: Marker,
+    pub cleared: usize,
+}
+
+/// Resets one partition.
+pub fn reset(
+    names: &Names,
+    scanner: &Scanner,
+    partition: i32,
+    to: Bound,
+    state: StateChange,
+) -> Result<Done, ResetError> {
+    let (id, timeout) = (names.transactional_id(partition), names.transaction_timeout);
+    let mut producer = TxnProducer::open(&names.connection, &id, names.message_bytes_max, timeout * 2)?;
+    // Only now is what an earlier owner wrote final.
+    let found = find(names, scanner, partition, state == StateChange::Clear)?;
+    let next = next(names, scanner, partition, to, found.marker.as_ref())?;
+    let marker = marker(found.marker.as_ref(), next, state);
+    let keys: Vec<&Vec<u8>> = found.keys.iter().collect();
+    let mut chunks: Vec<&[&Vec<u8>]> = keys.chunks(CLEAR_KEYS_MAX).collect();
+    let last = chunks.pop().unwrap_or(&[]);
+    for chunk in chunks {
+        let deadline = Deadline::after(timeout);
+        producer.begin()?;
+        end_keys(names, &producer, partition, chunk, deadline)?;
+        producer.commit(deadline)?;
+    }
+    // The metadata of a client that is no member has no generation. A coordinator takes offsets with it as long as the
+    // group is empty, and refuses them when a member has come back: then the whole transaction is refused.
+    let group: ConsumerGroupMetadata = scanner.reader().group_metadata().ok_or(ResetError::NoGroup)?;
+    let deadline = Deadline::after(timeout);
+    producer.begin()?;
+    end_keys(names, &producer, partition, last, deadline)?;
+    let payload = marker.encode();
+    producer.send(&outgoing(names, partition, MARKER_KEY, Some(&payload)), deadline)?;
+    let offsets: Vec<(&str, i32, i64)> =
+        marker.next.iter().map(|(topic, next)| (topic.as_str(), partition, *next)).collect();
+    producer.send_offsets(&offsets, &group, deadline)?;
+    producer.commit(deadline)?;
+    Ok(Done { marker, cleared: keys.len() })
+}
+
+fn end_keys(
+    names: &Names,
+    producer: &TxnProducer,
+    partition: i32,
+    keys: &[&Vec<u8>],
+    deadline: Deadline,
+) -> Result<(), Failure> {
+    keys.iter().try_for_each(|key| producer.send(&outgoing(names, partition, key, None), deadline))
+}
+
+fn outgoing<'a>(names: &'a Names, partition: i32, key: &'a [u8], payload: Option<&'a [u8]>) -> Outgoing<'a> {
+    Outgoing { topic: names.topic(Destination::State), partition, key: Some(key), payload, ..Outgoing::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn old() -> Marker {
+        Marker {
+            version: VERSION,
+            transaction: 7,
+            next: vec![("sign-ins".to_owned(), 42)],
+            position: 99,
+            stream_time: "00ff".to_owned(),
+            day: Some(20_000),
+            complete_day: Some(19_998),
+            program: "0.0.1".to_owned(),
+            configuration_hash: "0123456789abcdef".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_kept_state_keeps_all_but_the_offsets() {
+        let next = vec![("sign-ins".to_owned(), 3)];
+        let kept = marker(Some(&old()), next.clone(), StateChange::Keep);
+        assert_eq!(kept, Marker { transaction: 8, next: next.clone(), ..old() });
+        let cleared = marker(Some(&old()), next.clone(), StateChange::Clear);
+        assert_eq!((cleared.transaction, cleared.next.clone(), cleared.position), (8, next.clone(), 0));
+        assert_eq!((cleared.day, cleared.complete_day), (None, None));
+        assert_ne!(cleared.stream_time, old().stream_time);
+        for state in [StateChange::Keep, StateChange::Clear] {
+            let first = marker(None, next.clone(), state);
+            assert_eq!((first.transaction, first.day), (1, None));
+            assert_eq!(Marker::decode(&first.encode()).expect("reads"), first);
+        }
+    }
+}
