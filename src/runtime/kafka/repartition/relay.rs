@@ -167,3 +167,106 @@ impl Relay {
         Parcel { outbox, next: self.next, counts }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Framing;
+    use crate::engine::decode::Format;
+    use crate::engine::policy::EngineConfig;
+    use crate::render::RenderContext;
+    use crate::runtime::kafka::breaker::Breaker;
+    use crate::runtime::kafka::record::SourceKind;
+
+    fn relay(on_error: OnError, breaker: Option<Breaker>) -> Relay {
+        let settings = TaskSettings {
+            engine: Arc::new(EngineConfig::default()),
+            render: Arc::new(RenderContext::default()),
+            format: Format::Auto,
+            framing: Framing::Auto,
+            on_error,
+            breaker,
+            record_bytes_max: 1 << 20,
+            dead_letter_bytes_max: 1 << 20,
+            probe: false,
+        };
+        let source = Source { topic: "sign-ins".to_owned(), kind: SourceKind::Input };
+        Relay::new(Arc::new(settings), source, 5, 3, 10, true)
+    }
+
+    fn sign_in(user: &str) -> String {
+        format!(
+            r#"{{"type":"signIn","tenantId":"t","id":"{user}","time":"2026-03-02T08:00:00Z","userId":"{user}","outcome":"success"}}"#
+        )
+    }
+
+    /// Records from offset 10 on; an empty one is a tombstone.
+    fn take(relay: &mut Relay, payloads: &[String]) -> Option<Stop> {
+        let records = payloads.iter().zip(10..).map(|(payload, offset)| Record {
+            source: 0,
+            offset,
+            timestamp_ms: Some(1_700_000_000_000),
+            key: None,
+            payload: (!payload.is_empty()).then_some(payload.as_bytes()),
+            headers: Vec::new(),
+        });
+        relay.take(&records.collect::<Vec<_>>())
+    }
+
+    /// Destination, partition, key and the header of that name, of each record.
+    fn written(parcel: &Parcel, header: &str) -> Vec<String> {
+        let records = parcel.outbox.records();
+        let lines = records.map(|record| {
+            let text = |bytes: Option<&[u8]>| String::from_utf8_lossy(bytes.unwrap_or(b"-")).into_owned();
+            let found = record.headers.iter().find(|(name, _)| name == header);
+            let header = text(found.and_then(|(_, value)| value.as_deref()));
+            format!("{:?} {:?} {} {header}", record.destination, record.partition, text(record.key))
+        });
+        lines.collect()
+    }
+
+    #[test]
+    fn each_sign_in_goes_to_its_users_partition() {
+        let mut relay = relay(OnError::DeadLetter, None);
+        let envelope = format!(r#"{{"records":[{},{}]}}"#, sign_in("ada"), sign_in("bob"));
+        let payloads = [sign_in("ada"), String::new(), envelope, "{".to_owned()];
+        assert_eq!(take(&mut relay, &payloads), None);
+        assert_eq!((relay.next(), relay.has_news()), (14, true));
+        let parcel = relay.pack();
+        let shard = |user: &str| UserKey::new("t", user).shard(3);
+        let (ada, bob) = (shard("ada"), shard("bob"));
+        let expected = [
+            format!("Repartition Some({ada}) t/ada sign-ins/5/10"),
+            format!("Repartition Some({ada}) t/ada sign-ins/5/12"),
+            format!("Repartition Some({bob}) t/bob sign-ins/5/12"),
+            "DeadLetter None - -".to_owned(),
+        ];
+        assert_eq!(written(&parcel, ORIGIN_HEADER), expected);
+        assert!(written(&parcel, TIMESTAMP_HEADER).iter().all(|line| line.ends_with(" 1700000000000")));
+        assert_eq!((parcel.next, relay.has_news(), relay.pack().outbox.len()), (14, false, 0));
+        // Delivered again by the client.
+        assert_eq!((take(&mut relay, &payloads), relay.has_news()), (None, false));
+    }
+
+    /// Another one would part users from their state.
+    #[test]
+    fn the_shard_of_a_user_never_changes() {
+        let shards = ["ada", "bob", "cyd"].map(|user| UserKey::new("t", user).shard(1_000));
+        assert_eq!(shards, [150, 389, 875]);
+    }
+
+    #[test]
+    fn stops_before_what_it_must_not_take() {
+        let check = |on_error, breaker, expected_next: i64, says: &str| {
+            let mut relay = relay(on_error, breaker);
+            let payloads = [sign_in("ada"), "{".to_owned(), "7".to_owned(), sign_in("bob")];
+            let stop = take(&mut relay, &payloads);
+            assert_eq!(relay.next(), expected_next);
+            assert!(format!("{stop:?}").contains(says), "{stop:?}");
+        };
+        let half = Some(Breaker { share: 0.5, window_records: 3 });
+        check(OnError::Stop, None, 11, "`sign-ins` partition `5` offset `11` cannot be read: malformed");
+        check(OnError::Skip, None, 14, "None");
+        check(OnError::Skip, half, 13, "Breaker { refused: 2, records: 3 }");
+    }
+}
