@@ -13,7 +13,7 @@ use crate::runtime::kafka::client::Connection;
 use crate::runtime::kafka::names::Names;
 use crate::runtime::kafka::scan::Bound;
 use crate::runtime::kafka::topics::cluster::{Cluster, Facts};
-use crate::runtime::kafka::topics::plan;
+use crate::runtime::kafka::topics::{Layout, TopicLayout, plan};
 
 /// Brokers get this long for one answer.
 const ASK_MAX: Duration = Duration::from_secs(15);
@@ -21,7 +21,8 @@ const ASK_MAX: Duration = Duration::from_secs(15);
 pub struct Deployment {
     pub config: Config,
     pub names: Names,
-    pub facts: Facts,
+    /// Of the topics that there are; nothing is verified.
+    pub layout: Layout,
 }
 
 /// Reads the configuration and asks the brokers for its topics.
@@ -36,11 +37,23 @@ pub fn with_config(config: Config) -> anyhow::Result<Deployment> {
     let Some(partitions) = facts.partitions(lead) else {
         bail!("topic `{lead}` does not exist, or may not be described");
     };
-    let known = facts.topics.iter().filter(|(_, topic)| topic.is_ok());
-    let limit = known.map(|(name, _)| facts.message_bytes_max(name)).max();
-    let limit = limit.unwrap_or(plan::MESSAGE_BYTES_DEFAULT);
-    let names = Names::new(&config, connection, i32::try_from(partitions)?, limit);
-    Ok(Deployment { config, names, facts })
+    let layout = Layout {
+        cluster_id: facts.cluster_id.clone(),
+        lead: lead.to_owned(),
+        partitions,
+        topics: facts.topics.keys().filter_map(|name| Some((name.clone(), topic(&facts, name)?))).collect(),
+    };
+    let names = Names::new(&config, connection, &layout);
+    Ok(Deployment { config, names, layout })
+}
+
+fn topic(facts: &Facts, name: &str) -> Option<TopicLayout> {
+    let found = facts.topics.get(name)?.as_ref().ok()?;
+    Some(TopicLayout {
+        partitions: facts.partitions(name)?,
+        id: found.description.id.clone(),
+        message_bytes_max: facts.message_bytes_max(name),
+    })
 }
 
 /// A place as the command line writes it: `earliest`, `latest`, an offset (with `offset=` or alone), `time=RFC3339`.
