@@ -117,10 +117,11 @@ impl Restorer {
             return Err(error.into());
         }
         restored.marker = restored.marker.or(snapshot.map(|head| head.marker));
-        self.place(&mut task, &restored)?;
         if let Some(marker) = &restored.marker {
             task.resume(marker)?;
         }
+        // Last: where to read from may be another place than the marker's, when records are gone.
+        self.place(&mut task, &restored)?;
         task.refuse(job.caution.refused.clone());
         Ok(Opened { task, session, caution: job.caution, changes, took: started.elapsed() })
     }
