@@ -16,6 +16,7 @@ pub mod geoip;
 pub mod health;
 pub mod probe;
 pub mod replay;
+mod replay_kafka;
 pub mod reset;
 pub mod run;
 pub mod simulate;
@@ -39,7 +40,7 @@ pub struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Read sign-in logs from files and write risk detections.
+    /// Read sign-in logs from files, or once from Kafka, and write risk detections.
     Replay(replay::Args),
     /// Read sign-in logs from Kafka and write risk detections to Kafka, until told to stop.
     Run(run::Args),

@@ -1,4 +1,4 @@
-//! `farsign replay`: sign-in logs from files → risk detections.
+//! `farsign replay`: sign-in logs from files → risk detections. [`super::replay_kafka`] has the part that reads Kafka.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -11,14 +11,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 
-use super::{INTERRUPTED, PROBLEMS, say};
+use super::{INTERRUPTED, PROBLEMS, deployment, replay_kafka, say};
 use crate::config::{self, Config};
 use crate::engine::decode::Format;
 use crate::engine::enrich::Role;
+use crate::engine::enrich::Tables;
 use crate::engine::facts::ListKind;
+use crate::engine::policy::EngineConfig;
 use crate::engine::signin::SECONDS_PER_DAY;
 use crate::engine::watermark::AHEAD_MAX_S;
 use crate::render::RenderContext;
+use crate::runtime::kafka::scan::Bound;
 use crate::runtime::replay::input;
 use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
@@ -33,6 +36,15 @@ pub struct Args {
     /// Configuration file (YAML).
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Read the input topics of the configuration once, and write what a live run would have written, every version.
+    #[arg(long, conflicts_with_all = ["inputs", "format"])]
+    pub(super) kafka: bool,
+    /// With --kafka, where each partition begins: earliest, an offset, or time=RFC3339.
+    #[arg(long, value_name = "PLACE", default_value = "earliest", requires = "kafka", value_parser = deployment::bound)]
+    pub(super) from: Bound,
+    /// With --kafka, where each partition ends, as it is now: latest, an offset, or time=RFC3339.
+    #[arg(long, value_name = "PLACE", default_value = "latest", requires = "kafka", value_parser = deployment::bound)]
+    pub(super) to: Bound,
     /// Format of the records.
     #[arg(long, value_enum, default_value = "auto")]
     format: FormatName,
@@ -73,7 +85,7 @@ pub struct Args {
     #[arg(long)]
     strict: bool,
     /// Files, folders, globs; `-` is stdin. Plain, gzip or zstd.
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required_unless_present = "kafka", value_name = "INPUT")]
     inputs: Vec<String>,
 }
 
@@ -94,9 +106,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(PROBLEMS));
         }
     };
+    if args.kafka {
+        return replay_kafka::run(&args, config);
+    }
     let (options, context) = prepare(&args, config)?;
-    let written = [Some(&args.output), args.rejects.as_ref(), args.risky_users.as_ref(), args.summary.as_ref()];
-    input::refuse_to_overwrite(&options.inputs, written.into_iter().flatten().map(PathBuf::as_path))?;
+    input::refuse_to_overwrite(&options.inputs, written(&args).into_iter().flatten())?;
     let mut outputs =
         Outputs::new(create(&args.output)?, args.rejects.as_deref().map(create).transpose()?, context);
     outputs.risky_users = args.risky_users.as_deref().map(create).transpose()?;
@@ -111,14 +125,21 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(exit_code(&args, &summary))
 }
 
-fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContext)> {
+/// What verdicts rest on: the configuration, with what the command line adds.
+pub(super) struct Judging {
+    pub engine: EngineConfig,
+    pub tables: Tables,
+    pub context: RenderContext,
+}
+
+pub(super) fn judging(args: &Args, config: &Config) -> anyhow::Result<Judging> {
     let mut files = TableFiles::of(&config.tables);
     files.prepend(Role::Anonymous, &args.anonymous_db);
     files.prepend(Role::Network, &args.asn_db);
     files.prepend(Role::Place, &args.city_db);
     files.lists.extend(args.list.iter().cloned());
     let tables = files.load()?;
-    let mut engine = config.engine;
+    let mut engine = config.engine.clone();
     engine.emit_suppressed |= args.emit_suppressed || config.output.suppressed;
     engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
     let context = RenderContext {
@@ -127,7 +148,23 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
         geoip_builds: tables::builds(&tables),
         named_locations: files.named_locations.into_iter().map(|location| location.name).collect(),
     };
+    Ok(Judging { engine, tables, context })
+}
+
+pub(super) fn threads(args: &Args, config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    args.threads.map(usize::from).or(config.replay.threads).unwrap_or_else(cores)
+}
+
+/// The files that are written, in the order output, rejects, risky users, summary.
+pub(super) fn written(args: &Args) -> [Option<&Path>; 4] {
+    let paths = [Some(&args.output), args.rejects.as_ref(), args.risky_users.as_ref(), args.summary.as_ref()];
+    paths.map(|path| path.map(PathBuf::as_path))
+}
+
+fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContext)> {
+    let threads = threads(args, &config);
+    let Judging { engine, tables, context } = judging(args, &config)?;
     let options = Options {
         inputs: input::expand(&args.inputs)?,
         format: match args.format {
@@ -135,7 +172,7 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
             FormatName::Entra => Format::Entra,
             FormatName::Farsign => Format::Farsign,
         },
-        threads: args.threads.map(usize::from).or(config.replay.threads).unwrap_or_else(cores),
+        threads,
         engine: Arc::new(engine),
         tables: Arc::new(tables),
         order: if args.updates { Order::Updates } else { Order::Settled },
@@ -145,7 +182,7 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
     Ok((options, context))
 }
 
-fn create(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
+pub(super) fn create(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
     if path == Path::new("-") {
         return Ok(Box::new(BufWriter::with_capacity(WRITE_BUFFER_LENGTH, io::stdout())));
     }
@@ -167,12 +204,12 @@ pub(super) fn watch_for_interrupt() -> anyhow::Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-fn is_broken_pipe(error: &anyhow::Error) -> bool {
+pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let kinds = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).map(io::Error::kind);
     kinds.into_iter().any(|kind| kind == io::ErrorKind::BrokenPipe)
 }
 
-fn report(args: &Args, summary: &Summary) -> anyhow::Result<()> {
+pub(super) fn report(args: &Args, summary: &Summary) -> anyhow::Result<()> {
     for (file, error) in &summary.broken {
         say(&format!("warning: `{file}` could not be read to its end: {error}"));
     }
@@ -200,8 +237,8 @@ fn report(args: &Args, summary: &Summary) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn exit_code(args: &Args, summary: &Summary) -> ExitCode {
-    let rejected = summary.rejects_total() > 0;
+pub(super) fn exit_code(args: &Args, summary: &Summary) -> ExitCode {
+    let rejected = summary.rejects_total() + summary.refused_records > 0;
     if summary.interrupted {
         ExitCode::from(INTERRUPTED)
     } else if (args.strict && rejected) || summary.nothing_readable() || !summary.broken.is_empty() {

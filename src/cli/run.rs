@@ -148,7 +148,7 @@ fn verified(
 }
 
 /// What the topics allow a task to write.
-fn limits(config: &Config, layout: &Layout) -> Limits {
+pub(super) fn limits(config: &Config, layout: &Layout) -> Limits {
     let topics = &config.topics;
     let limit = |name: &String| layout.topics.get(name).map_or(usize::MAX, |topic| topic.message_bytes_max);
     let outputs = [&topics.state, &topics.profiles, &topics.risk_detections, &topics.risky_users];

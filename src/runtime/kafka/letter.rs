@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::dead_letter::{DETAIL, OFFSET, PARTITION, REASON, REFUSED, TIMESTAMP, TOPIC, TRUNCATED, VERSION};
 use super::outbox::OutHeader;
+use crate::runtime::replay::framing::HEAD_LENGTH_MAX;
 
 /// Every header that Farsign adds begins so.
 pub const OWN_PREFIX: &str = "farsign.";
@@ -119,6 +120,34 @@ impl DeadLetter {
         }
         line
     }
+}
+
+/// A dead letter as a line of a replay's rejects: its place, why, and the beginning of its value.
+pub fn reject(headers: &[OutHeader], payload: Option<&[u8]>) -> Value {
+    let text = |name: &str| {
+        let value = headers.iter().rev().find(|(key, _)| key == name).and_then(|(_, value)| value.as_deref());
+        value.map(|value| String::from_utf8_lossy(value).into_owned())
+    };
+    let number = |name: &str| text(name).and_then(|text| text.parse::<i64>().ok());
+    let payload = payload.unwrap_or_default();
+    let whole = number(TRUNCATED).unwrap_or(payload.len() as i64);
+    let mut line = json!({
+        "topic": text(TOPIC),
+        "partition": number(PARTITION),
+        "offset": number(OFFSET),
+        "reason": text(REASON),
+        "detail": text(DETAIL),
+        "length": whole,
+    });
+    let mut head = &payload[..payload.len().min(HEAD_LENGTH_MAX)];
+    if let Err(error) = std::str::from_utf8(head)
+        && error.error_len().is_none()
+    {
+        // A character that was cut off is no reason for digits.
+        head = &head[..error.valid_up_to()];
+    }
+    put(&mut line, "record", Some(head));
+    line
 }
 
 /// Bytes as text, or under `…Hex` in hexadecimal digits when they are not UTF-8.

@@ -28,6 +28,7 @@ pub mod marker;
 pub mod monitor;
 pub mod names;
 pub mod native;
+pub mod offline;
 pub mod open;
 pub mod outbox;
 pub mod partition;

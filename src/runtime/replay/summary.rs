@@ -16,6 +16,10 @@ use crate::engine::out::Counts;
 #[derive(Debug, Default)]
 pub struct Summary {
     pub files: u64,
+    /// Read from Kafka: parts of partitions.
+    pub partitions: Option<u64>,
+    /// Of Kafka: records refused in whole or in part, also for reasons that files do not have.
+    pub refused_records: u64,
     pub records: u64,
     /// Sign-ins and feedback that were decoded.
     pub items: u64,
@@ -61,7 +65,7 @@ impl Summary {
 
     pub fn to_json(&self) -> Value {
         let counts = &self.counts;
-        json!({
+        let mut summary = json!({
             "interrupted": self.interrupted,
             "files": self.files,
             "records": self.records,
@@ -97,7 +101,12 @@ impl Summary {
                 "threads": self.run.threads,
                 "memoryPeakBytes": self.run.memory_peak_bytes,
             },
-        })
+        });
+        if let Some(partitions) = self.partitions {
+            summary["partitions"] = partitions.into();
+            summary["refusedRecords"] = self.refused_records.into();
+        }
+        summary
     }
 
     fn records_per_second(&self) -> f64 {
@@ -147,7 +156,10 @@ impl fmt::Display for Summary {
         if self.interrupted {
             writeln!(f, "interrupted: what follows is true of the part that was read")?;
         }
-        line(f, "files", self.files.to_string())?;
+        match self.partitions {
+            Some(partitions) => line(f, "partitions", partitions.to_string())?,
+            None => line(f, "files", self.files.to_string())?,
+        }
         line(f, "records", self.records.to_string())?;
         line(f, "sign-ins", format!("{} ({} judged)", counts.sign_ins, counts.sign_ins_judged))?;
         line(f, "feedback", counts.feedback.to_string())?;
