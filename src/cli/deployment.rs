@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::runtime::kafka::client::Connection;
 use crate::runtime::kafka::names::Names;
 use crate::runtime::kafka::scan::Bound;
-use crate::runtime::kafka::topics::cluster::{Cluster, Facts};
-use crate::runtime::kafka::topics::plan;
+use crate::runtime::kafka::topics::cluster::Cluster;
+use crate::runtime::kafka::topics::{plan, verify};
 
 /// Brokers get this long for one answer.
 const ASK_MAX: Duration = Duration::from_secs(15);
@@ -21,7 +21,6 @@ const ASK_MAX: Duration = Duration::from_secs(15);
 pub struct Deployment {
     pub config: Config,
     pub names: Names,
-    pub facts: Facts,
 }
 
 /// Reads the configuration and asks the brokers for its topics.
@@ -33,14 +32,12 @@ pub fn with_config(config: Config) -> anyhow::Result<Deployment> {
     let connection = Connection::new(&config.kafka)?;
     let facts = Cluster::new(&connection, ASK_MAX)?.facts(&config)?;
     let lead = plan::lead(&config).context("`input.topics` is empty")?;
-    let Some(partitions) = facts.partitions(lead) else {
+    let wanted = plan::plan(&config, &facts);
+    let Some(layout) = verify::layout(&config, &facts, &wanted) else {
         bail!("topic `{lead}` does not exist, or may not be described");
     };
-    let known = facts.topics.iter().filter(|(_, topic)| topic.is_ok());
-    let limit = known.map(|(name, _)| facts.message_bytes_max(name)).max();
-    let limit = limit.unwrap_or(plan::MESSAGE_BYTES_DEFAULT);
-    let names = Names::new(&config, connection, i32::try_from(partitions)?, limit);
-    Ok(Deployment { config, names, facts })
+    let names = Names::new(&config, connection, &layout);
+    Ok(Deployment { config, names })
 }
 
 /// A place as the command line writes it: `earliest`, `latest`, an offset (with `offset=` or alone), `time=RFC3339`.
