@@ -75,9 +75,7 @@ impl Instance {
             .build()
             .into();
         match agent.get(format!("http://{address}/{resource}")).call() {
-            Ok(mut answer) => {
-                (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap_or_default())
-            }
+            Ok(mut answer) => (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap_or_default()),
             Err(error) => (0, error.to_string()),
         }
     }
@@ -134,10 +132,9 @@ impl Instance {
 
     /// Waits until it ends by itself.
     pub fn wait(&mut self) -> ExitStatus {
-        let status =
-            eventually("the end of an instance", || {
-                self.child.try_wait().unwrap().ok_or_else(|| self.log.lock().unwrap().clone())
-            });
+        let status = eventually("the end of an instance", || {
+            self.child.try_wait().unwrap().ok_or_else(|| self.log.lock().unwrap().clone())
+        });
         if let Some(reader) = self.reader.take() {
             reader.join().unwrap();
         }

@@ -46,9 +46,9 @@ impl Evidence {
         let mut evidence = Self::default();
         for topic in [deployment.input(), deployment.topic("commands")] {
             let offsets = broker.offsets(&topic, Isolation::Uncommitted);
-            for (partition, (offsets, committed)) in (0..).zip(
-                offsets.into_iter().zip(broker.committed(&deployment.name, &topic)),
-            ) {
+            for (partition, (offsets, committed)) in
+                (0..).zip(offsets.into_iter().zip(broker.committed(&deployment.name, &topic)))
+            {
                 let place = (topic.clone(), partition);
                 evidence.inputs.insert(place.clone(), offsets);
                 if let Some((offset, _)) = committed {
@@ -118,16 +118,17 @@ fn missing(evidence: &Evidence) -> Vec<String> {
             }
         }
     }
-    found.extend(times.keys().map(|(topic, partition, offset)| {
-        format!("{topic}/{partition}/{offset} has a probe and is no input")
-    }));
+    found.extend(
+        times
+            .keys()
+            .map(|(topic, partition, offset)| format!("{topic}/{partition}/{offset} has a probe and is no input")),
+    );
     found
 }
 
 fn transactions(evidence: &Evidence, topic: &str, partition: i32, offset: i64) -> Vec<u64> {
-    let is_it = |probe: &&ProbeRecord| {
-        probe.topic == topic && probe.partition == partition && probe.offset == offset
-    };
+    let is_it =
+        |probe: &&ProbeRecord| probe.topic == topic && probe.partition == partition && probe.offset == offset;
     evidence.probes.iter().filter(is_it).map(|probe| probe.transaction).collect()
 }
 
@@ -172,9 +173,10 @@ fn order(evidence: &Evidence) -> Vec<String> {
     let mut found = Vec::new();
     for (partition, markers) in &evidence.markers {
         for pair in markers.windows(2) {
-            let falls = pair[1].next.iter().any(|(topic, next)| {
-                pair[0].next_of(topic).is_some_and(|before| before > *next)
-            });
+            let falls = pair[1]
+                .next
+                .iter()
+                .any(|(topic, next)| pair[0].next_of(topic).is_some_and(|before| before > *next));
             if pair[1].transaction <= pair[0].transaction || falls {
                 found.push(format!(
                     "partition {partition}: marker {} {:?} is followed by {} {:?}",
