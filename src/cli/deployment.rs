@@ -12,8 +12,8 @@ use crate::config::Config;
 use crate::runtime::kafka::client::Connection;
 use crate::runtime::kafka::names::Names;
 use crate::runtime::kafka::scan::Bound;
-use crate::runtime::kafka::topics::cluster::Cluster;
-use crate::runtime::kafka::topics::{plan, verify};
+use crate::runtime::kafka::topics::cluster::{Cluster, Facts};
+use crate::runtime::kafka::topics::{Layout, TopicLayout, plan};
 
 /// Brokers get this long for one answer.
 const ASK_MAX: Duration = Duration::from_secs(15);
@@ -21,6 +21,8 @@ const ASK_MAX: Duration = Duration::from_secs(15);
 pub struct Deployment {
     pub config: Config,
     pub names: Names,
+    /// Of the topics that there are; nothing is verified.
+    pub layout: Layout,
 }
 
 /// Reads the configuration and asks the brokers for its topics.
@@ -32,12 +34,26 @@ pub fn with_config(config: Config) -> anyhow::Result<Deployment> {
     let connection = Connection::new(&config.kafka)?;
     let facts = Cluster::new(&connection, ASK_MAX)?.facts(&config)?;
     let lead = plan::lead(&config).context("`input.topics` is empty")?;
-    let wanted = plan::plan(&config, &facts);
-    let Some(layout) = verify::layout(&config, &facts, &wanted) else {
+    let Some(partitions) = facts.partitions(lead) else {
         bail!("topic `{lead}` does not exist, or may not be described");
     };
+    let layout = Layout {
+        cluster_id: facts.cluster_id.clone(),
+        lead: lead.to_owned(),
+        partitions,
+        topics: facts.topics.keys().filter_map(|name| Some((name.clone(), topic(&facts, name)?))).collect(),
+    };
     let names = Names::new(&config, connection, &layout);
-    Ok(Deployment { config, names })
+    Ok(Deployment { config, names, layout })
+}
+
+fn topic(facts: &Facts, name: &str) -> Option<TopicLayout> {
+    let found = facts.topics.get(name)?.as_ref().ok()?;
+    Some(TopicLayout {
+        partitions: facts.partitions(name)?,
+        id: found.description.id.clone(),
+        message_bytes_max: facts.message_bytes_max(name),
+    })
 }
 
 /// A place as the command line writes it: `earliest`, `latest`, an offset (with `offset=` or alone), `time=RFC3339`.

@@ -69,8 +69,7 @@ pub fn compare(config: &Config, facts: &Facts, trials: &Trials) -> Verified {
     verified
 }
 
-/// The topics that there are of those wanted; `None` without the lead topic.
-pub fn layout(config: &Config, facts: &Facts, wanted: &[Wanted]) -> Option<Layout> {
+fn layout(config: &Config, facts: &Facts, wanted: &[Wanted]) -> Option<Layout> {
     let lead = plan::lead(config)?;
     let topic = |wanted: &Wanted| {
         let found = facts.topics.get(&wanted.name)?.as_ref().ok()?;
