@@ -112,7 +112,7 @@ fn bad_records_become_dead_letters() {
     let letter = &letters["1"];
     assert_eq!((letter.key.as_deref(), letter.text().as_str()), (Some(b"ada".as_slice()), "{not json"));
     let header = |name: &str| letter.header(name).unwrap_or_else(|| panic!("no `{name}`: {:?}", letter.headers));
-    assert_eq!((header("trace"), header("farsign.reason")), ("42".to_owned(), "malformedJson".to_owned()));
+    assert_eq!((header("trace"), header("farsign.reason")), ("42".to_owned(), "malformed".to_owned()));
     assert!(letter.headers.contains(&("empty".to_owned(), None)));
     assert_eq!(
         ["topic", "partition", "timestamp", "version"].map(|name| header(&format!("farsign.{name}"))),
@@ -134,7 +134,7 @@ fn on_error_stop_stops_at_the_record() {
     let deployment = Deployment::new(Broker::shared(), "stop").set("input", "on_error", "stop").create(1);
     deployment.broker.produce(&deployment.input(), &[good(0), keyed(b"nonsense".as_slice()), good(2)]);
     let instance = deployment.start();
-    instance.wait_for_log(&["ERROR", "the task stops", "offset `1` cannot be read", "malformedJson"]);
+    instance.wait_for_log(&["ERROR", "the task stops", "offset `1` cannot be read: malformed"]);
     let (status, said) = instance.get("readyz");
     assert!(status == 503 && said.contains("offset `1`"), "{status} {said}");
     assert_eq!(instance.metric("farsign_task_failures_total", "cause=\"record\""), 1.0);
@@ -290,7 +290,7 @@ fn a_reload_changes_verdicts_between_two_transactions() {
     deployment.broker.produce(&deployment.input(), first);
     deployment.wait_until_done();
     let before = deployment.lines("risk-detections");
-    assert!(before.len() > 5, "{} detections", before.len());
+    assert!(before.len() > 2, "{} detections", before.len());
 
     // Not valid: the old one stays, and that is told.
     deployment.replace_rest("detections:\n  impossible_travel: {enabled: perhaps}\n");

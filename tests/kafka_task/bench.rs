@@ -182,7 +182,7 @@ impl Bench {
     }
 
     pub fn task_of(&self, partition: i32) -> PartitionTask {
-        let source = |topic: &str, kind| Source { topic: topic.to_owned(), kind };
+        let source = |topic: &str, kind| Source { topic: topic.to_owned(), topic_id: String::new(), kind };
         let sources = vec![source(INPUT, SourceKind::Input), source(COMMANDS, SourceKind::Commands)];
         PartitionTask::new(self.settings.clone(), partition, sources.into(), self.shared.clone())
     }

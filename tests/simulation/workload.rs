@@ -140,6 +140,7 @@ impl Workload for StandIn {
             version: VERSION,
             transaction: self.transaction,
             next: vec![(TOPIC.to_owned(), self.next)],
+            topic_ids: Vec::new(),
             position: self.position,
             stream_time: String::new(),
             day: None,
@@ -195,7 +196,7 @@ pub fn real(partition: i32) -> Box<dyn Workload> {
         dead_letter_bytes_max: 1 << 20,
         probe: true,
     };
-    let sources = vec![Source { topic: TOPIC.to_owned(), kind: SourceKind::Input }];
+    let sources = vec![Source { topic: TOPIC.to_owned(), topic_id: String::new(), kind: SourceKind::Input }];
     let shared = Arc::new(SharedProfiles::new(Profiles::default()));
     shared.advance(OPEN_DAY);
     let task = PartitionTask::new(Arc::new(settings), partition, sources.into(), shared);

@@ -19,6 +19,9 @@ pub struct Marker {
     pub transaction: u64,
     /// Topic and next offset of each source.
     pub next: Vec<(String, i64)>,
+    /// Topic and Kafka's id of it: an offset counts in that topic only, not in one made later under its name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topic_ids: Vec<(String, String)>,
     /// Items taken so far.
     pub position: u64,
     /// Stream time, as [`StreamTime`](crate::engine::watermark::StreamTime) encodes it, hexadecimal.
@@ -64,6 +67,11 @@ impl Marker {
     pub fn next_of(&self, topic: &str) -> Option<i64> {
         self.next.iter().find(|(name, _)| name == topic).map(|(_, offset)| *offset)
     }
+
+    /// The id that a topic had.
+    pub fn id_of(&self, topic: &str) -> Option<&str> {
+        self.topic_ids.iter().find(|(name, _)| name == topic).map(|(_, id)| id.as_str())
+    }
 }
 
 #[cfg(test)]
@@ -75,6 +83,7 @@ mod tests {
             version: VERSION,
             transaction: 7,
             next: vec![("sign-ins".to_owned(), 42), ("farsign.commands".to_owned(), 0)],
+            topic_ids: vec![("sign-ins".to_owned(), "id".to_owned())],
             position: 99,
             stream_time: "00ff".to_owned(),
             day: Some(20_000),
@@ -91,6 +100,10 @@ mod tests {
         assert_eq!(read, marker);
         assert_eq!(read.next_of("sign-ins"), Some(42));
         assert_eq!(read.next_of("sign"), None);
+        assert_eq!((read.id_of("sign-ins"), read.id_of("farsign.commands")), (Some("id"), None));
+        // Those written before there were ids.
+        let older = String::from_utf8(marker.encode()).expect("text").replace("topicIds", "ignored");
+        assert_eq!(Marker::decode(older.as_bytes()).expect("reads").id_of("sign-ins"), None);
     }
 
     #[test]

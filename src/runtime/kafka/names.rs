@@ -36,7 +36,7 @@ impl Names {
             application_id: config.kafka.application_id.clone(),
             topics: config.topics.clone(),
             probe_topic: config.run.probe_topic.clone(),
-            sources: sources(config),
+            sources: identified(&sources(config), layout),
             partitions: i32::try_from(layout.partitions).unwrap_or(i32::MAX),
             message_bytes_max: layout.message_bytes_max(),
             restore_no_progress: config.run.restore_no_progress,
@@ -79,14 +79,24 @@ fn folder(path: &Path, config: &Config, layout: &Layout) -> Folder {
 /// stage writes, commands among it.
 pub fn sources(config: &Config) -> Arc<[Source]> {
     if !config.input.keyed {
-        return [Source { topic: config.topics.repartition.clone(), kind: SourceKind::Repartition }].into();
+        return [source(&config.topics.repartition, SourceKind::Repartition)].into();
     }
     entrances(config)
 }
 
 /// Where records come in, whoever reads them: the input topics and the commands.
 pub fn entrances(config: &Config) -> Arc<[Source]> {
-    let input = |topic: &String| Source { topic: topic.clone(), kind: SourceKind::Input };
-    let commands = Source { topic: config.topics.commands.clone(), kind: SourceKind::Commands };
+    let input = |topic: &String| source(topic, SourceKind::Input);
+    let commands = source(&config.topics.commands, SourceKind::Commands);
     config.input.topics.iter().map(input).chain([commands]).collect()
+}
+
+fn source(topic: &str, kind: SourceKind) -> Source {
+    Source { topic: topic.to_owned(), topic_id: String::new(), kind }
+}
+
+/// With the topics' ids, as the brokers told them.
+fn identified(sources: &[Source], layout: &Layout) -> Arc<[Source]> {
+    let id = |topic: &String| layout.topics.get(topic).map_or(String::new(), |topic| topic.id.clone());
+    sources.iter().map(|source| Source { topic_id: id(&source.topic), ..source.clone() }).collect()
 }

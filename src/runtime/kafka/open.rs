@@ -150,6 +150,15 @@ impl Restorer {
     fn place(&self, task: &mut PartitionTask, restored: &Restored) -> Result<(), OpenError> {
         let partition = task.partition();
         for (index, source) in self.names.sources.iter().enumerate() {
+            if let Some(id) = restored.marker.as_ref().and_then(|marker| marker.id_of(&source.topic))
+                && !source.topic_id.is_empty()
+                && id != source.topic_id
+            {
+                return Err(OpenError::DataLoss(format!(
+                    "`{}` was made anew since this task last read it; `farsign reset --to earliest` begins again",
+                    source.topic
+                )));
+            }
             let marker = restored.marker.as_ref().and_then(|marker| marker.next_of(&source.topic));
             let committed = restored.committed.filter(|_| index == 0);
             if let (Some(marker), Some(committed)) = (marker, committed)

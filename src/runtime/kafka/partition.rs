@@ -493,10 +493,12 @@ impl PartitionTask {
         self.stream_time.encode(&mut stream_time);
         let stream_time = hexadecimal(&stream_time);
         let topics = self.sources.iter().map(|source| source.topic.clone());
+        let known = self.sources.iter().filter(|source| !source.topic_id.is_empty());
         Marker {
             version: VERSION,
             transaction: self.transaction,
             next: topics.zip(self.next.iter().copied()).collect(),
+            topic_ids: known.map(|source| (source.topic.clone(), source.topic_id.clone())).collect(),
             position: self.position,
             stream_time,
             day,

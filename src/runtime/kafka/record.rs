@@ -4,6 +4,8 @@
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     pub topic: String,
+    /// Kafka's own, which a topic of the same name made later does not have; empty = not known.
+    pub topic_id: String,
     pub kind: SourceKind,
 }
 

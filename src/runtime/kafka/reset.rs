@@ -122,7 +122,8 @@ pub fn next(
 pub fn marker(old: Option<&Marker>, next: Vec<(String, i64)>, state: StateChange) -> Marker {
     let transaction = old.map_or(0, |old| old.transaction) + 1;
     match (old, state) {
-        (Some(old), StateChange::Keep) => Marker { transaction, next, ..old.clone() },
+        // Whatever topics these offsets are of: a reset begins in those that there are.
+        (Some(old), StateChange::Keep) => Marker { transaction, next, topic_ids: Vec::new(), ..old.clone() },
         _ => {
             let mut stream_time = Vec::new();
             StreamTime::default().encode(&mut stream_time);
@@ -130,6 +131,7 @@ pub fn marker(old: Option<&Marker>, next: Vec<(String, i64)>, state: StateChange
                 version: VERSION,
                 transaction,
                 next,
+                topic_ids: Vec::new(),
                 position: 0,
                 stream_time: stream_time.iter().map(|byte| format!("{byte:02x}")).collect(),
                 day: None,
@@ -209,6 +211,7 @@ mod tests {
             version: VERSION,
             transaction: 7,
             next: vec![("sign-ins".to_owned(), 42)],
+            topic_ids: vec![("sign-ins".to_owned(), "made before".to_owned())],
             position: 99,
             stream_time: "00ff".to_owned(),
             day: Some(20_000),
@@ -222,7 +225,7 @@ mod tests {
     fn a_kept_state_keeps_all_but_the_offsets() {
         let next = vec![("sign-ins".to_owned(), 3)];
         let kept = marker(Some(&old()), next.clone(), StateChange::Keep);
-        assert_eq!(kept, Marker { transaction: 8, next: next.clone(), ..old() });
+        assert_eq!(kept, Marker { transaction: 8, next: next.clone(), topic_ids: Vec::new(), ..old() });
         let cleared = marker(Some(&old()), next.clone(), StateChange::Clear);
         assert_eq!((cleared.transaction, cleared.next.clone(), cleared.position), (8, next.clone(), 0));
         assert_eq!((cleared.day, cleared.complete_day), (None, None));

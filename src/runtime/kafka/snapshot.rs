@@ -233,6 +233,7 @@ mod tests {
             version: 1,
             transaction,
             next: vec![("sign-ins".to_owned(), 7)],
+            topic_ids: Vec::new(),
             position: 3,
             stream_time: String::new(),
             day: None,

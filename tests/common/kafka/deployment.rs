@@ -44,6 +44,10 @@ impl<'a> Deployment<'a> {
         set("run", format!("probe_topic: {name}.probe"));
         // What a verdict rests on must not depend on how slow the machine is.
         set("run", "profiles_wait_max_s: 600".to_owned());
+        // They know the simulator's networks.
+        let tables = concat!(env!("CARGO_MANIFEST_DIR"), "/geoip-test-data");
+        set("tables", format!("city_db: [{tables}/farsign-test-City.mmdb]"));
+        set("tables", format!("asn_db: {tables}/farsign-test-ASN.mmdb"));
         set("http", "listen: \"127.0.0.1:0\"".to_owned());
         let folder = tempfile::tempdir().unwrap();
         Self { broker, name, folder, sections, rest: String::new(), environment: Vec::new() }

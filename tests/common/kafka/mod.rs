@@ -11,6 +11,7 @@ pub mod deployment;
 pub mod follower;
 pub mod instance;
 pub mod proof;
+pub mod proxy;
 pub mod sign_ins;
 pub mod topics;
 
