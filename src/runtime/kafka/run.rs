@@ -70,6 +70,9 @@ pub fn run(parts: &Parts, stop: &AtomicBool) -> anyhow::Result<End> {
         if let Some(reason) = running.fatal() {
             break End::Fatal(reason);
         }
+        if running.has_lost_a_thread() {
+            break End::Fatal("a thread died (a bug: please report it with the log)".to_owned());
+        }
         std::thread::sleep(LOOK);
     };
     tracing::info!("ending: committing and closing every task");
