@@ -81,11 +81,11 @@ fn marker(transaction: u64, next: i64) -> Marker {
 
 fn report(world: &World) -> Report {
     let mut check = ProbeCheck::default();
+    world.probes.iter().for_each(|probe| check.probe(probe));
     check.partition(TOPIC, 0, world.inputs.first().map_or(0, |(offset, _)| *offset));
     for (offset, users) in &world.inputs {
         check.input(TOPIC, 0, *offset, users);
     }
-    world.probes.iter().for_each(|probe| check.probe(probe));
     world.outputs.iter().for_each(|transaction| check.output(0, *transaction, "risk-detections/0/1"));
     for found in &world.markers {
         check.marker(0, found.map(|(transaction, next)| marker(transaction, next)));
