@@ -144,8 +144,11 @@ fn input_that_is_not_keyed_is_replayed_through_the_repartition_stage_in_memory()
 
 #[test]
 fn dead_letters_are_shown_and_sent_back() {
-    let deployment = Deployment::new(Broker::shared(), "letters").create(2);
+    let deployment = Deployment::new(Broker::shared(), "letters");
     let input = deployment.input();
+    // Its records are old: retention would take them before anyone reads them.
+    deployment.broker.create_topic(&input, 2, &[("retention.ms", "-1")]);
+    deployment.create_own();
     deployment.broker.produce(&input, &[bad("a", 0), bad("b", 1), bad("c", 1)]);
     run_to_end(&deployment);
     let shown = |arguments: &[&str]| -> Vec<Value> {
@@ -169,7 +172,8 @@ fn dead_letters_are_shown_and_sent_back() {
     said(&deployment, &["dead-letter", "retry", "--partition", "1"], 0);
     let back: Vec<Stored> = deployment.broker.read_committed(&input).split_off(3);
     assert_eq!(back.iter().map(|record| record.key.clone().unwrap()).collect::<Vec<_>>(), [b"b", b"c"]);
-    assert!(back.iter().all(|record| record.partition == 1 && record.timestamp_ms == Some(1_772_000_000_000)));
+    // As of now: with their own old time retention could take them before they are read.
+    assert!(back.iter().all(|record| record.partition == 1 && record.timestamp_ms > Some(1_772_000_000_000)));
     let letter = all[1]["deadLetter"]["offset"].as_i64().unwrap();
     let headers = [("trace".to_owned(), Some(b"42".to_vec()))];
     assert_eq!(back[0].headers[..1], headers);
