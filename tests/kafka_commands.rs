@@ -8,7 +8,7 @@ mod common;
 use std::process::Output;
 
 use common::kafka::sign_ins::{simulated, user_of};
-use common::kafka::{Broker, Deployment, Record, Stored};
+use common::kafka::{Broker, Deployment, Record, Stored, eventually};
 use farsign::simulate::Form;
 use serde_json::{Value, json};
 
@@ -160,7 +160,8 @@ fn dead_letters_are_shown_and_sent_back() {
     assert_eq!(places, [(&json!(0), &json!(0)), (&json!(1), &json!(0)), (&json!(1), &json!(1))]);
     assert_eq!((&all[0]["reason"], &all[0]["topic"]), (&json!("malformed"), &json!(input)));
     assert_eq!(all[0]["recordTime"], json!("2026-02-25T06:13:20Z"));
-    assert!(!all[0].to_string().contains("not json"), "payloads are personal data");
+    let of_the_record = ["key", "value", "headers"];
+    assert!(of_the_record.iter().all(|name| all[0].get(name).is_none()), "personal data: {}", all[0]);
     let whole = shown(&["--payload", "--partition", "1", "--limit", "1"]);
     assert_eq!(whole.len(), 1);
     assert_eq!((&whole[0]["key"], &whole[0]["value"]), (&json!("b"), &json!("{not json")));
@@ -180,8 +181,12 @@ fn dead_letters_are_shown_and_sent_back() {
     assert_eq!(back[0].header("farsign.retried"), Some(format!("{}/1/{letter}", deployment.topic("dead-letter"))));
     assert_eq!(back[0].headers.len(), 2, "nothing else of ours");
     // They fail again, and say so once.
-    run_to_end(&deployment);
-    assert_eq!(shown(&[]).len(), 5);
+    let instance = deployment.start_ready();
+    eventually("the letters of the second time", || match shown(&[]).len() {
+        5 => Ok(()),
+        count => Err(format!("{count} letters")),
+    });
+    instance.terminate();
 
     // A letter that was cut is not sent, the others are.
     let header = |name: &str, value: &str| (format!("farsign.{name}"), Some(value.as_bytes().to_vec()));
