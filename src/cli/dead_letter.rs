@@ -17,7 +17,8 @@ use clap::{Args, Subcommand};
 use super::deployment::{self, Deployment};
 use super::{PROBLEMS, say};
 use crate::runtime::clock::Deadline;
-use crate::runtime::kafka::letter::DeadLetter;
+use crate::runtime::kafka::failure::Class;
+use crate::runtime::kafka::letter::{DeadLetter, RETRIED};
 use crate::runtime::kafka::producer::{Outgoing, TxnProducer};
 use crate::runtime::kafka::scan::{Bound, Scanner};
 
@@ -258,10 +259,15 @@ fn send(deployment: &Deployment, returns: &[Return]) -> anyhow::Result<()> {
             key: letter.key.as_deref(),
             payload: letter.payload.as_deref(),
             headers: &headers,
-            timestamp_ms: letter.timestamp_ms,
+            // Now: retention goes by timestamps, and would take an old record before it is read.
+            timestamp_ms: None,
         };
         producer.send(&outgoing, deadline)?;
     }
-    producer.commit(deadline)?;
-    Ok(())
+    producer.commit(deadline).map_err(|failure| match failure.class {
+        Class::Unknown | Class::Fatal => anyhow::anyhow!(
+            "{failure}; whether the records were sent is not known: look for the header `{RETRIED}` before trying again"
+        ),
+        _ => failure.into(),
+    })
 }

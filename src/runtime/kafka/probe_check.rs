@@ -50,6 +50,8 @@ struct Task {
 pub struct ProbeCheck {
     /// By partition, first offset there still is; by offset what is there.
     inputs: BTreeMap<Place, (i64, BTreeMap<i64, Input>)>,
+    /// Users and transactions of the probes of each record.
+    probes: BTreeMap<Place, BTreeMap<i64, Vec<(String, u64)>>>,
     /// By user and sequence number: more than one step is a violation.
     trails: BTreeMap<String, BTreeMap<u64, Vec<Step>>>,
     stored: BTreeMap<String, (u64, u64)>,
@@ -153,16 +155,8 @@ impl ProbeCheck {
             };
             self.trails.entry(user.clone()).or_default().entry(*sequence).or_default().push(step);
         }
-        match self.inputs.get_mut(&(topic.clone(), *partition)) {
-            Some((first, _)) if offset < first => self.report.gone += 1,
-            Some((_, records)) if records.contains_key(offset) => {
-                if let Some(input) = records.get_mut(offset) {
-                    input.found.push(user.clone());
-                    input.transactions.push(*transaction);
-                }
-            }
-            _ => self.report.violate("unknownRecord", place),
-        }
+        let found = self.probes.entry((topic.clone(), *partition)).or_default().entry(*offset).or_default();
+        found.push((user.clone(), *transaction));
     }
 
     /// An output of a task, and the transaction that its header names.
@@ -201,12 +195,31 @@ impl ProbeCheck {
     }
 
     pub fn finish(mut self) -> Report {
+        self.match_probes();
         self.check_inputs();
         self.check_trails();
         self.check_transactions();
         self.report.users = self.trails.len() as u64;
         self.report.ok = self.report.violations.is_empty();
         self.report
+    }
+
+    /// Gives each probe to its record.
+    fn match_probes(&mut self) {
+        for ((topic, partition), probes) in std::mem::take(&mut self.probes) {
+            let mut input = self.inputs.get_mut(&(topic.clone(), partition));
+            for (offset, found) in probes {
+                let record = input.as_mut().and_then(|(_, records)| records.get_mut(&offset));
+                if let Some(record) = record {
+                    record.transactions = found.iter().map(|(_, transaction)| *transaction).collect();
+                    record.found = found.into_iter().map(|(user, _)| user).collect();
+                } else if input.as_ref().is_some_and(|(first, _)| offset < *first) {
+                    self.report.gone += found.len() as u64;
+                } else {
+                    self.report.violate("unknownRecord", || format!("{topic}/{partition}/{offset}"));
+                }
+            }
+        }
     }
 
     fn next(&self, (topic, partition): &Place) -> Option<i64> {

@@ -82,11 +82,11 @@ fn marker(transaction: u64, next: i64) -> Marker {
 
 fn report(world: &World) -> Report {
     let mut check = ProbeCheck::default();
+    world.probes.iter().for_each(|probe| check.probe(probe));
     check.partition(TOPIC, 0, world.inputs.first().map_or(0, |(offset, _)| *offset));
     for (offset, users) in &world.inputs {
         check.input(TOPIC, 0, *offset, users);
     }
-    world.probes.iter().for_each(|probe| check.probe(probe));
     world.outputs.iter().for_each(|transaction| check.output(0, *transaction, "risk-detections/0/1"));
     for found in &world.markers {
         check.marker(0, found.map(|(transaction, next)| marker(transaction, next)));
@@ -144,14 +144,22 @@ fn every_planted_fault_is_found() {
     );
     // State that fell behind its offset.
     check(&|world| world.stored[0].1 -= 1, &["stateIsNotLastProbe"]);
+<<<<<<< HEAD
     check(&|world| world.stored.truncate(world.stored.len() - 1), &["stateIsNotLastProbe"]);
+=======
+    check(&|world| world.stored.truncate(2), &["stateIsNotLastProbe"]);
+>>>>>>> w/cli2
     check(&|world| world.stored.push((user(9), 1, 1)), &["stateIsNotLastProbe"]);
     check(&|world| world.probes[5].hash = "0".repeat(16), &["hashMismatch"]);
     // Another user's record.
     check(&|world| world.inputs[3].1 = vec![user(3)], &["otherUser"]);
     // Transactions torn apart.
     check(
+<<<<<<< HEAD
         &|world| world.markers.truncate(world.markers.len() - 1),
+=======
+        &|world| world.markers.truncate(4),
+>>>>>>> w/cli2
         &["beyondMarker", "markerIsNotGroupOffset", "transactionWithoutMarker"],
     );
     check(&|world| world.outputs.push(Some(6)), &["transactionWithoutMarker"]);
