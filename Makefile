@@ -6,7 +6,7 @@ FUZZ_SECONDS ?= 60
 .PHONY: help setup demo test lint bench bench-kafka chaos fuzz kafka
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: ## check the toolchain and install missing system packages
 	@scripts/setup.sh $(NEEDS)
