@@ -190,7 +190,7 @@ mod tests {
             dead_letter_bytes_max: 1 << 20,
             probe: false,
         };
-        let source = Source { topic: "sign-ins".to_owned(), kind: SourceKind::Input };
+        let source = Source { topic: "sign-ins".to_owned(), topic_id: String::new(), kind: SourceKind::Input };
         Relay::new(Arc::new(settings), source, 5, 3, 10, true)
     }
 
