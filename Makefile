@@ -3,10 +3,10 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup demo test lint bench fuzz kafka
+.PHONY: help setup demo test lint bench bench-kafka chaos fuzz kafka
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
 
 setup: ## check the toolchain and install missing system packages
 	@scripts/setup.sh $(NEEDS)
@@ -26,7 +26,7 @@ lint: setup ## format, clippy, documentation, shell scripts
 	@scripts/lint.sh
 
 # Only the results go to stdout. They are kept in benches/results when asked for: `make bench RECORD=1`.
-BENCH = $(CARGO) bench --locked --bench '*'
+BENCH = $(CARGO) bench --locked --bench decode --bench enrich --bench state --bench replay
 RESULTS = benches/results/$(shell date -u +%F).md
 
 bench: setup ## run the benchmarks, each beside its floor
@@ -38,6 +38,13 @@ ifdef RECORD
 else
 	$(BENCH)
 endif
+
+bench-kafka: setup ## measure farsign run on a real broker, beside a consumer alone
+	@scripts/bench-header.sh
+	$(CARGO) bench --locked --bench kafka
+
+chaos: setup ## kill, freeze and scale instances on a real broker for minutes, then prove exactly once (CHAOS_SEED)
+	$(CARGO) test --locked --test kafka_chaos -- --ignored --nocapture
 
 fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
