@@ -70,6 +70,7 @@ fn marker(transaction: u64, next: i64) -> Marker {
         version: VERSION,
         transaction,
         next: vec![(TOPIC.to_owned(), next)],
+        topic_ids: Default::default(),
         position: 0,
         stream_time: String::new(),
         day: None,
