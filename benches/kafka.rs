@@ -32,7 +32,7 @@ const FED: Duration = Duration::from_secs(20);
 /// Portions of what is fed come this often.
 const PORTION: Duration = Duration::from_millis(10);
 /// How often the group's offsets are asked for.
-const LOOK: Duration = Duration::from_millis(20);
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Only `cargo bench` measures in earnest.
 fn size<T>(full: T, quick: T) -> T {

@@ -49,7 +49,7 @@ fn lost_and_late_requests_tear_nothing() {
             // Producers are made anew when a commit was not clean.
             proxy.spoil(END_TXN, Fate::CutAfter, 2);
         }
-        for records in records.chunks(records.len().div_ceil(8)) {
+        for records in records.chunks(records.len().div_ceil(5)) {
             broker.produce(&deployment.input(), records);
             // A transaction of its own for each: nothing is spoilt while nothing is done.
             deployment.wait_until_done();

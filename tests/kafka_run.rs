@@ -7,7 +7,7 @@ mod common;
 
 use std::collections::BTreeMap;
 
-use common::kafka::proof::assert_exactly_once;
+use common::kafka::proof::{Evidence, assert_exactly_once, problems};
 use common::kafka::sign_ins::simulated;
 use common::kafka::{Broker, Deployment, Isolation, PATIENCE, Record, Stored, by_field, eventually, wait};
 use farsign::simulate::Form;
@@ -59,6 +59,26 @@ fn restarts_lose_and_repeat_nothing() {
     instance.terminate();
     let evidence = assert_exactly_once(&deployment);
     assert_eq!(evidence.probes.len(), records.len());
+    the_proof_can_fail(&evidence);
+}
+
+/// What would contradict exactly once is found, each for itself.
+fn the_proof_can_fail(evidence: &Evidence) {
+    let check = |spoil: &dyn Fn(&mut Evidence)| {
+        let mut spoilt = evidence.clone();
+        spoil(&mut spoilt);
+        assert!(!problems(&spoilt).is_empty());
+    };
+    check(&|evidence| evidence.probes.truncate(evidence.probes.len() - 1));
+    check(&|evidence| evidence.probes.push(evidence.probes[0].clone()));
+    check(&|evidence| evidence.probes[0].sequence += 1);
+    check(&|evidence| evidence.probes[0].hash = "0".repeat(16));
+    check(&|evidence| evidence.probes[0].transaction += 1_000);
+    check(&|evidence| evidence.trails.clear());
+    check(&|evidence| evidence.markers.values_mut().for_each(|markers| markers.truncate(markers.len() - 1)));
+    check(&|evidence| evidence.markers.values_mut().for_each(|markers| markers.reverse()));
+    check(&|evidence| evidence.committed.clear());
+    check(&|evidence| evidence.inputs.values_mut().for_each(|(_, end)| *end += 1));
 }
 
 /// Whether the group has committed so many records.
