@@ -44,7 +44,7 @@ bench-kafka: setup ## measure farsign run on a real broker, beside a consumer al
 	$(CARGO) bench --locked --bench kafka
 
 chaos: setup ## kill, freeze and scale instances on a real broker for minutes, then prove exactly once (CHAOS_SEED)
-	$(CARGO) test --locked --test kafka_chaos -- --ignored --nocapture
+	$(CARGO) test --locked --test kafka_chaos --test kafka_proxy -- --ignored --nocapture --test-threads 1
 
 fuzz: setup ## run each fuzz target for FUZZ_SECONDS (60)
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh

@@ -19,6 +19,7 @@ const TOO_LATE: Duration = Duration::from_secs(5);
 const LATE: Duration = Duration::from_millis(2_200);
 
 #[test]
+#[ignore = "takes minutes: make chaos"]
 fn lost_and_late_requests_tear_nothing() {
     let mut proxy = Proxy::bind();
     let broker = Broker::start(Options { proxy_port: Some(proxy.port()), ..Options::default() });

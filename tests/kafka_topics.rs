@@ -121,7 +121,7 @@ fn every_wrong_topic_is_reported_with_what_mends_it() {
     broker.create_topic(&second, 2, &[("cleanup.policy", "compact")]);
     let name = |topic: &str| format!("{prefix}.{topic}");
     broker.create_topic(&name("state"), 2, &[("cleanup.policy", "compact,delete")]);
-    broker.create_topic(&name("profiles"), 4, &[("cleanup.policy", "compact"), ("max.message.bytes", "1000")]);
+    broker.create_topic(&name("profiles"), 1, &[("cleanup.policy", "delete"), ("max.message.bytes", "1000")]);
     broker.create_topic(&name("risk-detections"), 1, &[("retention.ms", "-1")]);
     broker.create_topic(&name("risky-users"), 3, &[]);
     broker.create_topic(&name("dead-letter"), 3, &[("min.insync.replicas", "2"), ("retention.ms", "60000")]);
