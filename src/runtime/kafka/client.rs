@@ -89,6 +89,11 @@ impl Connection {
         Connection { metrics: Some(metrics), ..self }
     }
 
+    /// Do clients sign on with a token? It is fetched by polling, so a client that only asks has to be polled first.
+    pub fn uses_token(&self) -> bool {
+        matches!(self.kafka.security.sasl, Some(SaslConfig::Token { .. }))
+    }
+
     pub fn config(&self) -> &KafkaConfig {
         &self.kafka
     }

@@ -22,6 +22,8 @@ use crate::runtime::clock::{self, Deadline};
 
 /// Questions to a broker wait this long.
 const ASK_MAX: Duration = Duration::from_secs(15);
+/// How long a new client is polled for its token.
+const TOKEN_WAIT: Duration = Duration::from_secs(1);
 /// How long one poll of the changelog waits.
 const POLL: Duration = Duration::from_millis(100);
 
@@ -160,13 +162,23 @@ impl KafkaLog {
 }
 
 pub fn reader(names: &Names, role: &'static str) -> Result<Reader, KafkaError> {
-    names.connection.follower().create_with_context(names.connection.context(role))
+    let reader: Reader = names.connection.follower().create_with_context(names.connection.context(role))?;
+    fetch_token(names, &reader);
+    Ok(reader)
+}
+
+/// Before a client's first question: the events by which librdkafka asks for a token are served by polling.
+fn fetch_token(names: &Names, reader: &Reader) {
+    if names.connection.uses_token() {
+        drop(reader.poll(TOKEN_WAIT));
+    }
 }
 
 /// The end of a partition, transactions that are not ended included.
 pub fn uncommitted_watermarks(names: &Names, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
     let context = names.connection.context("watermarks");
     let reader: Reader = names.connection.watermark_reader().create_with_context(context)?;
+    fetch_token(names, &reader);
     reader.fetch_watermarks(topic, partition, ASK_MAX)
 }
 

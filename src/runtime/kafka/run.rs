@@ -7,8 +7,8 @@
 //! Ending is orderly: the group thread leaves the group, which closes every task after a last commit; then everything
 //! else ends. When that takes longer than the grace allows the process ends at once, which is safe at any moment.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ use super::judging::Judgings;
 use super::kafka_log::{self, Reader};
 use super::monitor::Monitor;
 use super::names::Names;
+use super::native::group_generation;
 use super::open::Restorer;
 use super::profiles::{self, ProfilesThread};
 use super::repartition::Stage;
@@ -38,6 +39,8 @@ use crate::runtime::clock::Deadline;
 pub(super) const BEAT_MAX: Duration = Duration::from_secs(60);
 /// A revocation waits no longer for the tasks' last commits.
 pub(super) const CLOSE_MAX: Duration = Duration::from_secs(5);
+/// What readiness waits for until the group has taken this member in.
+const GROUP: &str = "group";
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -63,7 +66,13 @@ pub enum End {
 /// Runs until `stop` is set or nothing can go on.
 pub fn run(parts: &Parts, stop: &AtomicBool) -> anyhow::Result<End> {
     let running = Running::start(parts)?;
+    parts.health.block(GROUP, "not a member of the consumer group yet");
+    let mut is_member = false;
     let end = loop {
+        if !is_member && running.is_member() {
+            is_member = true;
+            parts.health.clear(GROUP);
+        }
         if stop.load(Ordering::Acquire) {
             break End::Asked;
         }
@@ -89,6 +98,8 @@ struct Running {
     profiles_stop: Arc<AtomicBool>,
     profiles: JoinHandle<()>,
     snapshots: JoinHandle<()>,
+    /// The group thread's; only looked at here.
+    member: Weak<GroupConsumer>,
     /// When the input is not keyed by user.
     stage: Option<Stage>,
 }
@@ -157,6 +168,7 @@ impl Running {
             };
             workers.push((inbox_sent, spawn(&name, move || Worker::new(worker).run())?));
         }
+        let looked_at = Arc::downgrade(&group);
         let (group_stop, stop) = bounded(0);
         let member = Group {
             consumer: group,
@@ -168,11 +180,26 @@ impl Running {
         let group = spawn("group", move || member.run())?;
         let stage = (!parts.config.input.keyed).then(|| Stage::start(parts)).transpose()?;
         let snapshots = snapshot_thread;
-        Ok(Running { board, group_stop, group, workers, profiles_stop, profiles, snapshots, stage })
+        Ok(Running {
+            board,
+            group_stop,
+            group,
+            workers,
+            profiles_stop,
+            profiles,
+            snapshots,
+            member: looked_at,
+            stage,
+        })
     }
 
     fn fatal(&self) -> Option<String> {
         self.board.fatal().or_else(|| self.stage.as_ref().and_then(Stage::fatal))
+    }
+
+    /// Has the group taken this member in? Until then nothing would be read, whatever its tasks look like.
+    fn is_member(&self) -> bool {
+        self.member.upgrade().is_some_and(|consumer| group_generation(&consumer).is_some())
     }
 
     /// None of them ends before it is told to.
