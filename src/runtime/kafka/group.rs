@@ -5,7 +5,7 @@
 //! Callbacks run on the thread that polls; they send and wait, no more.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -66,6 +66,8 @@ pub struct GroupContext {
     partitions: Option<i32>,
     /// Why the program must end.
     failed: Mutex<Option<String>>,
+    /// The group has said what is ours, be it nothing.
+    is_told: AtomicBool,
 }
 
 impl GroupContext {
@@ -80,6 +82,7 @@ impl GroupContext {
             metrics,
             partitions: None,
             failed: Mutex::default(),
+            is_told: AtomicBool::new(false),
         }
     }
 
@@ -94,7 +97,9 @@ impl GroupContext {
             .set_all_offsets(Offset::End)
             .and_then(|()| consumer.incremental_assign(tpl))
             .and_then(|()| consumer.pause(tpl));
-        if let Err(error) = assigned {
+        if let Err(error) = assigned
+            && tpl.count() > 0
+        {
             let reason = format!("cannot take over the partitions that the group assigned: {error}");
             self.failed.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(reason);
             return;
@@ -114,6 +119,12 @@ impl GroupContext {
             self.owner.assigned(&topic, partition, epoch);
             self.owned.lock().unwrap_or_else(PoisonError::into_inner).insert((topic, partition));
         }
+        self.is_told.store(true, Ordering::Release);
+    }
+
+    /// Has the group said for the first time what is ours?
+    pub fn is_told(&self) -> bool {
+        self.is_told.load(Ordering::Acquire)
     }
 
     /// Gives partitions back when their tasks have written what they could, or the time for that is over. What a task

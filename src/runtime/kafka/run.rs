@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use rdkafka::consumer::Consumer as _;
 
 use super::commit;
 use super::group::{Group, GroupConsumer, GroupContext};
@@ -22,7 +23,6 @@ use super::judging::Judgings;
 use super::kafka_log::{self, Reader};
 use super::monitor::Monitor;
 use super::names::Names;
-use super::native::group_generation;
 use super::open::Restorer;
 use super::profiles::{self, ProfilesThread};
 use super::repartition::Stage;
@@ -67,12 +67,13 @@ pub enum End {
 pub fn run(parts: &Parts, stop: &AtomicBool) -> anyhow::Result<End> {
     let running = Running::start(parts)?;
     parts.health.block(GROUP, "not a member of the consumer group yet");
-    let mut is_member = false;
+    let mut was_told = false;
     let end = loop {
-        if !is_member && running.is_member() {
-            is_member = true;
+        if was_told {
+            // The workers have heard of it meanwhile, and say themselves which tasks are not ready.
             parts.health.clear(GROUP);
         }
+        was_told = running.is_told();
         if stop.load(Ordering::Acquire) {
             break End::Asked;
         }
@@ -197,9 +198,9 @@ impl Running {
         self.board.fatal().or_else(|| self.stage.as_ref().and_then(Stage::fatal))
     }
 
-    /// Has the group taken this member in? Until then nothing would be read, whatever its tasks look like.
-    fn is_member(&self) -> bool {
-        self.member.upgrade().is_some_and(|consumer| group_generation(&consumer).is_some())
+    /// Has the group said what is ours? Until then nothing would be read, whatever the tasks look like.
+    fn is_told(&self) -> bool {
+        self.member.upgrade().is_some_and(|consumer| consumer.context().is_told())
     }
 
     /// None of them ends before it is told to.
@@ -253,7 +254,6 @@ pub(super) fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> anyhow:
 }
 
 fn group_consumer(parts: &Parts, inboxes: Vec<Sender<Happening>>) -> anyhow::Result<Arc<GroupConsumer>> {
-    use rdkafka::consumer::Consumer as _;
     let connection = &parts.names.connection;
     let close_max = (parts.config.kafka.session_timeout / 3).min(CLOSE_MAX);
     let context =
