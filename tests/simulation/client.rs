@@ -4,7 +4,7 @@
 //! in the end. Whatever it had to repeat makes the producer suspect (`clean`), as a copy may still be on its way.
 
 use corosensei::Yielder;
-use farsign::runtime::kafka::log::{Change, Committed, Failure, TaskLog, records};
+use farsign::runtime::kafka::log::{Change, Committed, Failure, TaskLog};
 use farsign::runtime::kafka::marker::{MARKER_KEY, Marker};
 use farsign::runtime::kafka::outbox::{Destination, Frozen};
 
@@ -165,7 +165,7 @@ impl<'y> Client<'y> {
     fn produce_all(&mut self, frozen: &Frozen) -> Result<i64, Failure> {
         let mut state_offset = 0;
         for destination in Destination::ALL {
-            let mine = || records(frozen).filter(|record| record.destination == destination);
+            let mine = || frozen.outbox.records().filter(|record| record.destination == destination);
             // No destination is written to in two partitions at once.
             let partition = mine().find_map(|record| record.partition).unwrap_or(self.partition);
             let data: Vec<Data> = mine()
@@ -276,7 +276,7 @@ impl TaskLog for Client<'_> {
 
     fn transact(&mut self, frozen: &Frozen) -> Result<Committed, Failure> {
         self.is_open = true;
-        let marker = records(frozen).filter(|record| record.key == Some(MARKER_KEY)).last();
+        let marker = frozen.outbox.records().filter(|record| record.key == Some(MARKER_KEY)).last();
         self.failed_marker = marker.and_then(|record| record.payload.map(<[u8]>::to_vec));
         let marker_offset = self.produce_all(frozen)?;
         self.send_offsets(frozen)?;

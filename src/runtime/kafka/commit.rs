@@ -4,7 +4,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
 
@@ -27,7 +27,6 @@ pub struct CommitDone {
     pub epoch: u64,
     pub session: Box<Session<KafkaLog>>,
     pub outcome: Outcome,
-    pub started: Instant,
     pub took: Duration,
 }
 
@@ -39,7 +38,7 @@ pub fn run(jobs: &Receiver<CommitJob>) {
         let outcome = catch_unwind(AssertUnwindSafe(|| session.commit(&frozen)))
             .unwrap_or_else(|_| Outcome::Lost("the commit failed (a bug: please report it)".to_owned()));
         let took = started.elapsed();
-        let done = CommitDone { partition, epoch, session, outcome, started, took };
+        let done = CommitDone { partition, epoch, session, outcome, took };
         // A worker that is gone needs no answer.
         drop(inbox.send(Happening::Committed(Box::new(done))));
     }

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 use rdkafka::client::OAuthToken;
@@ -258,9 +258,4 @@ impl Group {
     fn is_stopped(&self) -> bool {
         matches!(self.stop.try_recv(), Err(crossbeam_channel::TryRecvError::Disconnected))
     }
-}
-
-/// A moment in the future, for timeouts.
-pub fn after(wait: Duration) -> Instant {
-    clock::now() + wait
 }

@@ -39,21 +39,15 @@ pub enum Happening {
     Stop,
 }
 
-/// Where a task stands, for those who compare it with the topics.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
-    /// Topic and next offset of each source, as committed.
-    pub next: Vec<(String, i64)>,
-    /// Does it wait for a day to begin?
-    pub waits_for_day: Option<i32>,
-}
+/// Topic and next offset of each of a task's sources, as committed.
+pub type Places = Vec<(String, i64)>;
 
 /// Shared by the group thread, workers and the monitor.
 #[derive(Default)]
 pub struct Board {
     /// Polls of the group that have come back.
     polls: AtomicU64,
-    positions: Mutex<BTreeMap<i32, Position>>,
+    positions: Mutex<BTreeMap<i32, Places>>,
     /// Why the program must end, when it must.
     fatal: Mutex<Option<String>>,
 }
@@ -67,7 +61,7 @@ impl Board {
         self.polls.load(Ordering::Acquire)
     }
 
-    pub fn post(&self, partition: i32, position: Position) {
+    pub fn post(&self, partition: i32, position: Places) {
         lock(&self.positions).insert(partition, position);
     }
 
@@ -75,7 +69,7 @@ impl Board {
         lock(&self.positions).remove(&partition);
     }
 
-    pub fn positions(&self) -> BTreeMap<i32, Position> {
+    pub fn positions(&self) -> BTreeMap<i32, Places> {
         lock(&self.positions).clone()
     }
 

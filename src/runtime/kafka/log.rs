@@ -1,10 +1,10 @@
 //! What a task asks of Kafka, in the words of its protocol.
 //!
-//! Two implement it: the real one over librdkafka ([`super::producer`], [`super::restore`]), and the simulated Kafka of
+//! Two implement it: the real one over librdkafka ([`super::kafka_log`]), and the simulated Kafka of
 //! `tests/simulation`, which does to a task in a second what a cluster does in years. [`super::protocol`] is written
 //! against this trait alone, so what is simulated is what runs.
 
-use super::outbox::{Frozen, OutRecord};
+use super::outbox::Frozen;
 
 /// Why an operation failed, as far as it matters for what to do next.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,9 +67,4 @@ pub trait TaskLog {
 
     /// The group's offset for the lead topic, with no transaction pending on it; `None` = there is none.
     fn committed_offset(&mut self) -> Result<Option<i64>, Failure>;
-}
-
-/// The records of a transaction, for implementations.
-pub fn records(frozen: &Frozen) -> impl Iterator<Item = OutRecord<'_>> {
-    frozen.outbox.records()
 }

@@ -45,8 +45,8 @@ impl Monitor {
     }
 
     fn look(&self, reader: &Reader) {
-        for (partition, position) in self.board.positions() {
-            for (topic, next) in position.next {
+        for (partition, places) in self.board.positions() {
+            for (topic, next) in places {
                 // Its own events, and a token where there is one, are served by polling.
                 drop(reader.poll(Duration::ZERO));
                 if self.stop.load(Ordering::Acquire) {

@@ -3,7 +3,7 @@
 //! It exists because rdkafka's own flush polls 100 ms at a time, which every commit would pay, and its abort does not
 //! poll at all, so that records on their way block it until its time is over. Here records are drained by polls of
 //! [`DRAIN_POLL`] before either. Calls that librdkafka marks as retriable are repeated until the deadline. What an error
-//! means for the transaction is the caller's business: see [`Class`](super::failure::Class).
+//! means for the transaction is the caller's business: see [`Class`].
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

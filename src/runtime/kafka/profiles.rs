@@ -17,7 +17,7 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::contributions::{Frontier, ProfilesRecord};
-use super::happening::{Backoff, Board};
+use super::happening::Backoff;
 use super::kafka_log::{self, Reader};
 use super::names::Names;
 use super::partition::PROFILES_PARTITION as PARTITION;
@@ -41,7 +41,6 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 pub struct ProfilesThread {
     pub names: Arc<Names>,
     pub shared: Arc<SharedProfiles>,
-    pub board: Arc<Board>,
     pub metrics: Metrics,
     pub health: Arc<Health>,
     pub beat: Beat,

@@ -116,7 +116,7 @@ impl Running {
         let shared = Arc::new(SharedProfiles::new(Profiles::default()));
         let inboxes: Vec<(Sender<Happening>, Receiver<Happening>)> = (0..count).map(|_| unbounded()).collect();
         let group = group_consumer(parts, inboxes.iter().map(|(sent, _)| sent.clone()).collect())?;
-        let (profiles, profiles_stop) = start_profiles(parts, &shared, &board)?;
+        let (profiles, profiles_stop) = start_profiles(parts, &shared)?;
         let (opens, open_jobs) = unbounded();
         let (commits, commit_jobs) = unbounded();
         for number in 0..parts.config.run.restores_max.min(count * 2) {
@@ -269,14 +269,12 @@ fn group_consumer(parts: &Parts, inboxes: Vec<Sender<Happening>>) -> anyhow::Res
 fn start_profiles(
     parts: &Parts,
     shared: &Arc<SharedProfiles>,
-    board: &Arc<Board>,
 ) -> anyhow::Result<(JoinHandle<()>, Arc<AtomicBool>)> {
     parts.health.block(profiles::SUBJECT, "being read");
     let stop = Arc::new(AtomicBool::new(false));
     let thread = ProfilesThread {
         names: parts.names.clone(),
         shared: shared.clone(),
-        board: board.clone(),
         metrics: parts.metrics.clone(),
         health: parts.health.clone(),
         beat: parts.health.watch("profiles", BEAT_MAX),

@@ -18,7 +18,7 @@ use rdkafka::message::{Headers, Message, OwnedMessage};
 
 use super::client::Context;
 use super::commit::{CommitDone, CommitJob};
-use super::happening::{Backoff, Happening, Position};
+use super::happening::{Backoff, Happening};
 use super::kafka_log::{KafkaLog, Reader};
 use super::log::Failure;
 use super::open::{Caution, Opened};
@@ -131,10 +131,6 @@ impl Running {
         }
         let is_waiting = self.session.is_none();
         self.news_since.filter(|_| !is_waiting).map(|since| since + run.commit_interval)
-    }
-
-    pub fn position(&self, next: Vec<(String, i64)>) -> Position {
-        Position { next, waits_for_day: self.blocked }
     }
 
     /// Takes a batch and commits what is due.

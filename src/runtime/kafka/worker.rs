@@ -230,7 +230,7 @@ impl Worker {
                 slot.backoff = Backoff::default();
                 let next = self.setup.names.sources.iter().zip(running.task.next());
                 let next = next.map(|(source, next)| (source.topic.clone(), *next)).collect();
-                self.setup.board.post(partition, running.position(next));
+                self.setup.board.post(partition, next);
                 slot.phase = Phase::Running(running);
                 slot.metrics.restore_remaining(0);
                 slot.metrics.state(TaskState::Running);
@@ -306,7 +306,7 @@ impl Worker {
     fn committed(&mut self, done: CommitDone) {
         let polls = self.setup.board.polls();
         let (partition, epoch) = (done.partition, done.epoch);
-        let (took, started, outcome) = (done.took, done.started, label(&done.outcome));
+        let (took, outcome) = (done.took, label(&done.outcome));
         let Some(slot) = self.slots.get_mut(&partition).filter(|slot| slot.epoch == epoch) else { return };
         let Phase::Running(running) = &mut slot.phase else { return };
         let renewals = running.renewals();
@@ -328,7 +328,7 @@ impl Worker {
                 self.setup.metrics.add_batch(&batch);
                 slot.metrics.store(&running.task.task().store_stats());
                 slot.metrics.stream_time(running.task.stream_time().now());
-                self.setup.board.post(partition, running.position(frozen.next.clone()));
+                self.setup.board.post(partition, frozen.next.clone());
                 let now_s = clock::unix_seconds();
                 self.setup.metrics.committed(took.as_secs_f64(), now_s);
                 if let Some(oldest) = frozen.oldest_timestamp_ms {
@@ -343,7 +343,6 @@ impl Worker {
                 for (topic, next) in &frozen.next {
                     slot.metrics.next_offset(topic, *next);
                 }
-                tracing::trace!(partition, ?started, "committed");
             }
             Ok(None) if tries >= TRIES_MAX => {
                 let reason = format!("its last {tries} transactions failed; the log says why");
