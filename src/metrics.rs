@@ -163,6 +163,17 @@ impl Metrics {
         self.all.restored_records.inc_by(records);
     }
 
+    /// Records were gone before they were judged, and the configuration says to go on.
+    pub fn lost_records(&self, records: u64) {
+        self.all.lost_records.inc_by(records);
+    }
+
+    /// What a transaction left out: records delivered again, and evidence too long for its topic.
+    pub fn left_out(&self, repeated_records: u64, shortened: u64) {
+        self.all.repeated_records.inc_by(repeated_records);
+        self.all.shortened.inc_by(shortened);
+    }
+
     /// A task is restored, after `duration_s`.
     pub fn restored(&self, duration_s: f64) {
         self.all.restore_duration.observe(duration_s);
@@ -188,6 +199,11 @@ impl Metrics {
     /// A day was entered before every partition's contributions were there.
     pub fn profile_day_incomplete(&self) {
         self.all.profile_incomplete_days.inc();
+    }
+
+    /// A record of the profiles topic could not be read.
+    pub fn profile_rejected(&self) {
+        self.all.profile_rejects.inc();
     }
 
     /// A task waited at a day's border.

@@ -30,7 +30,7 @@ fn send(producer: &BaseProducer, topic: &str, value: &str) {
 /// Its own broker, because it is killed.
 #[test]
 fn committed_records_survive_a_kill() {
-    let broker = Broker::start(Options::default());
+    let broker = Broker::start(Options { is_killed: true, ..Options::default() });
     broker.create_topic("events", 1, &[]);
     let producer = broker.transactional_producer("one");
     for (values, commit) in [(["a", "b"], true), (["c", "d"], false), (["e", "f"], true)] {
@@ -312,7 +312,7 @@ fn the_script_refuses_what_it_does_not_know() {
 /// A producer that needs both in-sync replicas goes on while one of three nodes is down.
 #[test]
 fn three_nodes_bear_the_loss_of_one() {
-    let broker = Broker::start(Options { nodes: 3, ..Options::default() });
+    let broker = Broker::start(Options { nodes: 3, is_killed: true, ..Options::default() });
     broker.create_topic("events", 3, &[]);
     let records = |from: usize| -> Vec<Record> {
         (from..from + 300).map(|n| Record::keyed(n.to_string(), n.to_string()).to((n % 3) as i32)).collect()

@@ -69,7 +69,7 @@ fn long() {
 fn run(plan: &Plan) {
     let mut rng = ChaCha8Rng::seed_from_u64(plan.seed);
     let records = simulated(plan.users, plan.days, Form::EntraLean);
-    let broker = Broker::start(Options::default());
+    let broker = Broker::start(Options { is_killed: true, ..Options::default() });
     let deployment = Deployment::new(&broker, "chaos").create(PARTITIONS);
     let follower = Follower::start(&deployment, &["probe", "risk-detections"]);
     let mut instances: Vec<Instance> = (0..INSTANCES).map(|_| deployment.start()).collect();

@@ -256,6 +256,7 @@ fn lost_input_is_never_passed_over_in_silence() {
     let instance = deployment.start_ready();
     instance.wait_for_log(&["offsets `20` to `35` are gone", "going on at `35`"]);
     deployment.wait_until_done();
+    assert_eq!(instance.metric("farsign_lost_records_total", ""), 15.0);
     instance.terminate();
     let probes = deployment.lines("probe");
     assert_eq!(probes.len(), 20 + 15);

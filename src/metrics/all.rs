@@ -42,6 +42,7 @@ pub struct All {
     pub users_forgotten: IntCounter,
     pub detections: Counters<(RiskEventType, RiskLevel, Version)>,
     pub withdrawn: IntCounter,
+    pub shortened: IntCounter,
     pub suppressions: Counters<(RiskEventType, Suppression)>,
     pub contributions: IntCounter,
 
@@ -59,6 +60,8 @@ pub struct All {
     pub event_lag: Histogram,
     pub consumer_lag: IntGaugeVec,
     pub next_offset: IntGaugeVec,
+    pub repeated_records: IntCounter,
+    pub lost_records: IntCounter,
     pub stream_time: IntGaugeVec,
     pub client_errors: Counters<(ClientKind,)>,
 
@@ -79,6 +82,7 @@ pub struct All {
     pub profile_dropped: IntCounter,
     pub profile_expired: IntCounter,
     pub profile_incomplete_days: IntCounter,
+    pub profile_rejects: IntCounter,
     pub profile_wait: Counter,
 
     pub table_build: IntGaugeVec,
@@ -116,6 +120,7 @@ impl All {
             users_new: f.counter("farsign_users_new_total", "Users seen for the first time."),
             users_forgotten: f.counter("farsign_users_forgotten_total", "Users forgotten because `engine.users_max` was reached."),
             detections: f.counters("farsign_detections_total", "Detections written, new ones and newer versions."),
+            shortened: f.counter("farsign_shortened_total", "Detections written without their evidence, which was too long for the topic."),
             withdrawn: f.counter("farsign_withdrawn_total", "Detections withdrawn after a late sign-in or feedback."),
             suppressions: f.counters("farsign_suppressions_total", "Findings that a suppression silenced; what is judged again counts once."),
             contributions: f.counter("farsign_contributions_total", "Contributions of settled sign-ins to the organisation's profiles."),
@@ -138,6 +143,8 @@ impl All {
                 "Offset of the next record that a task will take, as last committed.",
                 &["topic", "partition"],
             ),
+            repeated_records: f.counter("farsign_repeated_records_total", "Records that the client delivered again, below the offset to go on from, and that were left out."),
+            lost_records: f.counter("farsign_lost_records_total", "Offsets gone from Kafka before they were judged, and passed over (`input.on_data_loss: earliest`)."),
             stream_time: f.open_gauges("farsign_stream_time_timestamp_seconds", "Newest event time of a task's input.", &["partition"]),
             client_errors: f.counters("farsign_kafka_client_errors_total", "Errors that librdkafka reported by itself, such as a broker that is gone."),
 
@@ -158,6 +165,7 @@ impl All {
             profile_dropped: f.counter("farsign_profile_dropped_contributions_total", "Contributions dropped because too many waited."),
             profile_expired: f.counter("farsign_profile_expired_contributions_total", "Contributions that came too late to count on any day."),
             profile_incomplete_days: f.counter("farsign_profile_incomplete_days_total", "Days entered before every partition's contributions were there."),
+            profile_rejects: f.counter("farsign_profile_rejected_records_total", "Records of the profiles topic that could not be read."),
             profile_wait: f.seconds_counter("farsign_profile_wait_seconds_total", "Time tasks waited at a day's border for other partitions' contributions."),
 
             table_build: f.open_gauges("farsign_table_build_timestamp_seconds", "When a database in use was built by its maker.", &["database"]),

@@ -202,7 +202,8 @@ pub struct Kafka {
     /// A fetch waits this long for records, ms. Assigning, seeking and pausing wait for a running fetch.
     #[schemars(range(min = 1, max = 5_000))]
     pub fetch_wait_max_ms: u32,
-    /// Records fetched ahead, of all partitions together, bytes. It bounds the memory of reading.
+    /// Records fetched ahead, of all partitions together, bytes; each has an equal share, at least 1 MiB. It bounds
+    /// the memory of reading.
     #[schemars(range(min = 1_048_576, max = 2_147_482_624))]
     pub fetch_queue_bytes_max: u64,
     /// More properties of librdkafka, by its names. Those that Farsign itself sets are refused.

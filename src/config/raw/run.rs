@@ -65,7 +65,7 @@ pub struct Breaker {
     /// Stops when more than this share of the window could not be read, 0 to 1.
     #[schemars(range(min = 0, max = 1))]
     pub share: f64,
-    /// The window: this many records of the task, the latest.
+    /// The window: this many records of the task; then the next window begins.
     #[schemars(range(min = 10, max = 1_000_000))]
     pub window_records: u32,
 }

@@ -131,8 +131,8 @@ impl Connection {
         self.with_properties(config)
     }
 
-    /// Reads partitions that it assigns itself, committed records only: changelogs to restore, followed topics,
-    /// profiles, and what commands print. It never joins the group; the group's id lets it ask for the committed
+    /// Reads partitions that it assigns itself to their end, committed records only: changelogs to restore, and what
+    /// commands print. It never joins the group; the group's id lets it ask for the committed
     /// offsets, and it needs no right that the group's member has not.
     pub fn follower(&self) -> ClientConfig {
         let mut config = self.consumer("read_committed", self.kafka.fetch_queue_bytes_max / FOLLOWER_QUEUE_SHARE);
@@ -140,7 +140,8 @@ impl Connection {
         self.with_properties(config)
     }
 
-    /// Reads one partition that it assigns itself, all the time: it waits for records as the group's member would.
+    /// Reads partitions that it assigns itself, all the time, and waits for records as the group's member would: short
+    /// waits would keep the brokers busy with nothing. librdkafka bounds each partition's queue on its own.
     pub fn partition_reader(&self, queue_bytes_max: u64) -> ClientConfig {
         let mut config = self.consumer("read_committed", queue_bytes_max);
         config.set("fetch.wait.max.ms", milliseconds(self.kafka.fetch_wait_max));

@@ -9,7 +9,6 @@ use crate::metrics::BatchCounts;
 pub struct TaskCounts {
     pub engine: Counts,
     pub batch: BatchCounts,
-    pub refused_records: u64,
     /// Records below the offset to go on from: delivered twice by the client, left out.
     pub repeated: u64,
     /// Detections whose evidence was left out, as the record would have been too long for its topic.

@@ -71,6 +71,19 @@ pub fn code(error: &KafkaError) -> Option<Code> {
     }
 }
 
+/// Does librdkafka go on by itself once the brokers are back? What reads does not give up for these.
+pub fn is_passing(error: &KafkaError) -> bool {
+    let passing = [
+        Code::AllBrokersDown,
+        Code::BrokerTransportFailure,
+        Code::OperationTimedOut,
+        Code::Resolve,
+        Code::LeaderNotAvailable,
+        Code::NotLeaderForPartition,
+    ];
+    code(error).is_some_and(|code| passing.contains(&code))
+}
+
 /// What to do about an error of a transaction call or of sending.
 pub fn class(error: &KafkaError) -> Class {
     match error {

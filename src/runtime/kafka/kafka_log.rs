@@ -161,8 +161,19 @@ impl KafkaLog {
     }
 }
 
+/// Reads to an end.
 pub fn reader(names: &Names, role: &'static str) -> Result<Reader, KafkaError> {
     let reader: Reader = names.connection.follower().create_with_context(names.connection.context(role))?;
+    fetch_token(names, &reader);
+    Ok(reader)
+}
+
+/// Reads `partitions` partitions all the time; they share the bytes that may be fetched ahead.
+pub fn standing_reader(names: &Names, role: &'static str, partitions: usize) -> Result<Reader, KafkaError> {
+    let connection = &names.connection;
+    let queue_bytes_max = connection.config().fetch_queue_bytes_max / (partitions as u64).max(1);
+    let config = connection.partition_reader(queue_bytes_max);
+    let reader: Reader = config.create_with_context(connection.context(role))?;
     fetch_token(names, &reader);
     Ok(reader)
 }
@@ -237,6 +248,8 @@ impl ChangelogReader<'_> {
                 Some(Err(KafkaError::PartitionEOF(_))) | None => {
                     position = position.max(self.position_of(reader)?);
                 }
+                // Only for as long as a restore may stand still.
+                Some(Err(error)) if failure::is_passing(&error) => {}
                 Some(Err(error)) => return Err(unknown("cannot read the changelog", &error)),
             }
             if position > before {

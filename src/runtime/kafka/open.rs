@@ -22,6 +22,7 @@ use super::record::Source;
 use super::shared::SharedProfiles;
 use super::snapshot::Head;
 use crate::config::{OnDataLoss, Start};
+use crate::metrics::Metrics;
 use crate::runtime::clock::{self, Deadline};
 
 /// Questions to a broker wait this long.
@@ -84,6 +85,7 @@ pub struct Restorer {
     pub group: Arc<GroupConsumer>,
     pub start: Start,
     pub on_data_loss: OnDataLoss,
+    pub metrics: Metrics,
 }
 
 impl Restorer {
@@ -191,11 +193,14 @@ impl Restorer {
     fn start_of(&self, source: &Source, partition: i32, known: Option<i64>) -> Result<i64, OpenError> {
         let reader =
             kafka_log::reader(&self.names, "offsets").map_err(|error| OpenError::Ask(error.to_string()))?;
-        start_of(&reader, &source.topic, partition, known, self.start, self.on_data_loss)
+        let (offset, lost) = start_of(&reader, &source.topic, partition, known, self.start, self.on_data_loss)?;
+        self.metrics.lost_records(lost);
+        Ok(offset)
     }
 }
 
-/// Where a partition is to be read from, when `known` is where it was left.
+/// Where a partition is to be read from, when `known` is where it was left, and how many offsets before that place are
+/// lost.
 pub fn start_of(
     reader: &Reader,
     topic: &str,
@@ -203,7 +208,7 @@ pub fn start_of(
     known: Option<i64>,
     start: Start,
     on_data_loss: OnDataLoss,
-) -> Result<i64, OpenError> {
+) -> Result<(i64, u64), OpenError> {
     let ends = || {
         let found = reader.fetch_watermarks(topic, partition, ASK_MAX);
         found.map_err(|error| {
@@ -219,8 +224,8 @@ pub fn start_of(
     }
     match known {
         None => Ok(match start {
-            Start::Earliest => low,
-            Start::Latest => high,
+            Start::Earliest => (low, 0),
+            Start::Latest => (high, 0),
         }),
         Some(known) if known < low => {
             let lost = format!(
@@ -229,7 +234,7 @@ pub fn start_of(
             match on_data_loss {
                 OnDataLoss::Earliest => {
                     tracing::error!("{lost}; going on at `{low}` (`input.on_data_loss: earliest`)");
-                    Ok(low)
+                    Ok((low, low.abs_diff(known)))
                 }
                 OnDataLoss::Stop => Err(OpenError::DataLoss(format!(
                     "{lost}: set `input.on_data_loss: earliest` to go on without them"
@@ -240,7 +245,7 @@ pub fn start_of(
             "`{topic}` partition `{partition}` ends at `{high}`, and this task has read up to `{known}`: the topic \
              was made anew or cut; `farsign reset --to earliest` begins again"
         ))),
-        Some(known) => Ok(known),
+        Some(known) => Ok((known, 0)),
     }
 }
 

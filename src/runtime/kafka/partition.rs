@@ -371,14 +371,11 @@ impl PartitionTask {
         }
         let is_refused = !span.refusals.is_empty();
         self.window.count(self.settings.breaker, is_refused);
-        if is_refused {
-            self.counts.refused_records += 1;
-            if self.settings.on_error == OnError::DeadLetter {
-                self.counts.batch.dead_letter(span.refusals[0].reason);
-                let topic = &self.sources[record.source].topic;
-                let length_max = self.settings.dead_letter_bytes_max;
-                dead_letter::push(record, topic, self.partition, &span.refusals, length_max, &mut self.outbox);
-            }
+        if is_refused && self.settings.on_error == OnError::DeadLetter {
+            self.counts.batch.dead_letter(span.refusals[0].reason);
+            let topic = &self.sources[record.source].topic;
+            let length_max = self.settings.dead_letter_bytes_max;
+            dead_letter::push(record, topic, self.partition, &span.refusals, length_max, &mut self.outbox);
         }
         if self.probe.is_some() && span.items.is_empty() {
             self.push_probe(record, None);

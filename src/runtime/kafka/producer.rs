@@ -1,8 +1,9 @@
 //! One transactional producer: begin, send, offsets, commit or abort, each with a deadline.
 //!
 //! It exists because rdkafka's own flush polls 100 ms at a time, which every commit would pay, and its abort does not
-//! poll at all, so that records on their way block it until its time is over. Here records are drained by polls of
-//! [`DRAIN_POLL`] before either. Calls that librdkafka marks as retriable are repeated until the deadline. What an error
+//! poll at all, so that records on their way block it until its time is over. Here records are drained before either,
+//! with naps of [`NAP`]: a poll of rdkafka's with a time limit lasts all of it, however much it served, and spends the
+//! last millisecond asking the clock, which with many committers takes the processors from the brokers. Calls that librdkafka marks as retriable are repeated until the deadline. What an error
 //! means for the transaction is the caller's business: see [`Class`].
 
 use std::sync::{Mutex, PoisonError};
@@ -22,8 +23,8 @@ use super::failure::{Class, Failure};
 use super::outbox::OutHeader;
 use crate::runtime::clock::{self, Deadline};
 
-/// One poll while waiting for deliveries; each lasts its whole time, however much it served.
-const DRAIN_POLL: Duration = Duration::from_millis(1);
+/// How long a thread sleeps when there is nothing to serve.
+const NAP: Duration = Duration::from_millis(1);
 
 /// A call that blocks is cut into pieces of this length, so that events are served in between: without that, a first
 /// OAUTHBEARER token would never be fetched.
@@ -142,7 +143,7 @@ impl TxnProducer {
                 return Err(failure);
             }
             record = back;
-            producer.poll(DRAIN_POLL);
+            serve_or_nap(producer);
         }
     }
 
@@ -228,7 +229,16 @@ fn drain(during: &'static str, producer: &BaseProducer<Deliveries>, deadline: De
         if deadline.is_over() {
             return Err(Failure::drain_timeout(during, outstanding));
         }
-        producer.poll(DRAIN_POLL);
+        serve_or_nap(producer);
+    }
+}
+
+/// Serves one event, or sleeps when there is none that counts.
+fn serve_or_nap(producer: &BaseProducer<Deliveries>) {
+    let before = producer.in_flight_count();
+    producer.poll(Duration::ZERO);
+    if producer.in_flight_count() >= before {
+        std::thread::sleep(NAP);
     }
 }
 
@@ -255,7 +265,7 @@ fn repeat(
         if failure.class != Class::Retriable || deadline.is_over() {
             return Err(failure);
         }
-        producer.poll(DRAIN_POLL);
+        serve_or_nap(producer);
     }
 }
 

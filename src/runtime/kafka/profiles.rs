@@ -17,6 +17,7 @@ use rdkafka::message::Message;
 use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::contributions::{Frontier, ProfilesRecord};
+use super::failure;
 use super::happening::Backoff;
 use super::kafka_log::{self, Reader};
 use super::names::Names;
@@ -37,6 +38,9 @@ const ASK_MAX: Duration = Duration::from_secs(10);
 const AHEAD_DAYS_MAX: i32 = 2;
 /// How often partitions that keep a day from beginning are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// The profiles get the part of the fetch queue's bytes that one of so many partitions would.
+const QUEUE_SHARE: usize = 16;
 
 pub struct ProfilesThread {
     pub names: Arc<Names>,
@@ -88,7 +92,8 @@ impl ProfilesThread {
         let topic = &self.names.topics.profiles;
         let (low, end) =
             kafka_log::uncommitted_watermarks(&self.names, topic, PARTITION).map_err(|error| error.to_string())?;
-        let reader = kafka_log::reader(&self.names, "profiles").map_err(|error| error.to_string())?;
+        let reader =
+            kafka_log::standing_reader(&self.names, "profiles", QUEUE_SHARE).map_err(|error| error.to_string())?;
         state.position = state.position.max(low);
         let mut list = TopicPartitionList::new();
         list.add_partition_offset(topic, PARTITION, Offset::Offset(state.position))
@@ -104,13 +109,13 @@ impl ProfilesThread {
                         // What cannot be read stays unread: others write the rest. It is seen on the dashboards.
                         let offset = message.offset();
                         tracing::error!(offset, "a record of `{topic}` is left out of the profiles: {error}");
-                        self.metrics.profile_day_incomplete();
+                        self.metrics.profile_rejected();
                     }
                     state.position = message.offset() + 1;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => state.position = state.position.max(position(&reader)),
-                Some(Err(error)) => return Err(error.to_string()),
-                None => {}
+                Some(Err(error)) if !failure::is_passing(&error) => return Err(error.to_string()),
+                Some(Err(_)) | None => {}
             }
             if !is_complete && state.position >= end {
                 is_complete = true;

@@ -39,6 +39,9 @@ use crate::runtime::clock::Deadline;
 pub(super) const BEAT_MAX: Duration = Duration::from_secs(60);
 /// A revocation waits no longer for the tasks' last commits.
 pub(super) const CLOSE_MAX: Duration = Duration::from_secs(5);
+/// Commits at a time. A commit mostly waits for the brokers, and a task waits for its last one: with few committers the
+/// tasks of a process would wait for each other. Each also holds a transaction's records in its producer's queue.
+const COMMITTERS: usize = 16;
 /// What readiness waits for until the group has taken this member in.
 const GROUP: &str = "group";
 /// How often the end is looked for.
@@ -126,11 +129,12 @@ impl Running {
                 group: group.clone(),
                 start: parts.config.input.start,
                 on_data_loss: parts.config.input.on_data_loss,
+                metrics: parts.metrics.clone(),
             };
             let jobs = open_jobs.clone();
             spawn(&format!("restorer {number}"), move || restorer.run(&jobs))?;
         }
-        for number in 0..count {
+        for number in 0..COMMITTERS {
             let jobs = commit_jobs.clone();
             spawn(&format!("committer {number}"), move || commit::run(&jobs))?;
         }
@@ -147,8 +151,9 @@ impl Running {
         let mut workers = Vec::new();
         for (number, (inbox_sent, inbox)) in inboxes.into_iter().enumerate() {
             let name = format!("worker {number}");
-            let reader: Reader =
-                kafka_log::reader(&parts.names, "reader").context("cannot make a Kafka client")?;
+            let queues = parts.names.sources.len() * usize::try_from(parts.names.partitions).unwrap_or(1);
+            let reader: Reader = kafka_log::standing_reader(&parts.names, "reader", queues)
+                .context("cannot make a Kafka client")?;
             let (ring_sent, ring) = bounded(1);
             let worker = Setup {
                 names: parts.names.clone(),

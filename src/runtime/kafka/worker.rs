@@ -340,6 +340,7 @@ impl Worker {
                 self.lags.publish();
                 self.setup.metrics.add_batch(&frozen.counts.batch);
                 self.setup.metrics.add_counts(&frozen.counts.engine);
+                self.setup.metrics.left_out(frozen.counts.repeated, frozen.counts.shortened);
                 for (topic, next) in &frozen.next {
                     slot.metrics.next_offset(topic, *next);
                 }

@@ -24,6 +24,9 @@ const TLS_OFFSET: u16 = 3;
 const SASL_TLS_OFFSET: u16 = 4;
 const PROXY_OFFSET: u16 = 5;
 
+/// The controller waits so long for a broker's heartbeat.
+const PATIENT: &str = "broker.session.timeout.ms=60000";
+
 /// What the broker of a test has beyond a plain listener.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -35,6 +38,9 @@ pub struct Options {
     pub tls: bool,
     /// Where the test's own TCP proxy listens on 127.0.0.1; see [`Broker::behind_proxy`].
     pub proxy_port: Option<u16>,
+    /// For tests that kill nodes: one that is silent for 3 s is taken for dead, and may come back as another. Others
+    /// have a minute, or a machine under load takes a healthy broker for dead, and its clients are told there is none.
+    pub is_killed: bool,
     /// Lines of the broker's configuration, `key=value`.
     pub settings: Vec<String>,
     /// Arguments of the virtual machine. Throughput is measured with `-XX:TieredStopAtLevel=4`.
@@ -43,7 +49,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { nodes: 1, sasl: false, tls: false, proxy_port: None, settings: Vec::new(), jvm: Vec::new() }
+        Self {
+            nodes: 1,
+            sasl: false,
+            tls: false,
+            proxy_port: None,
+            is_killed: false,
+            settings: Vec::new(),
+            jvm: Vec::new(),
+        }
     }
 }
 
@@ -73,6 +87,9 @@ impl Broker {
         command.args(options.sasl.then_some("--sasl")).args(options.tls.then_some("--tls"));
         if let Some(proxy) = options.proxy_port {
             command.args(["--proxy", &proxy.to_string()]);
+        }
+        if !options.is_killed {
+            command.args(["--set", PATIENT]);
         }
         for setting in &options.settings {
             command.args(["--set", setting]);

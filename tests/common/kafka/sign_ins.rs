@@ -38,7 +38,12 @@ pub fn simulated_with(users: u32, days: u32, form: Form, attacks: &str) -> Vec<R
 
 /// The account that a record is about, in any form that these tests use.
 pub fn user_of(line: &[u8]) -> String {
-    let value: serde_json::Value = serde_json::from_slice(line).unwrap();
-    let user = [&value["properties"]["userId"], &value["userId"]];
-    user.into_iter().find_map(|user| user.as_str()).unwrap_or_default().to_owned()
+    #[derive(serde::Deserialize)]
+    struct Line {
+        #[serde(rename = "userId")]
+        user_id: Option<String>,
+        properties: Option<Box<Line>>,
+    }
+    let line: Line = serde_json::from_slice(line).unwrap();
+    line.properties.and_then(|inner| inner.user_id).or(line.user_id).unwrap_or_default()
 }

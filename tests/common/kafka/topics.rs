@@ -98,6 +98,31 @@ impl ProducerContext for Deliveries {
     }
 }
 
+/// Fills a topic; see [`Broker::feeder`].
+pub struct Feeder {
+    topic: String,
+    producer: BaseProducer<Deliveries>,
+    failed: Arc<AtomicUsize>,
+}
+
+impl Feeder {
+    /// Hands the records over in their order (per partition); waits only while too many are on their way.
+    pub fn send(&self, records: &[Record]) {
+        for record in records {
+            send(&self.producer, &self.topic, record);
+        }
+    }
+
+    /// Waits until all are in.
+    ///
+    /// # Panics
+    /// If the broker has refused one.
+    pub fn finish(self) {
+        self.producer.flush(PATIENCE).unwrap();
+        assert_eq!(self.failed.load(Ordering::Relaxed), 0, "records that `{}` did not take", self.topic);
+    }
+}
+
 impl Broker {
     /// A client for what these helpers have no function for.
     pub fn admin(&self) -> AdminClient<DefaultClientContext> {
@@ -154,23 +179,23 @@ impl Broker {
     /// # Panics
     /// If the broker refuses one.
     pub fn produce(&self, topic: &str, records: &[Record]) {
-        let failed = Arc::new(AtomicUsize::new(0));
-        let producer = self.filling_producer(&Deliveries { failed: failed.clone() });
-        for record in records {
-            send(&producer, topic, record);
-        }
-        producer.flush(PATIENCE).unwrap();
-        assert_eq!(failed.load(Ordering::Relaxed), 0, "records that `{topic}` did not take");
+        let feeder = self.feeder(topic);
+        feeder.send(records);
+        feeder.finish();
     }
 
-    fn filling_producer(&self, deliveries: &Deliveries) -> BaseProducer<Deliveries> {
-        self.client()
+    /// A producer of many portions of records.
+    pub fn feeder(&self, topic: &str) -> Feeder {
+        let failed = Arc::new(AtomicUsize::new(0));
+        let producer = self
+            .client()
             .set("enable.idempotence", "true")
             .set("partitioner", "murmur2_random")
             .set("linger.ms", "5")
             .set("queue.buffering.max.messages", "1000000")
-            .create_with_context(Deliveries { failed: deliveries.failed.clone() })
-            .unwrap()
+            .create_with_context(Deliveries { failed: failed.clone() })
+            .unwrap();
+        Feeder { topic: topic.to_owned(), producer, failed }
     }
 
     /// A producer after `init_transactions`. With `BaseProducer`, `poll` runs the delivery callbacks.

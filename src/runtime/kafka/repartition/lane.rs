@@ -195,11 +195,12 @@ impl Lane {
         let committed = committed_offset(&reader, topic, partition)
             .map_err(|error| again("cannot read the group's offset", &error))?;
         let (start, on_data_loss) = (shared.input.start, shared.input.on_data_loss);
-        let next =
+        let (next, lost) =
             start_of(&reader, topic, partition, committed, start, on_data_loss).map_err(|error| match error {
                 OpenError::DataLoss(reason) => Ending::Stopped(reason, TaskFailure::Offset),
                 error => again("cannot begin", &error),
             })?;
+        shared.metrics.lost_records(lost);
         reader.assign(&place(topic, partition, next)).map_err(|error| again("cannot begin to read", &error))?;
         if let Some((left_at, counts)) = self.unsure.take() {
             let is_written = committed == Some(left_at);
