@@ -132,8 +132,8 @@ impl Connection {
     }
 
     /// Reads partitions that it assigns itself to their end, committed records only: changelogs to restore, and what
-    /// commands print. It never joins the group; the group's id lets it ask for the committed
-    /// offsets, and it needs no right that the group's member has not.
+    /// commands print. It never joins the group; the group's id lets it ask for the committed offsets, and it needs no
+    /// right that the group's member has not.
     pub fn follower(&self) -> ClientConfig {
         let mut config = self.consumer("read_committed", self.kafka.fetch_queue_bytes_max / FOLLOWER_QUEUE_SHARE);
         config.set("fetch.wait.max.ms", FOLLOWER_FETCH_WAIT_MS.to_string());

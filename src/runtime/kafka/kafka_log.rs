@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message;
 use rdkafka::topic_partition_list::TopicPartitionList;
+use rdkafka::{ClientConfig, Offset};
 
 use super::client::Context;
 use super::failure::{self, Class};
@@ -163,33 +163,47 @@ impl KafkaLog {
 
 /// Reads to an end.
 pub fn reader(names: &Names, role: &'static str) -> Result<Reader, KafkaError> {
-    let reader: Reader = names.connection.follower().create_with_context(names.connection.context(role))?;
-    fetch_token(names, &reader);
-    Ok(reader)
+    connect(names, role, names.connection.follower())
 }
 
 /// Reads `partitions` partitions all the time; they share the bytes that may be fetched ahead.
 pub fn standing_reader(names: &Names, role: &'static str, partitions: usize) -> Result<Reader, KafkaError> {
     let connection = &names.connection;
     let queue_bytes_max = connection.config().fetch_queue_bytes_max / (partitions as u64).max(1);
-    let config = connection.partition_reader(queue_bytes_max);
-    let reader: Reader = config.create_with_context(connection.context(role))?;
-    fetch_token(names, &reader);
-    Ok(reader)
+    connect(names, role, connection.partition_reader(queue_bytes_max))
 }
 
-/// Before a client's first question: the events by which librdkafka asks for a token are served by polling.
-fn fetch_token(names: &Names, reader: &Reader) {
+fn connect(names: &Names, role: &'static str, config: ClientConfig) -> Result<Reader, KafkaError> {
+    let reader: Reader = config.create_with_context(names.connection.context(role))?;
+    // Before its first question: the events by which librdkafka asks for a token are served by polling.
     if names.connection.uses_token() {
         drop(reader.poll(TOKEN_WAIT));
     }
+    Ok(reader)
+}
+
+/// One partition's place, for a client.
+pub fn place(topic: &str, partition: i32, offset: i64) -> TopicPartitionList {
+    let mut tpl = TopicPartitionList::new();
+    // Only a logical offset that librdkafka does not know is refused.
+    tpl.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("a plain offset is taken");
+    tpl
+}
+
+/// The offset that the reader has come to in a partition: also what is never delivered counts, markers of transactions
+/// and aborted records. `None` before it has read anything.
+pub fn position(reader: &Reader, topic: &str, partition: i32) -> Result<Option<i64>, KafkaError> {
+    let positions = reader.position()?;
+    let offset = positions.find_partition(topic, partition).map(|element| element.offset());
+    Ok(match offset {
+        Some(Offset::Offset(offset)) => Some(offset),
+        _ => None,
+    })
 }
 
 /// The end of a partition, transactions that are not ended included.
 pub fn uncommitted_watermarks(names: &Names, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
-    let context = names.connection.context("watermarks");
-    let reader: Reader = names.connection.watermark_reader().create_with_context(context)?;
-    fetch_token(names, &reader);
+    let reader = connect(names, "watermarks", names.connection.watermark_reader())?;
     reader.fetch_watermarks(topic, partition, ASK_MAX)
 }
 
@@ -215,9 +229,8 @@ impl ChangelogReader<'_> {
         reader
             .fetch_metadata(Some(self.topic), ASK_MAX)
             .map_err(|error| unknown("cannot read the changelog's metadata", &error))?;
-        let mut tpl = TopicPartitionList::new();
-        tpl.add_partition_offset(self.topic, self.partition, Offset::Offset(start))
-            .and_then(|()| reader.assign(&tpl))
+        reader
+            .assign(&place(self.topic, self.partition, start))
             .map_err(|error| unknown("cannot read the changelog", &error))?;
         self.read_to(&reader, start, end, visit)
     }
@@ -244,9 +257,10 @@ impl ChangelogReader<'_> {
                     }
                     position = offset + 1;
                 }
-                // The position also counts what is never delivered: markers of transactions, aborted records.
                 Some(Err(KafkaError::PartitionEOF(_))) | None => {
-                    position = position.max(self.position_of(reader)?);
+                    let passed = self::position(reader, self.topic, self.partition)
+                        .map_err(|error| unknown("position", &error))?;
+                    position = position.max(passed.unwrap_or(0));
                 }
                 // Only for as long as a restore may stand still.
                 Some(Err(error)) if failure::is_passing(&error) => {}
@@ -264,15 +278,6 @@ impl ChangelogReader<'_> {
 
     fn deadline(&self) -> Instant {
         clock::now() + self.names.restore_no_progress
-    }
-
-    fn position_of(&self, reader: &Reader) -> Result<i64, Failure> {
-        let positions = reader.position().map_err(|error| unknown("position", &error))?;
-        let element = positions.find_partition(self.topic, self.partition);
-        Ok(match element.map(|element| element.offset()) {
-            Some(Offset::Offset(offset)) => offset,
-            _ => 0,
-        })
     }
 
     fn stuck(&self, position: i64, end: i64) -> Failure {

@@ -7,9 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender};
-use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
-use rdkafka::topic_partition_list::TopicPartitionList;
 
 use super::group::GroupConsumer;
 use super::happening::Happening;
@@ -247,12 +245,4 @@ pub fn start_of(
         ))),
         Some(known) => Ok((known, 0)),
     }
-}
-
-/// One source's place, for a client.
-pub fn place(topic: &str, partition: i32, offset: i64) -> TopicPartitionList {
-    let mut tpl = TopicPartitionList::new();
-    // Only a logical offset that librdkafka does not know is refused.
-    tpl.add_partition_offset(topic, partition, Offset::Offset(offset)).expect("a plain offset is taken");
-    tpl
 }

@@ -3,8 +3,9 @@
 //! It exists because rdkafka's own flush polls 100 ms at a time, which every commit would pay, and its abort does not
 //! poll at all, so that records on their way block it until its time is over. Here records are drained before either,
 //! with naps of [`NAP`]: a poll of rdkafka's with a time limit lasts all of it, however much it served, and spends the
-//! last millisecond asking the clock, which with many committers takes the processors from the brokers. Calls that librdkafka marks as retriable are repeated until the deadline. What an error
-//! means for the transaction is the caller's business: see [`Class`].
+//! last millisecond asking the clock, which with many committers takes the processors from the brokers. Calls that
+//! librdkafka marks as retriable are repeated until the deadline. What an error means for the transaction is the
+//! caller's business: see [`Class`].
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;

@@ -95,10 +95,8 @@ impl ProfilesThread {
         let reader =
             kafka_log::standing_reader(&self.names, "profiles", QUEUE_SHARE).map_err(|error| error.to_string())?;
         state.position = state.position.max(low);
-        let mut list = TopicPartitionList::new();
-        list.add_partition_offset(topic, PARTITION, Offset::Offset(state.position))
-            .and_then(|()| reader.assign(&list))
-            .map_err(|error| error.to_string())?;
+        let place = kafka_log::place(topic, PARTITION, state.position);
+        reader.assign(&place).map_err(|error| error.to_string())?;
         let mut is_complete = false;
         while !self.stop.load(Ordering::Acquire) {
             self.beat.beat();
@@ -113,7 +111,10 @@ impl ProfilesThread {
                     }
                     state.position = message.offset() + 1;
                 }
-                Some(Err(KafkaError::PartitionEOF(_))) => state.position = state.position.max(position(&reader)),
+                Some(Err(KafkaError::PartitionEOF(_))) => {
+                    let passed = kafka_log::position(&reader, topic, PARTITION).ok().flatten();
+                    state.position = state.position.max(passed.unwrap_or(0));
+                }
                 Some(Err(error)) if !failure::is_passing(&error) => return Err(error.to_string()),
                 Some(Err(_)) | None => {}
             }
@@ -223,16 +224,6 @@ fn behind(frontiers: &BTreeMap<i32, Frontier>, partitions: i32, day: i32) -> Vec
         complete.is_none_or(|complete| complete < needed)
     };
     (0..partitions).filter(is_behind).collect()
-}
-
-/// The reader's place in its only partition.
-fn position(reader: &Reader) -> i64 {
-    let positions = reader.position().ok();
-    let offset = positions.as_ref().and_then(|list| list.elements().first().map(|element| element.offset()));
-    match offset {
-        Some(Offset::Offset(offset)) => offset,
-        _ => 0,
-    }
 }
 
 #[cfg(test)]

@@ -14,9 +14,8 @@ use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka::{Offset, TopicPartitionList as List};
 
 use super::failure;
-use super::kafka_log::{self, Reader};
+use super::kafka_log::{self, Reader, place};
 use super::names::Names;
-use super::open::place;
 use crate::runtime::clock::Deadline;
 
 /// Questions to a broker wait this long.

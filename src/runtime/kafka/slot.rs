@@ -10,8 +10,6 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crossbeam_channel::Sender;
-use rdkafka::Offset;
-use rdkafka::consumer::Consumer;
 use rdkafka::consumer::base_consumer::PartitionQueue;
 use rdkafka::error::KafkaError;
 use rdkafka::message::{Headers, Message, OwnedMessage};
@@ -19,7 +17,7 @@ use rdkafka::message::{Headers, Message, OwnedMessage};
 use super::client::Context;
 use super::commit::{CommitDone, CommitJob};
 use super::happening::{Backoff, Happening};
-use super::kafka_log::{KafkaLog, Reader};
+use super::kafka_log::{self, KafkaLog, Reader};
 use super::log::Failure;
 use super::open::{Caution, Opened};
 use super::outbox::{Destination, Frozen};
@@ -231,10 +229,9 @@ impl Running {
         if ends.is_empty() {
             return;
         }
-        let Ok(positions) = reader.position() else { return };
         for &source in ends {
-            let place = positions.find_partition(&self.task.sources()[source].topic, self.task.partition());
-            if let Some(Offset::Offset(offset)) = place.map(|place| place.offset()) {
+            let topic = &self.task.sources()[source].topic;
+            if let Ok(Some(offset)) = kafka_log::position(reader, topic, self.task.partition()) {
                 self.task.reach(source, offset);
             }
         }

@@ -14,9 +14,8 @@ use rdkafka::message::{Headers as _, Message};
 
 use crate::runtime::clock::Deadline;
 use crate::runtime::kafka::client::Context;
-use crate::runtime::kafka::kafka_log::{self, Reader};
+use crate::runtime::kafka::kafka_log::{self, Reader, place};
 use crate::runtime::kafka::names::Names;
-use crate::runtime::kafka::open::place;
 use crate::runtime::kafka::outbox::OutHeader;
 use crate::runtime::kafka::record::Record;
 use crate::runtime::kafka::scan::{Part, ScanError, is_passing};
