@@ -20,10 +20,19 @@ pub enum RiskEventType {
     MaliciousIpAddress = 6,
     NationStateIp = 7,
     AdminConfirmedUserCompromised = 8,
+    PasswordSpray = 9,
+    SuspiciousBrowser = 10,
+    AnomalousToken = 11,
+    TokenIssuerAnomaly = 12,
+    AttackerInTheMiddle = 13,
+    UserReportedSuspiciousActivity = 14,
+    RiskyIpAddress = 15,
+    /// Graph has no name for it: prompts until the owner gives in, or nearly.
+    MfaFatigue = 16,
 }
 
 impl RiskEventType {
-    pub const ALL: [RiskEventType; 8] = [
+    pub const ALL: [RiskEventType; 16] = [
         RiskEventType::ImpossibleTravel,
         RiskEventType::UnlikelyTravel,
         RiskEventType::NewCountry,
@@ -32,6 +41,14 @@ impl RiskEventType {
         RiskEventType::MaliciousIpAddress,
         RiskEventType::NationStateIp,
         RiskEventType::AdminConfirmedUserCompromised,
+        RiskEventType::PasswordSpray,
+        RiskEventType::SuspiciousBrowser,
+        RiskEventType::AnomalousToken,
+        RiskEventType::TokenIssuerAnomaly,
+        RiskEventType::AttackerInTheMiddle,
+        RiskEventType::UserReportedSuspiciousActivity,
+        RiskEventType::RiskyIpAddress,
+        RiskEventType::MfaFatigue,
     ];
 
     /// Graph's spelling. Impossible travel has two: see `output.impossible_travel_name`.
@@ -45,6 +62,14 @@ impl RiskEventType {
             RiskEventType::MaliciousIpAddress => "maliciousIPAddress",
             RiskEventType::NationStateIp => "nationStateIP",
             RiskEventType::AdminConfirmedUserCompromised => "adminConfirmedUserCompromised",
+            RiskEventType::PasswordSpray => "passwordSpray",
+            RiskEventType::SuspiciousBrowser => "suspiciousBrowser",
+            RiskEventType::AnomalousToken => "anomalousToken",
+            RiskEventType::TokenIssuerAnomaly => "tokenIssuerAnomaly",
+            RiskEventType::AttackerInTheMiddle => "attackerinTheMiddle",
+            RiskEventType::UserReportedSuspiciousActivity => "userReportedSuspiciousActivity",
+            RiskEventType::RiskyIpAddress => "riskyIPAddress",
+            RiskEventType::MfaFatigue => "mfaFatigue",
         }
     }
 

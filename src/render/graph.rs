@@ -202,14 +202,22 @@ fn risk_event_types() -> Vec<&'static str> {
 /// value is what rules written for that table expect.
 fn timing_type(kind: RiskEventType) -> &'static str {
     match kind {
-        RiskEventType::UnfamiliarFeatures | RiskEventType::AnonymizedIpAddress | RiskEventType::NationStateIp => {
-            "realtime"
-        }
+        RiskEventType::UnfamiliarFeatures
+        | RiskEventType::AnonymizedIpAddress
+        | RiskEventType::NationStateIp
+        | RiskEventType::PasswordSpray
+        | RiskEventType::AnomalousToken
+        | RiskEventType::MfaFatigue => "realtime",
         RiskEventType::ImpossibleTravel
         | RiskEventType::UnlikelyTravel
         | RiskEventType::NewCountry
         | RiskEventType::MaliciousIpAddress
-        | RiskEventType::AdminConfirmedUserCompromised => "offline",
+        | RiskEventType::AdminConfirmedUserCompromised
+        | RiskEventType::SuspiciousBrowser
+        | RiskEventType::TokenIssuerAnomaly
+        | RiskEventType::AttackerInTheMiddle
+        | RiskEventType::UserReportedSuspiciousActivity
+        | RiskEventType::RiskyIpAddress => "offline",
     }
 }
 

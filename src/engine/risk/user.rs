@@ -84,6 +84,9 @@ fn aged_at(risk: &OpenRisk) -> EventTime {
     risk.time.plus_seconds(LOW_AGES_OUT_DAYS * SECONDS_PER_DAY)
 }
 
+/// Numbers that [`family`] gives.
+const FAMILIES: usize = 6;
+
 /// Kinds that draw on evidence of one sort. Three travel detections about one journey are one witness, and so are two
 /// lists with one address; the place, the sum of all properties and a list are three. A list knows nothing of the
 /// user, and the sum of properties has weights of its own for each property, so that no place alone makes it medium.
@@ -91,16 +94,25 @@ fn family(kind: RiskEventType) -> Option<usize> {
     match kind {
         RiskEventType::ImpossibleTravel | RiskEventType::UnlikelyTravel | RiskEventType::NewCountry => Some(0),
         RiskEventType::UnfamiliarFeatures => Some(1),
-        RiskEventType::AnonymizedIpAddress | RiskEventType::MaliciousIpAddress | RiskEventType::NationStateIp => {
-            Some(2)
-        }
+        RiskEventType::AnonymizedIpAddress
+        | RiskEventType::MaliciousIpAddress
+        | RiskEventType::NationStateIp
+        | RiskEventType::RiskyIpAddress => Some(2),
+        // What others' accounts saw of the same source.
+        RiskEventType::PasswordSpray | RiskEventType::SuspiciousBrowser => Some(3),
+        // What became of a session or a token.
+        RiskEventType::AnomalousToken
+        | RiskEventType::TokenIssuerAnomaly
+        | RiskEventType::AttackerInTheMiddle => Some(4),
+        // What the owner did at the second factor.
+        RiskEventType::UserReportedSuspiciousActivity | RiskEventType::MfaFatigue => Some(5),
         RiskEventType::AdminConfirmedUserCompromised => None,
     }
 }
 
 /// The level of several open detections together.
 fn level_of<'a>(open: impl Iterator<Item = &'a OpenRisk>) -> RiskLevel {
-    let mut families = [RiskLevel::None; 3];
+    let mut families = [RiskLevel::None; FAMILIES];
     let mut highest = RiskLevel::None;
     for risk in open {
         highest = highest.max(risk.level);

@@ -130,7 +130,7 @@ pub struct Judged {
 }
 
 /// Findings a sign-in can have at most: one of each type judged on sign-ins.
-pub const FINDINGS_MAX: usize = 7;
+pub const FINDINGS_MAX: usize = 15;
 
 /// One sign-in of the tail.
 #[derive(Clone, Debug, PartialEq)]

@@ -75,7 +75,9 @@ words! {
         UserPerformedSecuredPasswordChange = 9;
     RiskEventType, "risk event type", 6: ImpossibleTravel = 1 UnlikelyTravel = 2 NewCountry = 3
         UnfamiliarFeatures = 4 AnonymizedIpAddress = 5 MaliciousIpAddress = 6 NationStateIp = 7
-        AdminConfirmedUserCompromised = 8;
+        AdminConfirmedUserCompromised = 8 PasswordSpray = 9 SuspiciousBrowser = 10 AnomalousToken = 11
+        TokenIssuerAnomaly = 12 AttackerInTheMiddle = 13 UserReportedSuspiciousActivity = 14 RiskyIpAddress = 15
+        MfaFatigue = 16;
     Suppression, "suppression", 6: Learning = 0 SameAddress = 1 TrustedLocation = 3
         EgressLocation = 4 MovingNetwork = 5 LearntEgress = 6 UsualPlaces = 7 KnownTransition = 8
         NearbyCountry = 9 CloudRefresh = 10 MobileGateway = 11 OrganizationCommon = 12
