@@ -98,11 +98,7 @@ const DEGREE_BITS: u32 = 22;
 const DEGREES_LIMIT: f64 = (1 << (DEGREE_BITS - 1)) as f64;
 
 fn take_degrees(reader: &mut Reader<'_>) -> Result<f64, StateCodecError> {
-    if reader.flag()? {
-        reader.bits(DEGREE_BITS).map(short_degrees)
-    } else {
-        reader.u64().map(f64::from_bits)
-    }
+    if reader.flag()? { reader.bits(DEGREE_BITS).map(short_degrees) } else { reader.u64().map(f64::from_bits) }
 }
 
 fn short_degrees(number: u32) -> f64 {
