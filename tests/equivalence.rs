@@ -21,6 +21,7 @@ use farsign::engine::out::Detection;
 use farsign::engine::policy::EngineConfig;
 use farsign::engine::profile::Profiles;
 use farsign::engine::rules::Rules;
+use farsign::engine::signin::EventTime;
 use farsign::engine::user::tail::SignInText;
 use farsign::engine::user::{AnchorText, UserState};
 use proptest::prelude::*;
@@ -152,6 +153,8 @@ fn judged_in_full(
             tenant: hash32(Seed::Tenant, TENANT.as_bytes()),
             tenant_id: TENANT,
             user_id: &prepared.sign_in.user_id,
+            reviewed: EventTime::MAX,
+            hindsight_s: 0,
         };
         let (facts, text) = (&prepared.facts, SignInText::of(prepared));
         let state = states.entry(prepared.sign_in.user_id.to_string()).or_default();

@@ -69,6 +69,7 @@ fn evidence() -> Evidence {
             verdict(Property::Device, Familiarity::Unknown, None),
         ],
         total_bits: None,
+        attack: None,
         lists: vec![ListKind::Hosting],
         named_location: 0,
         thresholds: vec![Threshold { key: "impossible_travel.max_speed_kmh", value: 1_000.0 }],

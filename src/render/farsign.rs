@@ -9,7 +9,10 @@ use serde::Serialize;
 
 use super::RenderContext;
 use super::graph::known;
-use crate::engine::finding::{EndPoint, Evidence, Familiarity, LearningPhase, PropertyVerdict, Travel};
+use crate::engine::attempts::Attack;
+use crate::engine::finding::{
+    AttackEvidence, EndPoint, Evidence, Familiarity, LearningPhase, PropertyVerdict, Travel,
+};
 use crate::engine::out::{Detection, Subject};
 use crate::engine::signin::{EventTime, SECONDS_PER_DAY};
 
@@ -69,6 +72,8 @@ struct EvidenceView<'a> {
     properties: Vec<PropertyView<'a>>,
     /// Sum of the properties' evidence in bits, two decimals; null where the detection is no score.
     total_bits: Option<f64>,
+    /// What was attempted on other users; null where that took no part.
+    attack: Option<AttackView<'a>>,
     /// Kinds of network list that the address is on.
     lists: Vec<&'static str>,
     /// The configured named location of the address; null = none.
@@ -135,6 +140,40 @@ struct TravelView {
     max_speed_kmh: Option<f64>,
     /// The distance below which no journey is judged, km, one decimal.
     min_distance_km: Option<f64>,
+}
+
+/// Attempts on other users that make the sign-in part of an attack.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+struct AttackView<'a> {
+    /// What all attempts had in common with the sign-in.
+    #[schemars(extend("enum" = ["ipAddress", "ipPrefix", "asn", "userAgent"]))]
+    trace: &'static str,
+    /// Its value, for reading.
+    value: Option<&'a str>,
+    /// Distinct users, of at most 512 attempts.
+    users: u32,
+    /// Attempts: those of one user within a minute count once; at most 512.
+    attempts: u32,
+    /// Of them, on accounts that do not exist.
+    no_such_user_attempts: u32,
+    /// Countries they came from.
+    countries: u32,
+    /// Minute of the first: RFC 3339, UTC.
+    first_date_time: String,
+    /// Minute of the last one that counted for this sign-in.
+    last_date_time: String,
+    /// The minute from which it could be told.
+    recognised_date_time: String,
+    /// That was after the sign-in.
+    in_hindsight: bool,
+    /// Users, or attempts, that were needed.
+    enough: u32,
+    /// Users that the organisation knows with it; more of them need more attempts.
+    known_users: u32,
+    /// Within so many hours.
+    window_hours: u32,
 }
 
 /// One property's verdict.
@@ -261,6 +300,7 @@ impl<'a> EvidenceView<'a> {
             travel: evidence.travel.as_ref().map(TravelView::new),
             properties: evidence.properties.iter().map(PropertyView::new).collect(),
             total_bits: evidence.total_bits.and_then(|bits| rounded(bits, 2)),
+            attack: evidence.attack.as_ref().map(AttackView::new),
             lists: evidence.lists.iter().map(|kind| kind.name()).collect(),
             named_location: named.and_then(|index| context.named_locations.get(index)).map(String::as_str),
             thresholds: evidence
@@ -323,6 +363,28 @@ impl TravelView {
             speed_kmh: rounded(travel.speed_kmh, 1),
             max_speed_kmh: rounded(travel.max_speed_kmh, 1),
             min_distance_km: rounded(travel.min_distance_km, 1),
+        }
+    }
+}
+
+impl<'a> AttackView<'a> {
+    fn new(found: &'a AttackEvidence) -> AttackView<'a> {
+        let minute = |minute: i32| EventTime::from_seconds(i64::from(minute) * 60).to_string();
+        let Attack { recognised, first, last, users, attempts, no_such_user, countries } = found.attack;
+        AttackView {
+            trace: found.trace.name(),
+            value: known(&found.value),
+            users,
+            attempts,
+            no_such_user_attempts: no_such_user,
+            countries,
+            first_date_time: minute(first),
+            last_date_time: minute(last),
+            recognised_date_time: minute(recognised),
+            in_hindsight: found.in_hindsight,
+            enough: found.enough,
+            known_users: found.known_users,
+            window_hours: found.window_hours,
         }
     }
 }
