@@ -139,8 +139,11 @@ fn a_gateway_that_many_know_needs_more_failures() {
             })
         })
     };
+    // Nothing but the source is in common.
+    let other = |spec| Spec { device: "home-pc".to_owned(), ..spec };
     let with = |users| {
-        answer(&emitting(), regulars().chain(tries(0..users, NOON_S)).chain([entry(NOON_S + HOUR_S + HOUR_S)]))
+        let tries = tries(0..users, NOON_S).map(other);
+        answer(&emitting(), regulars().chain(tries).chain([entry(NOON_S + HOUR_S + HOUR_S)]))
     };
     assert!(spray(&with(27), "entry").is_none());
     let told = with(28);
@@ -228,7 +231,7 @@ fn one_rare_browser_on_several_accounts_is_suspicious_from_the_third_on() {
         &EngineConfig::default(),
         toolkit(&["lagos-fixed", "singapore-fixed", "newyork-fixed", "london-fixed"]),
     );
-    // In hindsight, two hours are enough for the second, and not for the first.
+    // An hour apart: by the end of its two hours of hindsight the first has seen three of them, the others all four.
     let levels = (0..4).map(|index| found(&told, kind, &format!("toolkit-{index}")).map(|found| found.level));
     assert_eq!(
         levels.collect::<Vec<_>>(),

@@ -16,6 +16,8 @@ use farsign::engine::{Engine, Input};
 use proptest::prelude::*;
 
 const DAY_S: i64 = 86_400;
+/// Horizon and hindsight: how far behind stream time everything has settled.
+const SETTLED_S: i64 = 14_400;
 
 fn engine() -> Engine {
     Engine::new(Arc::new(EngineConfig::default()), Arc::new(Profiles::default()))
@@ -108,15 +110,15 @@ fn a_user_behind_the_horizon_tells_as_of_the_first_day_not_complete() {
         sign_in(&Spec::new(id, at(day, second), user, "oslo-fixed", "laptop"))
     };
     let told_by_late = |day, second| {
-        let items = [item("a", 3, 0, "ada"), item("b", 3, HORIZON_S, "bo"), item("late", day, second, "cy")];
+        let items = [item("a", 3, 0, "ada"), item("b", 3, SETTLED_S, "bo"), item("late", day, second, "cy")];
         let late = check_completeness(&items, 1).expect("a complete day stays");
         let (told, _) = run(&items, |_| false, 0);
         let first = at(0, 0).day();
         let days: std::collections::BTreeSet<i32> = told.iter().map(|told| told.day - first).collect();
         (days.into_iter().collect::<Vec<_>>(), late)
     };
-    // At 02:00 of day 3 the boundary is day 3, 00:00: day 2 is complete, day 3 is not.
+    // At 04:00 of day 3 all before day 3, 00:00 has settled: day 2 is complete, day 3 is not.
     assert_eq!(told_by_late(2, DAY_S - 1), (vec![3], 1), "of day 2, told as of day 3");
     assert_eq!(told_by_late(0, 0), (vec![3], 1), "of day 0, told as of day 3");
-    assert_eq!(told_by_late(3, 0), (vec![], 0), "within the horizon: told when it settles");
+    assert_eq!(told_by_late(3, 0), (vec![], 0), "not ripe: told when it settles");
 }

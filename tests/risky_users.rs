@@ -347,16 +347,19 @@ fn low_visit() -> Item<'static> {
     found.expect("one of them is at low risk")
 }
 
+/// Horizon and hindsight: how far behind stream time everything has settled.
+const SETTLED_S: i64 = 14_400;
+
 /// A user of whom nothing is heard any more: his risk ages at the settle, once, and the entry names him.
 #[test]
 fn risk_ages_without_an_event() {
     let visit = low_visit();
     let expiry = at(20 + LOW_AGES_OUT_DAYS, 0);
-    let entries = told(std::slice::from_ref(&visit), expiry.plus_seconds(HORIZON_S));
+    let entries = told(std::slice::from_ref(&visit), expiry.plus_seconds(SETTLED_S));
     let levels: Vec<_> = entries.iter().map(|told| (told.risk.level, told.updated_time)).collect();
     assert_eq!(levels, [(RiskLevel::Low, at(20, 0)), (RiskLevel::None, expiry)]);
     let names: Vec<_> = entries.iter().map(|told| (&told.tenant_id, &told.user_principal_name)).collect();
     assert_eq!(names[0], names[1]);
-    let before = told(&[visit], expiry.plus_seconds(HORIZON_S - 1));
+    let before = told(&[visit], expiry.plus_seconds(SETTLED_S - 1));
     assert_eq!(before.len(), 1, "a second earlier it stands");
 }

@@ -68,6 +68,8 @@ pub struct Engine {
     /// have, or what is reviewed would depend on restarts.
     waiting: BTreeSet<(EventTime, UserKey)>,
     waiting_max: usize,
+    /// Of those before this, the organisation has been told.
+    told: EventTime,
     /// [`Attempts::news`](attempts::Attempts::news) as of the last look.
     news: u64,
 }
@@ -77,7 +79,16 @@ impl Engine {
         let users = UserStore::new(config.hot_users_max, config.users_max);
         let rules = Rules::new(config);
         let (waiting, waiting_max) = (BTreeSet::new(), REVIEWS_MAX);
-        Engine { rules, profiles, users, sight: Sight::Settled, waiting, waiting_max, news: 0 }
+        Engine {
+            rules,
+            profiles,
+            users,
+            sight: Sight::Settled,
+            waiting,
+            waiting_max,
+            told: EventTime::MIN,
+            news: 0,
+        }
     }
 
     /// Sees other users' attempts as soon as they are known, from here on.
@@ -151,13 +162,35 @@ impl Engine {
     }
 
     /// Judges again, in the light of what was attempted on other users, each sign-in that has become
-    /// [ripe](Rules::ripe). A runtime calls it before the first item of each
-    /// [review](EngineConfig::review_at), when all attempts that came before are contributed.
+    /// [ripe](Rules::ripe), and tells the organisation of strangers among those a hindsight younger. A runtime calls it
+    /// before the first item of each [review](EngineConfig::review_at), when all attempts that came before are contributed.
     pub fn review(&mut self, stream_time: EventTime, out: &mut Out) {
         let hour = self.at_review(stream_time);
-        let later = self.waiting.split_off(&(self.rules.ripe(stream_time), UserKey(0)));
+        let later = self.waiting.split_off(&(hour.ripe, UserKey(0)));
         let ripe = std::mem::replace(&mut self.waiting, later);
+        let orderly = hour.known.unwrap_or(hour.ripe);
+        let is_due = |(time, _): &&(EventTime, UserKey)| (self.told..orderly).contains(time);
+        let due = ripe.iter().chain(&self.waiting).filter(is_due).map(|(_, key)| *key).collect();
+        self.tell_of_users(due, orderly, out);
+        self.told = self.told.max(orderly);
         self.review_users(ripe.into_iter().map(|(_, key)| key).collect(), hour, out);
+    }
+
+    /// Before [`Self::review_all`]: tells the organisation of every stranger who waits.
+    pub fn tell_all(&mut self, out: &mut Out) {
+        let waiting = self.waiting.iter().map(|(_, key)| *key).collect();
+        self.tell_of_users(waiting, EventTime::MAX, out);
+    }
+
+    fn tell_of_users(&mut self, keys: BTreeSet<UserKey>, before: EventTime, out: &mut Out) {
+        let (rules, profiles) = (&self.rules, &self.profiles);
+        let hour = Hour { boundary: before, ripe: before, reviewed: before, known: None };
+        for key in keys {
+            self.users.look_at(key, rules, |record| {
+                let bench = bench(rules, profiles, key, record.scope, hour, 0, ("", ""));
+                record.tell(before, &bench, out);
+            });
+        }
     }
 
     /// Does any sign-in wait for a review?
@@ -165,7 +198,7 @@ impl Engine {
         !self.waiting.is_empty()
     }
 
-    /// The same for every sign-in that waits: the input has ended, so no more attempts come.
+    /// [`Self::review`] of every sign-in that waits: the input has ended, so no more attempts come.
     pub fn review_all(&mut self, stream_time: EventTime, out: &mut Out) {
         let hour = Hour { reviewed: EventTime::MAX, ..self.at_review(stream_time) };
         let all = std::mem::take(&mut self.waiting);

@@ -50,6 +50,13 @@ impl Task {
         self.engine.has_reviews()
     }
 
+    /// The input has ended: what others have to know before [`Self::review_all`].
+    pub fn tell_all(&mut self) -> Out {
+        let mut out = Out::default();
+        self.engine.tell_all(&mut out);
+        out
+    }
+
     /// The input has ended at `stream_time`.
     pub fn review_all(&mut self, stream_time: EventTime) -> Out {
         let mut out = Out::default();

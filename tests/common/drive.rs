@@ -128,6 +128,8 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
         flush(task, waiting, &mut out);
     }
     profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
+    tasks.iter_mut().for_each(|task| task.engine.tell_all(&mut out));
+    profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
     tasks.iter_mut().for_each(|task| task.engine.review_all(newest.now(), &mut out));
     // Up to one and the same horizon, so that what is told in all can be compared.
     tasks.iter_mut().for_each(|task| task.engine.settle(newest.now(), &mut out));

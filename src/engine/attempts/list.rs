@@ -16,8 +16,6 @@ struct Mark {
 #[derive(Debug, Default)]
 pub(super) struct List {
     marks: Vec<Mark>,
-    /// Distinct members among `marks`.
-    users: usize,
     /// Newest minute of a failure, kept or not; `i32::MIN` = none.
     last_minute: i32,
     has_any: bool,
@@ -49,20 +47,8 @@ impl List {
         if index >= TRACE_ATTEMPTS_MAX {
             return;
         }
-        if !self.marks.iter().any(|known| known.member == member) {
-            self.users += 1;
-        }
         self.marks.insert(index, mark);
-        if self.marks.len() > TRACE_ATTEMPTS_MAX
-            && let Some(dropped) = self.marks.pop()
-            && !self.marks.iter().any(|known| known.member == dropped.member)
-        {
-            self.users -= 1;
-        }
-    }
-
-    pub(super) fn users(&self) -> usize {
-        self.users
+        self.marks.truncate(TRACE_ATTEMPTS_MAX);
     }
 
     pub(super) fn len(&self) -> usize {
@@ -73,17 +59,12 @@ impl List {
         self.marks.is_empty()
     }
 
-    /// Nothing happens to a list that still goes on: its first attempts say since when.
     pub(super) fn forget_before(&mut self, minute: i32) {
         if self.last_minute < minute {
             self.marks.clear();
             return;
         }
         self.marks.retain(|mark| mark.minute >= minute);
-        let mut members: Vec<u32> = self.marks.iter().map(|mark| mark.member).collect();
-        members.sort_unstable();
-        members.dedup();
-        self.users = members.len();
     }
 
     /// See [`super::Attempts::spray`]. `by_user`: distinct users count, else attempts.

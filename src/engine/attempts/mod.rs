@@ -171,7 +171,7 @@ pub struct Attempts {
     traces: [AtomicU64; Trace::ALL.len()],
     traces_max: u64,
     dropped: AtomicU64,
-    /// Rises when a trace gets as many users as the lowest bar that can be configured.
+    /// Rises when a trace may have come to a bar.
     news: AtomicU64,
 }
 
@@ -181,8 +181,10 @@ impl Default for Attempts {
     }
 }
 
-/// The lowest number of users that can be configured for an attack: below it nobody need look.
-pub const USERS_MIN: usize = 3;
+/// The lowest bar that can be configured: below it nobody need look.
+const WORTH_A_LOOK: usize = 3;
+/// Attempts of a trace up to which each is news.
+const NEWS_MAX: usize = 64;
 
 impl Attempts {
     fn with_limit(traces_max: usize) -> Attempts {
@@ -225,9 +227,11 @@ impl Attempts {
     }
 
     fn push(&self, list: &mut List, attempt: &Attempt) {
-        let before = list.users();
+        let before = list.len();
         list.push(attempt);
-        if before != list.users() && list.users() >= USERS_MIN {
+        let count = list.len();
+        // Every bar that is usual is met at once, higher ones a little later.
+        if before != count && count >= WORTH_A_LOOK && (count <= NEWS_MAX || count.is_power_of_two()) {
             self.news.fetch_add(1, Ordering::Release);
         }
     }
@@ -237,12 +241,12 @@ impl Attempts {
         self.news.load(Ordering::Acquire)
     }
 
-    /// Whether any failed attempt shares a trace with the sign-in: cheap, and true for few.
+    /// Whether as many attempts share a trace with the sign-in as the lowest bar asks for: cheap, and true for few.
     pub fn touches(&self, tenant: u32, facts: &Facts) -> bool {
         Trace::ALL.into_iter().any(|trace| {
             let value = trace.of(facts);
             value != 0
-                && self.lists.get(&Key { tenant, trace, value }).is_some_and(|list| list.users() >= USERS_MIN)
+                && self.lists.get(&Key { tenant, trace, value }).is_some_and(|list| list.len() >= WORTH_A_LOOK)
         })
     }
 

@@ -119,24 +119,28 @@ impl UserRecord {
         }
     }
 
-    /// Judges again what is ripe, and everything after it, where other users' attempts have a part in it: of all that
-    /// came before and shortly after it, every attempt is known now. Tells the organisation of strangers, too.
-    /// True when it changed anything.
-    pub fn review(&mut self, bench: &Bench<'_>, out: &mut Out) -> bool {
+    /// Tells the organisation of strangers among what came before `before` and has not settled: no late event can change
+    /// any more what was familiar then.
+    pub fn tell(&self, before: EventTime, bench: &Bench<'_>, out: &mut Out) {
         let teacher = bench.teacher();
         let mut state = self.settled.clone();
-        let mut first = None;
-        for (index, entry) in self.tail.iter().enumerate() {
-            if let Some(TailSignIn { facts, .. }) = doubtful(entry)
-                && bench.judge.knows_attempts(facts)
-            {
+        for entry in self.tail.iter().take_while(|entry| entry.order().0 < before) {
+            if let Some(TailSignIn { facts, .. }) = doubtful(entry) {
                 out.attempts.extend(bench.judge.stranger(&state, facts, bench.member));
-                if first.is_none() && bench.judge.profiles.attempts().touches(bench.judge.tenant, facts) {
-                    first = Some(index);
-                }
             }
             fold(&mut state, entry, &teacher);
         }
+    }
+
+    /// Judges again what is ripe, and everything after it, where other users' attempts have a part in it: of all that
+    /// came before and shortly after it, every attempt is known now. True when it changed anything.
+    pub fn review(&mut self, bench: &Bench<'_>, out: &mut Out) -> bool {
+        let attempts = bench.judge.profiles.attempts();
+        let first = self.tail.iter().position(|entry| {
+            doubtful(entry).is_some_and(|TailSignIn { facts, .. }| {
+                bench.judge.knows_attempts(facts) && attempts.touches(bench.judge.tenant, facts)
+            })
+        });
         let Some(index) = first else { return false };
         let before = self.standing(index);
         let open_before = self.current.open.clone();

@@ -27,7 +27,7 @@ pub use merge::Held;
 use super::counts::TaskCounts;
 use super::names::Names;
 use super::outbox::{Destination, OutRecord};
-use super::partition::{StateError, Stop, TaskSettings};
+use super::partition::{PartitionTask, StateError, Stop, TaskSettings};
 use super::record::Source;
 use super::scan::{Part, ScanError};
 use super::shared::SharedProfiles;
@@ -175,7 +175,9 @@ fn count(summary: &mut Summary, counts: &BatchCounts) {
 enum Go {
     /// Go on to the end of the day.
     On,
-    /// All inputs are at their end: give what waited for more.
+    /// All inputs are at their end: tell each other what is left.
+    Tell,
+    /// Give what waited for more.
     Finish,
 }
 
@@ -258,7 +260,8 @@ fn work(share: Result<Share<'_>, OfflineError>, gone: &Receiver<Go>, answers: &S
     for go in gone {
         let go = || match go {
             Go::On => share.go_on(),
-            Go::Finish => share.finish(),
+            Go::Tell => share.each(PartitionTask::tell),
+            Go::Finish => share.each(PartitionTask::finish),
         };
         let answer = catch_unwind(AssertUnwindSafe(go)).unwrap_or(Err(OfflineError::Thread));
         if answers.send(answer).is_err() {
@@ -279,23 +282,18 @@ fn days(
 ) -> Result<(), OfflineError> {
     let mut go = Go::On;
     loop {
-        let (given, wants) = round(shares, answers, go, show)?;
+        let Stopped { given, wants } = round(shares, answers, go, show)?;
         deliver(given)?;
         match wants {
             _ if go == Go::Finish || interrupted.load(Ordering::Relaxed) => return Ok(()),
             Some(day) => shared.advance(day),
-            None => go = Go::Finish,
+            None => go = if go == Go::On { Go::Tell } else { Go::Finish },
         }
     }
 }
 
-/// Tells every share to go, and waits for what they give, in the order of tasks, and the earliest day they wait for.
-fn round(
-    shares: &[Sender<Go>],
-    answers: &Receiver<Answer>,
-    go: Go,
-    show: &mut dyn FnMut(),
-) -> Result<(Vec<(i32, Given)>, Option<i32>), OfflineError> {
+/// Tells every share to go, and waits for what they give, in the order of tasks.
+fn round(shares: &[Sender<Go>], answers: &Receiver<Answer>, go: Go, show: &mut dyn FnMut()) -> Answer {
     for share in shares {
         // A share that has failed has said why.
         share.send(go).ok();
@@ -315,7 +313,7 @@ fn round(
         }
     }
     given.sort_by_key(|(task, _)| *task);
-    Ok((given, wants))
+    Ok(Stopped { given, wants })
 }
 
 /// Writes what one day gave.

@@ -312,7 +312,15 @@ impl PartitionTask {
         }
     }
 
-    /// The input is at its end, and nothing more will come.
+    /// The input is at its end, and nothing more will come: what other tasks have to know before [`Self::finish`].
+    pub fn tell(&mut self) {
+        let shared = self.shared.clone();
+        let _reading = shared.reading();
+        let out = self.task.tell_all();
+        self.take_over(out, &Batch::new(self.position));
+    }
+
+    /// Judges what waited for more.
     pub fn finish(&mut self) {
         let shared = self.shared.clone();
         let _reading = shared.reading();

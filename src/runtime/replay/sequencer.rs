@@ -197,6 +197,7 @@ impl<'a> Sequencer<'a> {
         }
         progress.finish();
         let end = self.stream_time.now();
+        self.review(end, Task::tell_all)?;
         self.review(end, |task| task.review_all(end))?;
         self.write_risky_users().context("cannot write risky users")?;
         let Sequencer { settler, outputs, summary, .. } = &mut self;

@@ -93,11 +93,11 @@ impl<'a> Share<'a> {
         }
     }
 
-    /// Gives what waited for more input.
-    pub fn finish(&mut self) -> Result<Stopped, OfflineError> {
+    /// Lets every task do one thing, and gives what comes of it.
+    pub fn each(&mut self, act: fn(&mut PartitionTask)) -> Result<Stopped, OfflineError> {
         let mut given = Vec::new();
         for (number, runner) in &mut self.runners {
-            runner.task.finish();
+            act(&mut runner.task);
             take_over(runner, &self.shared, &mut self.outlet)?;
             given.push((*number, std::mem::take(&mut self.outlet.given)));
         }
