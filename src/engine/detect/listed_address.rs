@@ -7,7 +7,7 @@
 //! ## What it misses, and who trips it falsely
 //! Exits not listed yet. Falsely: the user who always comes through Tor (familiarity lowers the level).
 //! ## Parameters
-//! `listed_address.anonymized`, `.malicious`, `.nation_state` (all on); the lists.
+//! `listed_address.anonymized_enabled`, `.malicious_enabled`, `.nation_state_enabled`; the lists.
 
 use super::evidence::place_name;
 use super::properties::Assessment;
