@@ -6,7 +6,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
@@ -432,18 +432,21 @@ fn a_replayed_month_tells_of_the_intruder_every_week() {
         .unwrap();
     assert!(ran.status.success(), "{}", String::from_utf8_lossy(&ran.stderr));
     let written = std::fs::read_to_string(folder.path().join("out.jsonl")).unwrap();
-    let mut highest: BTreeMap<i64, &str> = BTreeMap::new();
-    let detections: Vec<serde_json::Value> =
-        written.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    for detection in &detections {
+    // A later line with the same id replaces the earlier.
+    let mut newest: BTreeMap<String, serde_json::Value> = BTreeMap::new();
+    for line in written.lines() {
+        let detection: serde_json::Value = serde_json::from_str(line).unwrap();
+        newest.insert(detection["id"].to_string(), detection);
+    }
+    let mut days = BTreeSet::new();
+    for detection in newest.values() {
         let id = detection["requestId"].as_str().unwrap();
         let day = id.strip_prefix("visit-").unwrap_or_else(|| panic!("{id} is an alert about the owner"));
         assert_eq!(detection["riskState"], "confirmedSafe", "{detection}");
-        let level = highest.entry(day.parse().unwrap()).or_insert("low");
         if detection["riskLevel"] == "high" {
-            *level = "high";
+            days.insert(day.parse::<i64>().unwrap());
         }
     }
-    // A week after a report is still within it: the eighth day tells again.
-    assert_eq!(highest, BTreeMap::from([(0, "high"), (8, "high"), (16, "high")]));
+    // To the hour a week after a report is still within it: the eighth day tells again.
+    assert_eq!(days, BTreeSet::from([0, 8, 16]));
 }
