@@ -37,7 +37,7 @@ fn pages() -> Result<BTreeMap<String, String>, Vec<String>> {
         }
     }
     for source in &sources {
-        let found = schema.problems(source).into_iter().chain(page::problems(source, &scenarios));
+        let found = schema.problems(source).into_iter().chain(page::problems(source));
         problems.extend(found.map(|problem| format!("{}.rs: {problem}", source.name)));
     }
     problems.extend(schema.unnamed(&sources));
@@ -98,9 +98,8 @@ pub fn detect() -> Option<Draft> {
 fn problems_of(text: &str) -> Vec<String> {
     match Source::parse("odd_hour", text) {
         Ok(source) => {
-            let scenarios = Scenarios::read(Path::new("tests/scenarios"));
             let mut problems = Schema::of_the_configuration().problems(&source);
-            problems.extend(page::problems(&source, &scenarios));
+            problems.extend(page::problems(&source));
             problems
         }
         Err(problems) => problems,
