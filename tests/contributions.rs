@@ -49,7 +49,7 @@ fn check_completeness(items: &[Item<'_>], settle_every: usize) -> Result<u64, Te
     let mut complete = i32::MIN;
     for (index, item) in items.iter().enumerate() {
         let stream_time = stream.observe(item.time(), item.user());
-        let newly_complete = stream.complete_day(HORIZON_S as u32);
+        let newly_complete = stream.complete_day(engine.ripe(stream_time));
         prop_assert!(newly_complete >= complete, "complete days never fall");
         if newly_complete > complete || index % settle_every == 0 {
             // What comes out of this settle may be of the days that become complete by it, and of no day before.

@@ -184,6 +184,56 @@ mirror! {
         malicious_enabled: bool,
         /// `nationStateIP`.
         nation_state_enabled: bool,
+        /// `maliciousIPAddress` also of an address from which so many wrong passwords came; one more for each user that
+        /// the organisation knows there.
+        #[schemars(range(min = 3, max = 500))]
+        malicious_attempts_min: u32,
+        /// Within so many hours.
+        #[schemars(range(min = 1, max = 168))]
+        malicious_window_hours: u32,
+    }
+}
+
+mirror! {
+    /// The right password from where many users' passwords are being tried.
+    PasswordSpray, default Policy::default().password_spray, {
+        enabled: bool,
+        /// Users who failed from one address, within `window_hours`.
+        #[schemars(range(min = 3, max = 400))]
+        address_users_min: u32,
+        /// Users who failed from one /24 or /48, within `window_hours`.
+        #[schemars(range(min = 3, max = 400))]
+        prefix_users_min: u32,
+        /// Users who failed from one network, within `slow_window_hours`.
+        #[schemars(range(min = 3, max = 400))]
+        asn_users_min: u32,
+        /// Users who failed with one user agent, within `slow_window_hours`.
+        #[schemars(range(min = 3, max = 400))]
+        user_agent_users_min: u32,
+        #[schemars(range(min = 1, max = 336))]
+        window_hours: u32,
+        #[schemars(range(min = 1, max = 336))]
+        slow_window_hours: u32,
+        /// So many more users are needed for each that the organisation knows at the address or prefix.
+        #[schemars(range(min = 0, max = 100))]
+        known_users_factor: f64,
+        /// The same for a network or a user agent.
+        #[schemars(range(min = 0, max = 100))]
+        slow_known_users_factor: f64,
+    }
+}
+
+mirror! {
+    /// One rare browser with the right credentials of several users, from several countries.
+    SuspiciousBrowser, default Policy::default().suspicious_browser, {
+        enabled: bool,
+        /// Users to whom it is new.
+        #[schemars(range(min = 3, max = 400))]
+        users_min: u32,
+        #[schemars(range(min = 1, max = 50))]
+        countries_min: u32,
+        #[schemars(range(min = 1, max = 336))]
+        window_hours: u32,
     }
 }
 
@@ -211,6 +261,8 @@ pub struct Detections {
     pub new_country: NewCountry,
     pub unfamiliar_features: UnfamiliarFeatures,
     pub listed_address: ListedAddress,
+    pub password_spray: PasswordSpray,
+    pub suspicious_browser: SuspiciousBrowser,
 }
 
 /// An address, or a network as address/length.
@@ -287,6 +339,9 @@ pub struct Engine {
     /// How far behind the stream a sign-in may arrive and still be judged as if in order, seconds.
     #[schemars(range(max = 86_400))]
     pub lateness_horizon_s: u32,
+    /// Attempts on other users up to this long after a sign-in count in its verdict, seconds.
+    #[schemars(range(max = 43_200))]
+    pub hindsight_s: u32,
     /// Users kept unpacked for speed.
     #[schemars(range(min = 16, max = 10_000_000))]
     pub hot_users_max: u32,
@@ -395,6 +450,7 @@ impl Default for Engine {
         let bounded = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         Engine {
             lateness_horizon_s: valid.lateness_horizon_s,
+            hindsight_s: valid.hindsight_s,
             hot_users_max: bounded(valid.hot_users_max),
             users_max: bounded(valid.users_max),
         }

@@ -18,7 +18,7 @@ use super::{Config, NamedLocationConfig, OutputConfig, ReplayConfig, TablesConfi
 use crate::engine::facts::{CountryCode, ListKind};
 use crate::engine::finding::RiskEventType;
 use crate::engine::hash::{Seed, hash32};
-use crate::engine::policy::{EngineConfig, Exception, Policy, ScopedPolicy};
+use crate::engine::policy::{EngineConfig, Exception, Policy, REVIEW_EVERY_S, ScopedPolicy};
 use crate::render::ImpossibleTravelName;
 
 /// Detections that an exception can silence: those about a sign-in.
@@ -52,6 +52,8 @@ pub(super) fn build(cleaned: &Value, tree: &Node, problems: &mut Vec<Problem>) -
         scoped_policies,
         baseline: (&file.baseline).into(),
         lateness_horizon_s: file.engine.lateness_horizon_s,
+        hindsight_s: file.engine.hindsight_s,
+        review_every_s: REVIEW_EVERY_S,
         hot_users_max: file.engine.hot_users_max as usize,
         users_max: file.engine.users_max as usize,
         emit_suppressed: file.output.suppressed,
@@ -81,6 +83,7 @@ pub(super) fn hash(file: &raw::File) -> u64 {
         "policies": file.policies,
         "named_locations": file.named_locations,
         "lateness_horizon_s": file.engine.lateness_horizon_s,
+        "hindsight_s": file.engine.hindsight_s,
         "users_max": file.engine.users_max,
     });
     super::mix(0, canonical.to_string().as_bytes())
@@ -196,6 +199,8 @@ impl Build<'_> {
             new_country: (&detections.new_country).into(),
             unfamiliar_features: features.into(),
             listed_address: (&detections.listed_address).into(),
+            password_spray: (&detections.password_spray).into(),
+            suspicious_browser: (&detections.suspicious_browser).into(),
             exceptions: exceptions.iter().flat_map(|(list, path)| self.exceptions(list, path)).collect(),
         }
     }

@@ -5,6 +5,7 @@
 
 use std::net::IpAddr;
 
+use super::attempts::{Attack, Trace};
 use super::facts::{CountryCode, ListKind};
 use super::signin::EventTime;
 
@@ -357,10 +358,12 @@ pub enum Suppression {
     BelowLow,
     /// The same finding about the same stranger (country, network, device, agent) stands already.
     AlreadyReported,
+    /// The sign-in is from a device that is known to be the user's.
+    FamiliarDevice,
 }
 
 impl Suppression {
-    pub const ALL: [Suppression; 15] = [
+    pub const ALL: [Suppression; 16] = [
         Suppression::Learning,
         Suppression::SameAddress,
         Suppression::TrustedLocation,
@@ -376,6 +379,7 @@ impl Suppression {
         Suppression::Exception,
         Suppression::BelowLow,
         Suppression::AlreadyReported,
+        Suppression::FamiliarDevice,
     ];
 
     /// The word used in output, metrics and configuration.
@@ -396,6 +400,7 @@ impl Suppression {
             Suppression::Exception => "exception",
             Suppression::BelowLow => "belowLow",
             Suppression::AlreadyReported => "alreadyReported",
+            Suppression::FamiliarDevice => "familiarDevice",
         }
     }
 }
@@ -427,6 +432,30 @@ pub struct Threshold {
     pub value: f64,
 }
 
+/// What was attempted on other users, where that decided.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttackEvidence {
+    /// What all attempts had in common.
+    pub trace: Trace,
+    /// Its value, for reading.
+    pub value: String,
+    pub attack: Attack,
+    /// Users of the organisation known with it, in whose place more would have been needed.
+    pub known_users: u32,
+    /// Users (or attempts) that were needed.
+    pub enough: u32,
+    pub window_hours: u32,
+    /// It could be told only after the sign-in.
+    pub in_hindsight: bool,
+}
+
+impl AttackEvidence {
+    /// Since when it could be told.
+    pub fn recognised(&self) -> EventTime {
+        EventTime::from_seconds(i64::from(self.attack.recognised) * 60)
+    }
+}
+
 /// Everything needed to check a finding by hand.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Evidence {
@@ -436,6 +465,7 @@ pub struct Evidence {
     pub properties: Vec<PropertyVerdict>,
     /// Sum of the properties' bits where the detection is a score.
     pub total_bits: Option<f64>,
+    pub attack: Option<AttackEvidence>,
     pub lists: Vec<ListKind>,
     /// 1-based index of this end's named location in the configuration; 0 = none.
     pub named_location: u16,

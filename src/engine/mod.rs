@@ -4,6 +4,7 @@
 //! which they reach users' state, detections and output. Same items + configuration + tables → same output,
 //! whatever the batch size, thread count, partitioning or restarts.
 
+pub mod attempts;
 pub mod decode;
 pub mod detect;
 pub mod enrich;
@@ -19,6 +20,7 @@ pub mod signin;
 pub mod user;
 pub mod watermark;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use detect::Judge;
@@ -43,17 +45,44 @@ pub struct Input<'a> {
     pub item: &'a Item<'a>,
 }
 
+/// When other users' attempts take part in verdicts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// At the review, when all of them have arrived: what comes out depends on nothing but the events.
+    #[default]
+    Settled,
+    /// As far as they are known, and at the review again: sooner, and the same in the end.
+    Live,
+}
+
+/// Sign-ins that wait for their review, of one engine. Beyond it the oldest goes without, and is counted.
+pub const REVIEWS_MAX: usize = 1_000_000;
+
 /// The state of one task's users and the judge over them.
 pub struct Engine {
     rules: Rules,
     profiles: Arc<Profiles>,
     users: UserStore,
+    sight: Sight,
+    /// Sign-ins in which not everything is familiar, until their review: time and user. Never fewer than the tails
+    /// have, or what is reviewed would depend on restarts.
+    waiting: BTreeSet<(EventTime, UserKey)>,
+    waiting_max: usize,
+    /// [`Attempts::news`](attempts::Attempts::news) as of the last look.
+    news: u64,
 }
 
 impl Engine {
     pub fn new(config: Arc<EngineConfig>, profiles: Arc<Profiles>) -> Engine {
         let users = UserStore::new(config.hot_users_max, config.users_max);
-        Engine { rules: Rules::new(config), profiles, users }
+        let rules = Rules::new(config);
+        let (waiting, waiting_max) = (BTreeSet::new(), REVIEWS_MAX);
+        Engine { rules, profiles, users, sight: Sight::Settled, waiting, waiting_max, news: 0 }
+    }
+
+    /// Sees other users' attempts as soon as they are known, from here on.
+    pub fn set_sight(&mut self, sight: Sight) {
+        self.sight = sight;
     }
 
     /// Judges the items in order and appends what comes of it to `out`.
@@ -76,7 +105,7 @@ impl Engine {
             tenant: hash32(Seed::Tenant, tenant_id.as_bytes()),
             policy: self.rules.resolve(tenant_id, user_id, principal),
         };
-        let boundary = self.boundary(input.stream_time);
+        let hour = self.hour(input.stream_time);
         let forgotten_before = out.forgotten.len();
         let (record, is_new) = self.users.get_or_insert(key, &self.rules, &mut out.forgotten);
         out.counts.users_new += u64::from(is_new);
@@ -87,9 +116,17 @@ impl Engine {
         }
         record.enter(scope, &self.rules);
         let told = record.told();
-        let bench = bench(&self.rules, &self.profiles, key, scope, boundary, input.position, (tenant_id, user_id));
+        let bench = bench(&self.rules, &self.profiles, key, scope, hour, input.position, (tenant_id, user_id));
         match input.item {
-            Item::SignIn(prepared) => record.take_sign_in(prepared, &bench, out),
+            Item::SignIn(prepared) => {
+                let reordered = out.counts.reordered;
+                record.take_sign_in(prepared, &bench, out);
+                // What was judged again after a late one may be in doubt only now.
+                let again = (out.counts.reordered > reordered).then(|| record.doubtful_times());
+                for time in record.newest_doubtful_time().into_iter().chain(again.into_iter().flatten()) {
+                    wait(&mut self.waiting, self.waiting_max, (time, key), out);
+                }
+            }
             Item::Feedback { feedback, .. } => record.take_feedback(feedback, &bench, out),
         }
         record.report_risk(&told, key, Some((tenant_id, user_id)), input.position, out);
@@ -98,18 +135,69 @@ impl Engine {
     /// Settles every user up to the horizon before `stream_time`: contributes and learns for good what no late event
     /// can precede any more, and lets low risks age out. It changes state's bytes, never a verdict.
     ///
-    /// From then on no input contributes to a day before that of (`stream_time` − horizon), as long as stream time
+    /// From then on no input contributes to a day before that of [`Self::ripe`], as long as stream time
     /// does not fall ([`StreamTime::complete_day`](watermark::StreamTime::complete_day)). So a runtime that settles
     /// when a day begins, before it advances the profiles, has all contributions of the day before last.
     pub fn settle(&mut self, stream_time: EventTime, out: &mut Out) {
-        let boundary = self.boundary(stream_time);
+        self.review(stream_time, out);
+        let hour = self.hour(stream_time);
         let (rules, profiles) = (&self.rules, &self.profiles);
         self.users.for_each_unsettled(rules, |key, record| {
             let told = record.told();
-            let bench = bench(rules, profiles, key, record.scope, boundary, 0, ("", ""));
+            let bench = bench(rules, profiles, key, record.scope, hour, 0, ("", ""));
             record.settle(&bench, out);
             record.report_risk(&told, key, None, 0, out);
         });
+    }
+
+    /// Judges again, in the light of what was attempted on other users, each sign-in that has become
+    /// [ripe](Rules::ripe). A runtime calls it before the first item of each
+    /// [review](EngineConfig::review_at), when all attempts that came before are contributed.
+    pub fn review(&mut self, stream_time: EventTime, out: &mut Out) {
+        let hour = self.at_review(stream_time);
+        let later = self.waiting.split_off(&(self.rules.ripe(stream_time), UserKey(0)));
+        let ripe = std::mem::replace(&mut self.waiting, later);
+        self.review_users(ripe.into_iter().map(|(_, key)| key).collect(), hour, out);
+    }
+
+    /// Does any sign-in wait for a review?
+    pub fn has_reviews(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// The same for every sign-in that waits: the input has ended, so no more attempts come.
+    pub fn review_all(&mut self, stream_time: EventTime, out: &mut Out) {
+        let hour = Hour { reviewed: EventTime::MAX, ..self.at_review(stream_time) };
+        let all = std::mem::take(&mut self.waiting);
+        self.review_users(all.into_iter().map(|(_, key)| key).collect(), hour, out);
+    }
+
+    /// With [`Sight::Live`]: judges again what waits for its review, if attempts have become known that may matter. True
+    /// when they had.
+    pub fn look(&mut self, stream_time: EventTime, out: &mut Out) -> bool {
+        let news = self.profiles.attempts().news();
+        if self.sight != Sight::Live || news == std::mem::replace(&mut self.news, news) {
+            return false;
+        }
+        let waiting = self.waiting.iter().map(|(_, key)| *key).collect();
+        self.review_users(waiting, self.hour(stream_time), out);
+        true
+    }
+
+    fn review_users(&mut self, keys: BTreeSet<UserKey>, hour: Hour, out: &mut Out) {
+        let (rules, profiles) = (&self.rules, &self.profiles);
+        for key in keys {
+            self.users.change(key, rules, |record| {
+                let told = record.told();
+                let identity = record.identity.clone();
+                let ids = identity.as_ref().map(|ids| (ids.tenant_id.as_ref(), ids.user_id.as_ref()));
+                let bench = bench(rules, profiles, key, record.scope, hour, 0, ids.unwrap_or_default());
+                if record.review(&bench, out) {
+                    out.reviewed.push(key);
+                }
+                record.report_risk(&told, key, None, 0, out);
+            });
+        }
     }
 
     /// Every user's state as bytes, by rising key: what [`Self::import`] takes.
@@ -140,13 +228,16 @@ impl Engine {
     /// Hash of every user's state as it would be if settled at `stream_time`: equal for a task that ran on and one
     /// that was restored. Costs as much as an export.
     pub fn digest(&mut self, stream_time: EventTime) -> u64 {
-        let boundary = self.boundary(stream_time);
+        let hour = self.hour(stream_time);
         let (rules, profiles) = (&self.rules, &self.profiles);
         let (mut hash, mut bytes) = (Xxh3Default::new(), Vec::new());
         self.users.for_each(rules, |key, record| {
-            let bench = bench(rules, profiles, key, record.scope, boundary, 0, ("", ""));
+            let bench = bench(rules, profiles, key, record.scope, hour, 0, ("", ""));
             let mut record = record.clone();
             record.settle(&bench, &mut Out::default());
+            if !record.may_be_told() {
+                record.identity = None;
+            }
             bytes.clear();
             codec::encode(&record, &mut bytes);
             hash.update(&key.0.to_le_bytes());
@@ -160,12 +251,24 @@ impl Engine {
     /// # Errors
     /// When the bytes are no user state; then nothing changes.
     pub fn import(&mut self, key: UserKey, bytes: &[u8]) -> Result<(), StateCodecError> {
-        self.users.import(key, bytes, &self.rules)
+        self.users.import(key, bytes, &self.rules)?;
+        let (waiting, max) = (&mut self.waiting, self.waiting_max);
+        self.users.look_at(key, &self.rules, |record| {
+            for time in record.doubtful_times() {
+                wait(waiting, max, (time, key), &mut Out::default());
+            }
+        });
+        Ok(())
     }
 
     /// Forgets one user, if known.
     pub fn forget(&mut self, key: UserKey) {
         self.users.forget(key, &self.rules);
+    }
+
+    /// Everything before this has settled once [`Self::settle`] has run at `stream_time`.
+    pub fn ripe(&self, stream_time: EventTime) -> EventTime {
+        self.rules.ripe(stream_time)
     }
 
     /// Sizes of the users' memory.
@@ -178,8 +281,44 @@ impl Engine {
         self.users.len()
     }
 
-    fn boundary(&self, stream_time: EventTime) -> EventTime {
-        stream_time.minus_seconds(i64::from(self.rules.config.lateness_horizon_s))
+    fn hour(&self, stream_time: EventTime) -> Hour {
+        let ripe = self.rules.ripe(stream_time);
+        Hour {
+            boundary: stream_time.minus_seconds(i64::from(self.rules.config.lateness_horizon_s)),
+            ripe,
+            reviewed: if self.sight == Sight::Live { EventTime::MAX } else { ripe },
+            known: None,
+        }
+    }
+}
+
+impl Engine {
+    fn at_review(&self, stream_time: EventTime) -> Hour {
+        let hour = self.hour(stream_time);
+        let known = hour.ripe.plus_seconds(i64::from(self.rules.config.hindsight_s));
+        Hour { known: Some(known), ..hour }
+    }
+}
+
+/// How far stream time has come, in what depends on it.
+#[derive(Clone, Copy)]
+struct Hour {
+    /// See [`Bench::boundary`].
+    boundary: EventTime,
+    /// See [`Bench::ripe`].
+    ripe: EventTime,
+    /// See [`Judge::reviewed`].
+    reviewed: EventTime,
+    /// See [`Bench::known`].
+    known: Option<EventTime>,
+}
+
+/// Notes that a sign-in waits for its review.
+fn wait(waiting: &mut BTreeSet<(EventTime, UserKey)>, max: usize, sign_in: (EventTime, UserKey), out: &mut Out) {
+    waiting.insert(sign_in);
+    if waiting.len() > max {
+        waiting.pop_first();
+        out.counts.unreviewed += 1;
     }
 }
 
@@ -188,7 +327,7 @@ fn bench<'a>(
     profiles: &'a Profiles,
     key: UserKey,
     scope: Scope,
-    boundary: EventTime,
+    hour: Hour,
     position: u64,
     (tenant_id, user_id): (&'a str, &'a str),
 ) -> Bench<'a> {
@@ -201,8 +340,12 @@ fn bench<'a>(
             tenant: scope.tenant,
             tenant_id,
             user_id,
+            reviewed: hour.reviewed,
+            hindsight_s: rules.config.hindsight_s,
         },
-        boundary,
+        boundary: hour.boundary,
+        ripe: hour.ripe,
+        known: hour.known,
         position,
         member: hash32(Seed::ProfileUser, &key.0.to_le_bytes()),
         quarantine_days: rules.config.baseline.quarantine_days,

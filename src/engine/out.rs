@@ -1,5 +1,6 @@
 //! What a step gives back: detections to render, contributions to shared profiles, counts for metrics.
 
+use super::attempts::Attempt;
 use super::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState, Suppression};
 use super::hash::UserKey;
 use super::profile::Contribution;
@@ -56,6 +57,14 @@ pub struct Detection {
     pub is_update: bool,
 }
 
+impl Detection {
+    /// When it can be known at the earliest: at the sign-in, or when what was attempted on others came to be an attack.
+    pub fn told_at_least(&self) -> EventTime {
+        let attack = self.finding.as_ref().and_then(|finding| finding.evidence.attack.as_ref());
+        attack.map_or(self.activity_time, |found| found.recognised().max(self.activity_time))
+    }
+}
+
 /// A user's risk as a whole, whenever it or a name beside it changed: the newest of a user counts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RiskyUser {
@@ -98,6 +107,10 @@ pub struct Counts {
     /// Sign-ins that arrived when their day was complete, and count for the organisation as of the first day that
     /// was not.
     pub contributed_late: u64,
+    /// Failed sign-ins, and strangers', that the organisation was told of at once.
+    pub attempts: u64,
+    /// Sign-ins that were not looked at again in the light of other users' attempts, as too many waited.
+    pub unreviewed: u64,
 }
 
 impl Counts {
@@ -121,6 +134,8 @@ impl Counts {
         }
         self.contributions += other.contributions;
         self.contributed_late += other.contributed_late;
+        self.attempts += other.attempts;
+        self.unreviewed += other.unreviewed;
     }
 }
 
@@ -131,6 +146,10 @@ pub struct Out {
     /// At most one of each user for an item.
     pub risky_users: Vec<RiskyUser>,
     pub contributions: Vec<Contribution>,
+    /// For [`Attempts`](super::attempts::Attempts), at once.
+    pub attempts: Vec<Attempt>,
+    /// Users whose verdicts a review changed.
+    pub reviewed: Vec<UserKey>,
     /// Users forgotten to keep within `users_max`, in the order of forgetting. One of them may have come back
     /// since: [`Engine::export_user`](super::Engine::export_user) tells.
     pub forgotten: Vec<UserKey>,
@@ -142,6 +161,8 @@ impl Out {
         self.detections.clear();
         self.risky_users.clear();
         self.contributions.clear();
+        self.attempts.clear();
+        self.reviewed.clear();
         self.forgotten.clear();
         self.counts = Counts::default();
     }

@@ -2,6 +2,8 @@
 //!
 //! Defaults are the documented ones of each detection; every number has its unit in its name.
 
+use super::signin::EventTime;
+
 /// Which suppressions apply: low = system + organisation + user, medium = system + user, high = system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sensitivity {
@@ -71,6 +73,39 @@ pub struct ListedAddress {
     pub anonymized_enabled: bool,
     pub malicious_enabled: bool,
     pub nation_state_enabled: bool,
+    /// An address from which so many wrong passwords came within `malicious_window_hours` is malicious; where the
+    /// organisation knows users of the address, one more for each.
+    pub malicious_attempts_min: u32,
+    pub malicious_window_hours: u32,
+}
+
+/// Many users' failures with one trace in common: address, prefix, ASN or user agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PasswordSpray {
+    pub enabled: bool,
+    /// Users who failed from one address, within `window_hours`.
+    pub address_users_min: u32,
+    pub prefix_users_min: u32,
+    /// The same for a whole network or a user agent, within `slow_window_hours`.
+    pub asn_users_min: u32,
+    pub user_agent_users_min: u32,
+    pub window_hours: u32,
+    pub slow_window_hours: u32,
+    /// So many more users for each that the organisation knows at the address or prefix: who share a gateway mistype
+    /// there, too.
+    pub known_users_factor: f64,
+    /// The same for a network or a user agent.
+    pub slow_known_users_factor: f64,
+}
+
+/// One rare browser on several accounts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SuspiciousBrowser {
+    pub enabled: bool,
+    /// Users with whom it is new, and from as many countries as `countries_min`, within `window_hours`.
+    pub users_min: u32,
+    pub countries_min: u32,
+    pub window_hours: u32,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +145,8 @@ pub struct Policy {
     pub new_country: NewCountry,
     pub unfamiliar_features: UnfamiliarFeatures,
     pub listed_address: ListedAddress,
+    pub password_spray: PasswordSpray,
+    pub suspicious_browser: SuspiciousBrowser,
     pub exceptions: Vec<Exception>,
 }
 
@@ -159,6 +196,25 @@ impl Default for Policy {
                 anonymized_enabled: true,
                 malicious_enabled: true,
                 nation_state_enabled: true,
+                malicious_attempts_min: 30,
+                malicious_window_hours: 24,
+            },
+            password_spray: PasswordSpray {
+                enabled: true,
+                address_users_min: 8,
+                prefix_users_min: 12,
+                asn_users_min: 12,
+                user_agent_users_min: 15,
+                window_hours: 24,
+                slow_window_hours: 168,
+                known_users_factor: 0.5,
+                slow_known_users_factor: 3.0,
+            },
+            suspicious_browser: SuspiciousBrowser {
+                enabled: true,
+                users_min: 3,
+                countries_min: 2,
+                window_hours: 24,
             },
             exceptions: Vec::new(),
         }
@@ -184,6 +240,11 @@ pub struct EngineConfig {
     pub baseline: Baseline,
     /// How far behind the stream an event may arrive and still be judged as if in order.
     pub lateness_horizon_s: u32,
+    /// Attempts on other users up to this long after a sign-in count in its verdict.
+    pub hindsight_s: u32,
+    /// Seconds of stream time from one review to the next: a runtime's choice, as all tasks have to have come to a review
+    /// before any begins it.
+    pub review_every_s: u32,
     /// Users kept unpacked for speed; the rest are kept packed.
     pub hot_users_max: usize,
     /// Users remembered at all; beyond it the user unseen for longest is forgotten, and counted.
@@ -201,11 +262,30 @@ impl Default for EngineConfig {
             scoped_policies: Vec::new(),
             baseline: Baseline { quarantine_days: 7, half_life_days: 30, repeat_after_hours: 168 },
             lateness_horizon_s: 7_200,
+            hindsight_s: 7_200,
+            review_every_s: REVIEW_EVERY_S,
             hot_users_max: 8_192,
             users_max: 10_000_000,
             emit_suppressed: false,
             config_hash: 0,
         }
+    }
+}
+
+/// Seconds of stream time from one review to the next, unless the runtime says otherwise.
+pub const REVIEW_EVERY_S: u32 = 600;
+
+impl EngineConfig {
+    /// How far behind the stream a sign-in is when nothing can change its verdict any more, less one step from review to
+    /// review at most; seconds.
+    pub fn ripe_after_s(&self) -> i64 {
+        i64::from(self.lateness_horizon_s) + i64::from(self.hindsight_s)
+    }
+
+    /// When the review began that `stream_time` belongs to.
+    pub fn review_at(&self, stream_time: EventTime) -> EventTime {
+        let step = i64::from(self.review_every_s.max(1));
+        EventTime::from_seconds(stream_time.seconds().div_euclid(step) * step)
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::policy::{EngineConfig, Policy, matches_pattern};
+use super::signin::EventTime;
 use super::user::Teacher;
 use super::user::familiarity::Decay;
 
@@ -32,6 +33,13 @@ impl Rules {
             matches(&scoped.tenants, &[tenant_id]) && matches(&scoped.users, &[user_id, &principal_name])
         });
         index.and_then(|index| u16::try_from(index + 1).ok()).unwrap_or(0)
+    }
+
+    /// Sign-ins before this are reviewed at `stream_time`, and may settle: whatever was attempted before them, and for
+    /// the time of hindsight after them, has arrived. It moves on in steps, so that what has arrived by then does not
+    /// depend on how the stream is cut.
+    pub fn ripe(&self, stream_time: EventTime) -> EventTime {
+        self.config.review_at(stream_time).minus_seconds(self.config.ripe_after_s())
     }
 
     /// The policy of an index; one that no longer exists is the default.

@@ -18,6 +18,8 @@ pub const SECONDS_PER_DAY: i64 = 86_400;
 impl EventTime {
     /// Before every event.
     pub const MIN: EventTime = EventTime(i64::MIN);
+    /// After every event.
+    pub const MAX: EventTime = EventTime(i64::MAX);
 
     pub fn from_seconds(seconds: i64) -> EventTime {
         EventTime(seconds.saturating_mul(NANOS_PER_SECOND))

@@ -105,14 +105,13 @@ impl StreamTime {
         if self.founder.is_some() { i32::MIN } else { self.now.day() }
     }
 
-    /// The newest day of which every contribution is out once [`Engine::settle`](super::Engine::settle) has run at
-    /// this stream time: the one before the day of (stream time − horizon). It never falls; `i32::MIN` while stream
-    /// time may still fall back. Day *d* is complete from stream time = (*d* + 1) 00:00 + horizon on, inclusive.
-    pub fn complete_day(self, horizon_s: u32) -> i32 {
+    /// The newest day of which every contribution is out once everything before `settled_before` has settled: the one
+    /// before its day. It never falls; `i32::MIN` while stream time may still fall back.
+    pub fn complete_day(self, settled_before: EventTime) -> i32 {
         if self.founder.is_some() || self.now == EventTime::MIN {
             return i32::MIN;
         }
-        self.now.minus_seconds(i64::from(horizon_s)).day().saturating_sub(1)
+        settled_before.day().saturating_sub(1)
     }
 
     /// Events that were far ahead of stream time, and that nothing has borne out.
@@ -239,11 +238,11 @@ mod tests {
         for (hours, complete) in [(240, 8), (241, 8), (242, 9), (265, 9), (266, 10)] {
             let mut stream = StreamTime::default();
             stream.observe(hour(240), UserKey(1));
-            assert_eq!(stream.complete_day(7_200), i32::MIN, "one user's word");
+            assert_eq!(stream.complete_day(stream.now().minus_seconds(7_200)), i32::MIN, "one user's word");
             stream.observe(hour(hours), UserKey(2));
-            assert_eq!(stream.complete_day(7_200), complete, "at hour {hours}");
+            assert_eq!(stream.complete_day(stream.now().minus_seconds(7_200)), complete, "at hour {hours}");
         }
-        assert_eq!(StreamTime::default().complete_day(7_200), i32::MIN);
+        assert_eq!(StreamTime::default().complete_day(EventTime::MIN), i32::MIN);
     }
 
     #[test]

@@ -171,6 +171,7 @@ fn keep_started(config: &mut Config, started: &raw::File) -> Vec<String> {
     let engine = &mut config.engine;
     config.effective.engine = started.engine.clone();
     engine.lateness_horizon_s = started.engine.lateness_horizon_s;
+    engine.hindsight_s = started.engine.hindsight_s;
     engine.hot_users_max = started.engine.hot_users_max as usize;
     engine.users_max = started.engine.users_max as usize;
     engine.config_hash = config::hash(&config.effective);

@@ -12,7 +12,7 @@ use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::user::store::StoreStats;
-use crate::engine::{Engine, Input};
+use crate::engine::{Engine, Input, Sight};
 
 pub struct Task {
     engine: Engine,
@@ -36,6 +36,35 @@ impl Task {
         let mut out = Out::default();
         self.engine.settle(stream_time, &mut out);
         out
+    }
+
+    /// A [review](EngineConfig::review_at) begins with an event at `stream_time`.
+    pub fn review(&mut self, stream_time: EventTime) -> Out {
+        let mut out = Out::default();
+        self.engine.review(stream_time, &mut out);
+        out
+    }
+
+    /// Does any sign-in wait for a review?
+    pub fn has_reviews(&self) -> bool {
+        self.engine.has_reviews()
+    }
+
+    /// The input has ended at `stream_time`.
+    pub fn review_all(&mut self, stream_time: EventTime) -> Out {
+        let mut out = Out::default();
+        self.engine.review_all(stream_time, &mut out);
+        out
+    }
+
+    /// Attempts on other users may have become known since the last look: what comes of them, if there are any.
+    pub fn look(&mut self, stream_time: EventTime) -> Option<Out> {
+        let mut out = Out::default();
+        self.engine.look(stream_time, &mut out).then_some(out)
+    }
+
+    pub fn set_sight(&mut self, sight: Sight) {
+        self.engine.set_sight(sight);
     }
 
     /// Takes one user's state back.
@@ -64,6 +93,11 @@ impl Task {
     /// Judges by another configuration from here on.
     pub fn reconfigure(&mut self, config: Arc<EngineConfig>) {
         self.engine.reconfigure(config);
+    }
+
+    /// Everything before this has settled once [`Self::settle`] has run at `stream_time`.
+    pub fn ripe(&self, stream_time: EventTime) -> EventTime {
+        self.engine.ripe(stream_time)
     }
 
     pub fn store_stats(&self) -> StoreStats {

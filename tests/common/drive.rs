@@ -7,6 +7,7 @@ use farsign::engine::facts::Item;
 use farsign::engine::out::{Counts, Detection, Out, RiskyUser};
 use farsign::engine::policy::EngineConfig;
 use farsign::engine::profile::Profiles;
+use farsign::engine::signin::EventTime;
 use farsign::engine::watermark::StreamTime;
 use farsign::engine::{Engine, Input};
 
@@ -87,9 +88,21 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
     let mut versions = Versions::default();
     let mut newest = StreamTime::default();
     let mut day = i32::MIN;
+    let mut review = EventTime::MIN;
     let mut waiting: Vec<Vec<&Item<'_>>> = vec![Vec::new(); cut.tasks];
     for item in items {
         let now = newest.observe(item.time(), item.user());
+        if newest.day() != i32::MIN && config.review_at(now) > review {
+            // Attempts of all tasks are in before any of them reviews.
+            for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
+                flush(task, waiting, &mut out);
+            }
+            profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
+            review = config.review_at(now);
+            tasks.iter_mut().for_each(|task| task.engine.review(review, &mut out));
+            profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
+            versions.upsert(&mut out.detections);
+        }
         if newest.day() > day {
             for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
                 flush(task, waiting, &mut out);
@@ -116,6 +129,8 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
     for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
         flush(task, waiting, &mut out);
     }
+    profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
+    tasks.iter_mut().for_each(|task| task.engine.review_all(newest.now(), &mut out));
     // Up to one and the same horizon, so that what is told in all can be compared.
     tasks.iter_mut().for_each(|task| task.engine.settle(newest.now(), &mut out));
     versions.upsert(&mut out.detections);

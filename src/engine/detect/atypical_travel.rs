@@ -58,6 +58,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         with_travel: true,
         with_bits: Some(bits),
         sentence: sentence(case, anchor, &journey, assessment),
+        attack: None,
     };
     consider(case, anchor, rules.sensitivity, &mut draft);
     Some(draft)

@@ -33,6 +33,7 @@ pub fn evidence(
         travel: assessment.journey.filter(|_| draft.with_travel).map(travel),
         properties: property_verdicts(case, assessment),
         total_bits: draft.with_bits,
+        attack: draft.attack,
         lists: case.facts.lists.kinds().collect(),
         named_location: case.facts.named.index,
         thresholds: draft.thresholds,
@@ -131,7 +132,7 @@ pub fn property_value(case: &Case<'_>, property: Property) -> String {
 }
 
 /// The /24 or /48 that the address is in.
-fn prefix_text(address: std::net::IpAddr) -> String {
+pub(super) fn prefix_text(address: std::net::IpAddr) -> String {
     let length = if address.is_ipv4() { 24 } else { 48 };
     ipnet::IpNet::new(address, length).map(|network| network.trunc().to_string()).unwrap_or_default()
 }

@@ -47,6 +47,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         with_travel: true,
         with_bits: None,
         sentence: sentence(case, assessment, anchor, &journey),
+        attack: None,
     };
     consider_system(case, anchor, &journey, &mut draft);
     if rules.sensitivity <= Sensitivity::Medium {

@@ -1,19 +1,27 @@
 //! Listed addresses: Tor exits and anonymous proxies, malicious addresses, verified threat actors.
 //!
 //! ## What it sees
-//! The address on a list or in an anonymous-IP database. VPNs alone are no alert: many owners use one.
+//! The address on a list or in an anonymous-IP database. VPNs alone are no alert: many owners use one. An address is
+//! malicious without a list, too, when wrong passwords keep coming from it, on however few accounts; where they are a
+//! password spray, that says it.
 //! ## Why it matters
-//! ATT&CK T1090.003 (multi-hop proxy), T1078.004. Needs no history, so learning does not mute it.
+//! ATT&CK T1090.003 (multi-hop proxy), T1110.001 (password guessing), T1078.004. Needs no history, so learning does not
+//! mute it.
 //! ## What it misses, and who trips it falsely
-//! Exits not listed yet. Falsely: the user who always comes through Tor (familiarity lowers the level).
+//! Exits not listed yet. Falsely: the user who always comes through Tor (familiarity lowers the level); an address where
+//! an application keeps trying an old password (the user's own familiar address and device are left alone).
 //! ## Parameters
-//! `listed_address.anonymized_enabled`, `.malicious_enabled`, `.nation_state_enabled`; the lists.
+//! `listed_address.anonymized_enabled`, `.malicious_enabled`, `.nation_state_enabled` (all on); the lists;
+//! `.malicious_attempts_min` (30), `.malicious_window_hours` (24).
 
 use super::evidence::place_name;
+use super::password_spray::{bar, consider_device, is_in_question, trace_text};
 use super::properties::Assessment;
 use super::{Case, Draft};
+use crate::engine::attempts::{Trace, minute_of};
 use crate::engine::facts::ListKind;
-use crate::engine::finding::{RiskEventType, RiskLevel, Suppression};
+use crate::engine::finding::{AttackEvidence, RiskEventType, RiskLevel, Suppression, Threshold};
+use crate::engine::profile::ProfileKind;
 
 /// Device evidence from which the device counts as a stranger's, bits.
 const UNFAMILIAR_DEVICE_BITS: f64 = 2.0;
@@ -30,19 +38,53 @@ pub fn anonymized(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     Some(draft(case, assessment, RiskEventType::AnonymizedIpAddress, base, what))
 }
 
-/// `maliciousIPAddress`: an address on a reputation list.
-pub fn malicious(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
-    let listed = case.facts.lists.contains(ListKind::Malicious);
-    if !case.judge.policy.listed_address.malicious_enabled || !listed {
+/// `maliciousIPAddress`: an address on a reputation list, or from which wrong passwords keep coming. `sprays`: these are
+/// a password spray already.
+pub fn malicious(case: &Case<'_>, assessment: &Assessment, sprays: bool) -> Option<Draft> {
+    let rules = &case.judge.policy.listed_address;
+    let kind = RiskEventType::MaliciousIpAddress;
+    if !rules.malicious_enabled {
         return None;
     }
-    Some(draft(
-        case,
-        assessment,
-        RiskEventType::MaliciousIpAddress,
-        RiskLevel::Medium,
-        "an address listed as malicious",
-    ))
+    if case.facts.lists.contains(ListKind::Malicious) {
+        return Some(draft(case, assessment, kind, RiskLevel::Medium, "an address listed as malicious"));
+    }
+    if sprays || !is_in_question(case, assessment) {
+        return None;
+    }
+    let found = hammered(case)?;
+    let what = format!(
+        "an address from which {} wrong passwords of {} users came within {} hours",
+        found.attack.attempts, found.attack.users, found.window_hours
+    );
+    let mut draft = draft(case, assessment, kind, RiskLevel::Medium, &what);
+    let hours = f64::from(rules.malicious_window_hours);
+    draft.thresholds = vec![
+        Threshold { key: "listed_address.malicious_attempts_min", value: f64::from(rules.malicious_attempts_min) },
+        Threshold { key: "listed_address.malicious_window_hours", value: hours },
+    ];
+    draft.attack = Some(found);
+    consider_device(case, assessment, &mut draft);
+    Some(draft)
+}
+
+fn hammered(case: &Case<'_>) -> Option<AttackEvidence> {
+    let rules = &case.judge.policy.listed_address;
+    let address = case.facts.address_hash;
+    let known_users = case.organization.users_with(ProfileKind::Address, address).unwrap_or(0);
+    let bar = bar(rules.malicious_attempts_min, rules.malicious_window_hours, 1.0, known_users);
+    let (minute, until) = (minute_of(case.facts.time), case.judge.hindsight_minute(case.facts));
+    let attempts = case.judge.profiles.attempts();
+    let attack = attempts.hammered(case.judge.tenant, Trace::Address, address, minute, until, bar)?;
+    Some(AttackEvidence {
+        trace: Trace::Address,
+        value: trace_text(case, Trace::Address),
+        attack,
+        known_users,
+        enough: bar.enough,
+        window_hours: rules.malicious_window_hours,
+        in_hindsight: attack.recognised > minute,
+    })
 }
 
 /// `nationStateIP`: a verified threat actor's address; always high.
@@ -62,16 +104,11 @@ pub fn nation_state(case: &Case<'_>) -> Option<Draft> {
         with_travel: false,
         with_bits: None,
         sentence: sentence(case, "an address of a verified threat actor"),
+        attack: None,
     })
 }
 
-fn draft(
-    case: &Case<'_>,
-    assessment: &Assessment,
-    kind: RiskEventType,
-    base: RiskLevel,
-    what: &'static str,
-) -> Draft {
+fn draft(case: &Case<'_>, assessment: &Assessment, kind: RiskEventType, base: RiskLevel, what: &str) -> Draft {
     let mut level = base;
     if assessment.device_bits > UNFAMILIAR_DEVICE_BITS {
         level = level.raised();
@@ -90,6 +127,7 @@ fn draft(
         with_travel: false,
         with_bits: None,
         sentence: sentence(case, what),
+        attack: None,
     };
     draft.consider_either(
         Suppression::EgressLocation,

@@ -12,15 +12,21 @@ pub mod impossible_travel;
 pub mod listed_address;
 pub mod new_country;
 pub mod organization;
+pub mod password_spray;
 pub mod properties;
 pub mod suppress;
+pub mod suspicious_browser;
 pub mod travel;
 pub mod unfamiliar_features;
 
+use super::attempts::{Attempt, minute_of};
 use super::facts::Facts;
-use super::finding::{LearningPhase, RiskEventType, RiskLevel, Suppression, SuppressionConsidered, Threshold};
+use super::finding::{
+    AttackEvidence, LearningPhase, RiskEventType, RiskLevel, Suppression, SuppressionConsidered, Threshold,
+};
 use super::policy::{Baseline, Policy};
 use super::profile::Profiles;
+use super::signin::EventTime;
 use super::user::UserState;
 use super::user::familiarity::{Decay, compact_day};
 use super::user::learning::Family;
@@ -38,6 +44,28 @@ pub struct Judge<'a> {
     pub tenant: u32,
     pub tenant_id: &'a str,
     pub user_id: &'a str,
+    /// Of sign-ins before this, what was attempted on other users up to the time of hindsight after them is known;
+    /// they alone are judged by it.
+    pub reviewed: EventTime,
+    pub hindsight_s: u32,
+}
+
+impl Judge<'_> {
+    /// Do other users' attempts take part in the verdict?
+    pub fn knows_attempts(&self, facts: &Facts) -> bool {
+        facts.time < self.reviewed
+    }
+
+    /// The newest minute whose attempts count in the verdict.
+    pub fn hindsight_minute(&self, facts: &Facts) -> i32 {
+        minute_of(facts.time.plus_seconds(i64::from(self.hindsight_s)))
+    }
+
+    /// What the organisation is to know of the sign-in, if it is a stranger's: see [`suspicious_browser`].
+    pub fn stranger(&self, state: &UserState, facts: &Facts, member: u32) -> Option<Attempt> {
+        let is_stranger = facts.can_carry_risk() && suspicious_browser::is_stranger(state, facts, self.decay);
+        is_stranger.then(|| Attempt::stranger(self.tenant, member, facts))
+    }
 }
 
 /// One sign-in before the bench.
@@ -66,6 +94,7 @@ pub struct Draft {
     pub with_travel: bool,
     pub with_bits: Option<f64>,
     pub sentence: String,
+    pub attack: Option<AttackEvidence>,
 }
 
 impl Draft {
@@ -89,7 +118,7 @@ impl Case<'_> {
 /// Judges one sign-in against the state before it.
 ///
 /// Detections in their written order: impossible travel, atypical travel, new country, unfamiliar properties,
-/// listed addresses. A sign-in that cannot carry risk, and one in which everything is familiar, ends early.
+/// listed and malicious addresses, password spray, suspicious browser. A sign-in that cannot carry risk, and one in which everything is familiar, ends early.
 pub fn judge(judge: &Judge<'_>, state: &UserState, facts: &Facts, text: &SignInText<'_>, late: bool) -> Verdict {
     let low_bits = judge.policy.unfamiliar_features.low_bits;
     let shortcut = low_bits >= FAMILIAR_BITS_MAX && properties::is_wholly_familiar(state, facts, judge.decay);
@@ -114,21 +143,25 @@ pub fn judge_in_full(
     verdict.lesson.surprise = (assessment.total_bits.clamp(0.0, 60.0) * 16.0) as u16;
     let impossible = impossible_travel::detect(&case, &assessment);
     let travels = impossible.is_some();
+    let spray = password_spray::detect(&case, &assessment);
+    let sprays = spray.is_some();
     let drafts = [
         impossible,
         if travels { None } else { atypical_travel::detect(&case, &assessment) },
         new_country::detect(&case, &assessment),
         unfamiliar_features::detect(&case, &assessment),
         listed_address::anonymized(&case, &assessment),
-        listed_address::malicious(&case, &assessment),
+        listed_address::malicious(&case, &assessment, sprays),
         listed_address::nation_state(&case),
+        spray,
+        suspicious_browser::detect(&case, &assessment),
     ];
-    let away = is_away_from_home(&case, &assessment);
     for draft in drafts.into_iter().flatten() {
         let finding = suppress::conclude(&case, &assessment, draft);
         let standing = matches!(finding.suppressed_by, None | Some(Suppression::AlreadyReported));
-        let level_min = if away { RiskLevel::Low } else { RiskLevel::Medium };
-        verdict.lesson.quarantined |= standing && finding.level >= level_min;
+        let risky = finding.level >= RiskLevel::Medium
+            || (finding.level == RiskLevel::Low && is_away_from_home(&case, &assessment));
+        verdict.lesson.quarantined |= standing && risky;
         verdict.findings.push(finding);
     }
     verdict

@@ -58,6 +58,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         with_travel: false,
         with_bits: None,
         sentence: sentence(case, days_since, with),
+        attack: None,
     };
     draft.consider_either(
         Suppression::EgressLocation,

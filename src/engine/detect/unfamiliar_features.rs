@@ -54,6 +54,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         with_travel: false,
         with_bits: Some(bits),
         sentence: sentence(case, assessment),
+        attack: None,
     };
     draft.consider_either(
         Suppression::EgressLocation,

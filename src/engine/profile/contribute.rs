@@ -37,6 +37,7 @@ pub fn contributions_of(
         (ProfileKind::Browser, facts.browser_hash),
         (ProfileKind::OperatingSystem, facts.operating_system_hash),
         (ProfileKind::ClientApp, facts.client_hash),
+        (ProfileKind::UserAgent, facts.user_agent_hash),
     ];
     for (kind, value) in values {
         if value != 0 {
@@ -53,12 +54,12 @@ pub fn contributions_of(
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::engine) mod tests {
     use super::*;
     use crate::engine::facts::{Connection, CountryCode, DeviceKind, ListSet, NamedLocation, Precision};
     use crate::engine::signin::{AccountState, Category, ClientApp, EventTime, Mfa};
 
-    fn facts() -> Facts {
+    pub(in crate::engine) fn facts() -> Facts {
         Facts {
             time: EventTime::from_seconds(20_000 * 86_400 + 5),
             event: 1,

@@ -19,9 +19,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use super::attempts::Attempts;
 use super::signin::EventTime;
 pub use codec::ProfileCodecError;
 pub use contribute::contributions_of;
+#[cfg(test)]
+pub(in crate::engine) use contribute::tests::facts as facts_of_a_success;
 use pending::Pending;
 use table::Table;
 
@@ -44,10 +47,14 @@ pub enum ProfileKind {
     /// of its user, so that the count says from how many places people came to this address within hours. An
     /// address with many is an egress nobody listed.
     AddressOrigins = 10,
+    /// Issuers of tokens, where the record names one.
+    TokenIssuer = 11,
+    /// User agents by their exact text.
+    UserAgent = 12,
 }
 
 impl ProfileKind {
-    pub const ALL: [ProfileKind; 11] = [
+    pub const ALL: [ProfileKind; 13] = [
         ProfileKind::Users,
         ProfileKind::Country,
         ProfileKind::Region,
@@ -59,6 +66,8 @@ impl ProfileKind {
         ProfileKind::OperatingSystem,
         ProfileKind::ClientApp,
         ProfileKind::AddressOrigins,
+        ProfileKind::TokenIssuer,
+        ProfileKind::UserAgent,
     ];
 
     /// The word used in metrics.
@@ -75,6 +84,8 @@ impl ProfileKind {
             ProfileKind::OperatingSystem => "operating-system",
             ProfileKind::ClientApp => "client-app",
             ProfileKind::AddressOrigins => "address-origins",
+            ProfileKind::TokenIssuer => "token-issuer",
+            ProfileKind::UserAgent => "user-agent",
         }
     }
 }
@@ -190,6 +201,7 @@ pub struct Profiles {
     table: Table,
     day: AtomicI32,
     evicted_keys: AtomicU64,
+    attempts: Attempts,
 }
 
 impl Default for Profiles {
@@ -205,6 +217,7 @@ impl Profiles {
             table: Table::new(limits),
             day: AtomicI32::new(NO_DAY),
             evicted_keys: AtomicU64::new(0),
+            attempts: Attempts::default(),
         }
     }
 
@@ -236,7 +249,14 @@ impl Profiles {
             }
             self.evicted_keys.fetch_add(self.table.step(step), Ordering::Relaxed);
         }
+        self.attempts.forget_before(day);
         self.day.store(day, Ordering::Release);
+    }
+
+    /// What was attempted on accounts: seen at once, where profiles are seen days later. It is no part of
+    /// [`Self::encode`].
+    pub fn attempts(&self) -> &Attempts {
+        &self.attempts
     }
 
     /// Distinct members of `key` that a sign-in at `time` sees; 0 before the first advance.

@@ -64,6 +64,7 @@ fn has_contributed(settled: &UserState, key: ProfileKey, facts: &Facts, day: Day
         ProfileKind::Browser => baseline.browser.seen_on(key.value, day),
         ProfileKind::OperatingSystem => baseline.operating_system.seen_on(key.value, day),
         ProfileKind::ClientApp => baseline.client.seen_on(key.value, day),
-        ProfileKind::AddressOrigins => false,
+        ProfileKind::UserAgent => baseline.user_agent.seen_on(key.value, day),
+        ProfileKind::AddressOrigins | ProfileKind::TokenIssuer => false,
     }
 }

@@ -146,6 +146,8 @@ pub(super) fn emit(origin: Origin<'_>, finding: Finding, bench: &Bench<'_>, is_u
         return;
     }
     let Origin { facts, text, standing, known } = origin;
+    // What others' attempts tell is known when they do, whenever it is looked at.
+    let known = finding.evidence.attack.as_ref().map_or(known, |found| found.recognised().max(facts.time));
     out.detections.push(Detection {
         id: detection_id(bench.judge.tenant_id, text.request_id, finding.kind),
         state: standing.state,

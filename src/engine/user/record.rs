@@ -11,6 +11,7 @@ use super::detections::{
 };
 use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn, Verdict};
 use super::{OpenRisk, Teacher, UserState, event_hash};
+use crate::engine::attempts::Attempt;
 use crate::engine::detect::{self, Judge};
 use crate::engine::facts::Prepared;
 use crate::engine::finding::{Finding, RiskDetail, RiskState};
@@ -49,8 +50,12 @@ pub struct Identity {
 /// What a record needs to take an event.
 pub struct Bench<'a> {
     pub judge: Judge<'a>,
-    /// Events before this have settled: stream time − horizon.
+    /// An event before this that is not the user's newest comes too late: stream time − horizon.
     pub boundary: EventTime,
+    /// Events before this have been reviewed, and settle: [`Rules::ripe`].
+    pub ripe: EventTime,
+    /// Event time up to which everything is known, where that and no event is the cause of a verdict.
+    pub known: Option<EventTime>,
     pub position: u64,
     /// Hash of the user as a member of profiles.
     pub member: u32,
@@ -98,7 +103,11 @@ impl UserRecord {
         out.counts.sign_ins += 1;
         self.settle(bench, out);
         let order = (prepared.facts.time, prepared.facts.event);
-        match self.arrival(order, bench) {
+        let arrival = self.arrival(order, bench);
+        if !matches!(arrival, Arrival::Duplicate) {
+            out.attempts.extend(Attempt::failed(bench.judge.tenant, bench.member, &prepared.facts));
+        }
+        match arrival {
             Arrival::Duplicate => out.counts.duplicates += 1,
             Arrival::Late => self.judge_late(prepared, bench, out),
             Arrival::InOrder => self.append(prepared, bench, out),
@@ -108,6 +117,49 @@ impl UserRecord {
                 self.insert(index, entry, bench, out);
             }
         }
+    }
+
+    /// Judges again what is ripe, and everything after it, where other users' attempts have a part in it: of all that
+    /// came before and shortly after it, every attempt is known now. Tells the organisation of strangers, too.
+    /// True when it changed anything.
+    pub fn review(&mut self, bench: &Bench<'_>, out: &mut Out) -> bool {
+        let teacher = bench.teacher();
+        let mut state = self.settled.clone();
+        let mut first = None;
+        for (index, entry) in self.tail.iter().enumerate() {
+            if let Some(TailSignIn { facts, .. }) = doubtful(entry)
+                && bench.judge.knows_attempts(facts)
+            {
+                out.attempts.extend(bench.judge.stranger(&state, facts, bench.member));
+                if first.is_none() && bench.judge.profiles.attempts().touches(bench.judge.tenant, facts) {
+                    first = Some(index);
+                }
+            }
+            fold(&mut state, entry, &teacher);
+        }
+        let Some(index) = first else { return false };
+        let before = self.standing(index);
+        let open_before = self.current.open.clone();
+        let findings = self.judge_again(index, bench, out);
+        let told = out.detections.len();
+        self.emit_differences(&before, findings, bench, out);
+        self.emit_older_transitions(&open_before, index, bench, out);
+        out.detections.len() > told || self.standing(index) != before
+    }
+
+    /// When the sign-ins of the tail were that others' attempts may shed another light on.
+    pub fn doubtful_times(&self) -> impl Iterator<Item = EventTime> + '_ {
+        self.tail.iter().filter_map(|entry| doubtful(entry).map(|sign_in| sign_in.facts.time))
+    }
+
+    /// The same of the newest entry alone.
+    pub fn newest_doubtful_time(&self) -> Option<EventTime> {
+        self.tail.last().and_then(doubtful).map(|sign_in| sign_in.facts.time)
+    }
+
+    /// May time alone, or others' attempts, still change what is told of the user?
+    pub fn may_be_told(&self) -> bool {
+        self.current.risk_file.is_some() || self.doubtful_times().next().is_some()
     }
 
     /// Takes one feedback.
@@ -172,11 +224,11 @@ impl UserRecord {
 
     /// Learns for good what no late event can precede any more.
     pub fn settle(&mut self, bench: &Bench<'_>, out: &mut Out) {
-        let ripe = self.tail.partition_point(|entry| entry.order().0 < bench.boundary);
+        let ripe = self.tail.partition_point(|entry| entry.order().0 < bench.ripe);
         self.settle_front(ripe, bench, i32::MIN, out);
         // Every event to come folds in later than this, and would let go of the same.
-        self.settled.age_risks(bench.boundary);
-        self.current.age_risks(bench.boundary);
+        self.settled.age_risks(bench.ripe);
+        self.current.age_risks(bench.ripe);
     }
 
     /// `day_min`: nothing is contributed to a day before it.
@@ -190,14 +242,14 @@ impl UserRecord {
         out.counts.contributions += (out.contributions.len() - contributed) as u64;
     }
 
-    /// A sign-in that is the user's newest, and behind the horizon all the same, settles as it comes: only now is it
+    /// A sign-in that is the user's newest, and behind what settles all the same, settles as it comes: only now is it
     /// known which days were complete before it.
     fn settle_late(&mut self, time: EventTime, bench: &Bench<'_>, out: &mut Out) {
-        if time >= bench.boundary {
+        if time >= bench.ripe {
             return;
         }
         debug_assert!(self.tail.len() == 1, "what came before it has settled");
-        let day_min = bench.boundary.day();
+        let day_min = bench.ripe.day();
         let contributed = out.counts.contributions;
         self.settle_front(self.tail.len(), bench, day_min, out);
         let is_late = time.day() < day_min && out.counts.contributions > contributed;
@@ -208,6 +260,9 @@ impl UserRecord {
         let text = SignInText::of(prepared);
         let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, false);
         out.counts.sign_ins_judged += u64::from(prepared.facts.can_carry_risk());
+        if bench.judge.knows_attempts(&prepared.facts) {
+            out.attempts.extend(bench.judge.stranger(&self.current, &prepared.facts, bench.member));
+        }
         let entry = tail_sign_in(prepared, &verdict);
         for (finding, judged) in verdict.findings.into_iter().zip(&entry.judged) {
             count_finding(&mut out.counts, judged, 1);
@@ -262,31 +317,11 @@ impl UserRecord {
         let before = self.standing(index);
         let open_before = self.current.open.clone();
         self.tail.insert(index, entry);
-        let teacher = bench.teacher();
-        let mut state = self.settled.clone();
-        for entry in &self.tail[..index] {
-            fold(&mut state, entry, &teacher);
-        }
-        let mut findings: Vec<(usize, Finding)> = Vec::new();
-        for (offset, entry) in self.tail[index..].iter_mut().enumerate() {
-            match entry {
-                TailEntry::SignIn(sign_in) => {
-                    let verdict = detect::judge(&bench.judge, &state, &sign_in.facts, &sign_in.text(), false);
-                    sign_in.judged = verdict.judged();
-                    sign_in.lesson = verdict.lesson;
-                    findings.extend(verdict.findings.into_iter().map(|finding| (index + offset, finding)));
-                }
-                TailEntry::Feedback(_) => {}
-            }
-            let changed = fold(&mut state, entry, &teacher);
-            if let (TailEntry::Feedback(feedback), 0) = (&entry, offset) {
-                out.counts.feedback_without_effect += u64::from(is_without_effect(&changed, feedback));
-            }
-        }
-        self.current = state;
+        let findings = self.judge_again(index, bench, out);
         if let TailEntry::Feedback(feedback) = &self.tail[index] {
             let risk = self.current.open.iter().find(|risk| risk.event == feedback.event);
-            let standing = risk.map(|risk| (risk, self.known_since((risk.event, risk.state), feedback.time)));
+            let standing =
+                risk.map(|risk| (risk, self.known_since((risk.event, risk.state), feedback.time, bench)));
             emit_confirmation(feedback, standing, bench, out);
         }
         self.emit_differences(&before, findings, bench, out);
@@ -295,6 +330,30 @@ impl UserRecord {
             out.counts.tail_overflow += 1;
             self.settle_front(1, bench, i32::MIN, out);
         }
+    }
+
+    /// Judges the tail from `index` on, and folds the current state anew. Gives what was found, with its place.
+    fn judge_again(&mut self, index: usize, bench: &Bench<'_>, out: &mut Out) -> Vec<(usize, Finding)> {
+        let teacher = bench.teacher();
+        let mut state = self.settled.clone();
+        for entry in &self.tail[..index] {
+            fold(&mut state, entry, &teacher);
+        }
+        let mut findings: Vec<(usize, Finding)> = Vec::new();
+        for (offset, entry) in self.tail[index..].iter_mut().enumerate() {
+            if let TailEntry::SignIn(sign_in) = entry {
+                let verdict = detect::judge(&bench.judge, &state, &sign_in.facts, &sign_in.text(), false);
+                sign_in.judged = verdict.judged();
+                sign_in.lesson = verdict.lesson;
+                findings.extend(verdict.findings.into_iter().map(|finding| (index + offset, finding)));
+            }
+            let changed = fold(&mut state, entry, &teacher);
+            if let (TailEntry::Feedback(feedback), 0) = (&entry, offset) {
+                out.counts.feedback_without_effect += u64::from(is_without_effect(&changed, feedback));
+            }
+        }
+        self.current = state;
+        findings
     }
 
     /// The detections of the tail from `index` on, as they stand.
@@ -361,7 +420,7 @@ impl UserRecord {
         }
         if let Some(TailEntry::SignIn(sign_in)) = self.tail.get(index) {
             let text = sign_in.text();
-            let known = self.known_since((now.event, now.state), sign_in.facts.time);
+            let known = self.known_since((now.event, now.state), sign_in.facts.time, bench);
             emit(
                 Origin { facts: &sign_in.facts, text: &text, standing: *now, known },
                 finding,
@@ -391,7 +450,7 @@ impl UserRecord {
             detail: RiskDetail::AiConfirmedSigninSafe,
             activity_time: sign_in.facts.time,
             detected_time: sign_in.facts.time,
-            updated_time: self.newest_time(sign_in.facts.time),
+            updated_time: self.known_time(sign_in.facts.time, bench),
             kind: old.judged.kind,
             level: old.judged.level,
             score: old.judged.score,
@@ -404,15 +463,20 @@ impl UserRecord {
 
     /// Since when a detection judged again stands as it does: since the feedback that made it so, or since now, the
     /// user's newest event.
-    fn known_since(&self, (event, state): (u64, RiskState), at_least: EventTime) -> EventTime {
+    fn known_since(&self, (event, state): (u64, RiskState), at_least: EventTime, bench: &Bench<'_>) -> EventTime {
         let concerns = |entry: &TailEntry| match entry {
             TailEntry::Feedback(feedback) if feedback.about == 0 || feedback.about == event => Some(feedback.time),
             _ => None,
         };
         match state {
-            RiskState::AtRisk | RiskState::None => self.newest_time(at_least),
+            RiskState::AtRisk | RiskState::None => self.known_time(at_least, bench),
             _ => self.tail.iter().filter_map(concerns).max().unwrap_or(at_least).max(at_least),
         }
+    }
+
+    /// When what is judged anew came to be known: with the user's newest event, or at a review.
+    fn known_time(&self, at_least: EventTime, bench: &Bench<'_>) -> EventTime {
+        bench.known.map_or_else(|| self.newest_time(at_least), |known| known.max(at_least))
     }
 
     fn newest_time(&self, at_least: EventTime) -> EventTime {
@@ -441,7 +505,7 @@ impl UserRecord {
             if !judged_again && before.iter().find(same).is_some_and(|old| old != now) {
                 let transitioned = Transitioned { risk: now.clone() };
                 let subject = self.subject_of(&transitioned, bench);
-                let time = self.newest_time(now.time);
+                let time = self.known_time(now.time, bench);
                 out.detections.push(transition(&transitioned, time, subject, bench));
             }
         }
@@ -457,6 +521,14 @@ impl UserRecord {
             Some(sign_in) => subject(bench, &sign_in.text(), &sign_in.facts),
             None => summary_subject(transitioned, bench),
         }
+    }
+}
+
+/// A sign-in that can carry risk, and in which not everything speaks for the owner.
+fn doubtful(entry: &TailEntry) -> Option<&TailSignIn> {
+    match entry {
+        TailEntry::SignIn(sign_in) if sign_in.lesson.surprise > 0 || !sign_in.judged.is_empty() => Some(sign_in),
+        _ => None,
     }
 }
 

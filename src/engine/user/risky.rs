@@ -42,7 +42,10 @@ impl UserRecord {
     ) {
         let now = self.told();
         let mut risk = now.risk;
-        if let (None, Some((tenant_id, user_id)), Some(_)) = (&self.identity, ids, risk.changed) {
+        if let (None, Some((tenant_id, user_id))) = (&self.identity, ids)
+            && self.may_be_told()
+        {
+            // Two allocations for each user that becomes active: a review has no record that names him.
             let identity = Identity { tenant_id: tenant_id.into(), user_id: user_id.into() };
             self.identity = Some(Box::new(identity));
         }
@@ -67,7 +70,7 @@ impl UserRecord {
                 });
             }
         }
-        if self.current.risk_file.is_none() {
+        if !self.may_be_told() {
             self.identity = None;
         }
     }

@@ -1,18 +1,23 @@
-//! A task's contributions to the shared profiles as records of the profiles topic, and back.
+//! A task's contributions to what all tasks share as records of the profiles topic, and back.
 //!
-//! A record holds marks (profile key, day, member), and how far the task has come: the day of its stream time, and
-//! the last day to which nothing of it can be added any more. Marks are members of sets, so one that is written twice,
-//! or read twice, changes nothing.
+//! A record holds marks (profile key, day, member), attempts on accounts, and how far the task has come: the day of its
+//! stream time, and the last day to which nothing of it can be added any more. Marks and attempts are members of sets, so
+//! one that is written twice, or read twice, changes nothing.
 //!
-//! Version u8, day i32, complete day i32 (`i32::MIN` = none), mark count u32, then per mark tenant u32, kind u8, value
-//! u32, day i32, member u32; all little-endian.
+//! Version u8, day i32, complete day i32 (`i32::MIN` = none), mark count u32, attempt count u32 (not in version 1), then
+//! per mark tenant u32, kind u8, value u32, day i32, member u32, and per attempt tenant u32, member u32, minute i32, kind
+//! u8, country 2 bytes, four traces u32; all little-endian.
 
+use crate::engine::attempts::{Attempt, AttemptKind};
+use crate::engine::facts::CountryCode;
 use crate::engine::profile::{Contribution, ProfileKey, ProfileKind};
 
-/// The version written.
-const VERSION: u8 = 1;
-const HEAD_BYTES: usize = 13;
+/// The version written; version 1 is read.
+const VERSION: u8 = 2;
+const HEAD_BYTES: usize = 17;
+const HEAD_BYTES_OF_1: usize = 13;
 const MARK_BYTES: usize = 17;
+const ATTEMPT_BYTES: usize = 31;
 /// Stands for "none" in a record.
 const NO_DAY: i32 = i32::MIN;
 
@@ -33,12 +38,13 @@ pub struct Frontier {
 pub struct ProfilesRecord {
     pub frontier: Frontier,
     pub marks: Vec<Contribution>,
+    pub attempts: Vec<Attempt>,
 }
 
 /// Why bytes are no profiles record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfilesRecordError {
-    #[error("profiles record of version `{0}`; this program reads `{VERSION}`")]
+    #[error("profiles record of version `{0}`; this program reads `1` and `{VERSION}`")]
     Version(u8),
     #[error("profiles record ends early or goes on too long")]
     Length,
@@ -49,26 +55,48 @@ pub enum ProfilesRecordError {
 /// Contributions of a task since its last transaction, most of the repeated ones left out.
 pub struct Contributions {
     marks: Vec<Contribution>,
+    attempts: Vec<Attempt>,
     frontier: Frontier,
     written: Frontier,
-    /// Hashes of marks written lately, each in the slot its low bits name: what is displaced is written once more.
+    /// Hashes of marks and attempts written lately, each in the slot its low bits name: what is displaced is written once more.
     seen: Box<[u64]>,
 }
 
 impl Contributions {
     pub fn new(frontier: Frontier) -> Contributions {
-        Contributions { marks: Vec::new(), frontier, written: frontier, seen: vec![0; SEEN_SLOTS].into() }
+        Contributions {
+            marks: Vec::new(),
+            attempts: Vec::new(),
+            frontier,
+            written: frontier,
+            seen: vec![0; SEEN_SLOTS].into(),
+        }
     }
 
     pub fn add(&mut self, contributions: &[Contribution]) {
         for contribution in contributions {
-            let hash = hash(contribution);
-            let slot = &mut self.seen[hash as usize % SEEN_SLOTS];
-            if *slot != hash {
-                *slot = hash;
+            let mut bytes = [0; MARK_BYTES];
+            put(contribution, &mut bytes);
+            if self.is_new(&bytes) {
                 self.marks.push(*contribution);
             }
         }
+    }
+
+    pub fn add_attempts(&mut self, attempts: &[Attempt]) {
+        for attempt in attempts {
+            let mut bytes = [0; ATTEMPT_BYTES];
+            put_attempt(attempt, &mut bytes);
+            if self.is_new(&bytes) {
+                self.attempts.push(*attempt);
+            }
+        }
+    }
+
+    fn is_new(&mut self, bytes: &[u8]) -> bool {
+        let hash = xxhash_rust::xxh3::xxh3_64(bytes).max(1);
+        let slot = &mut self.seen[hash as usize % SEEN_SLOTS];
+        std::mem::replace(slot, hash) != hash
     }
 
     pub fn frontier(&self) -> Frontier {
@@ -81,35 +109,33 @@ impl Contributions {
 
     /// Is there anything others do not know?
     pub fn is_due(&self) -> bool {
-        !self.marks.is_empty() || self.frontier != self.written
+        !self.marks.is_empty() || !self.attempts.is_empty() || self.frontier != self.written
     }
 
     pub fn bytes(&self) -> usize {
-        self.marks.len() * MARK_BYTES
+        self.marks.len() * MARK_BYTES + self.attempts.len() * ATTEMPT_BYTES
     }
 
-    /// What is to be written, at most `marks_max` marks a record; only the last record carries the new frontier.
+    /// What is to be written, at most `marks_max` marks and as many attempts a record; only the last record carries the
+    /// new frontier.
     pub fn take(&mut self, marks_max: usize) -> Vec<Vec<u8>> {
         if !self.is_due() {
             return Vec::new();
         }
-        let mut chunks: Vec<&[Contribution]> = self.marks.chunks(marks_max.max(1)).collect();
-        if chunks.is_empty() {
-            chunks.push(&[]);
-        }
-        let last = chunks.len() - 1;
-        let frontier = |index| if index == last { self.frontier } else { self.written };
-        let records = chunks.iter().enumerate().map(|(index, marks)| encode(frontier(index), marks)).collect();
+        let most = marks_max.max(1);
+        let count = self.marks.len().div_ceil(most).max(self.attempts.len().div_ceil(most)).max(1);
+        let records = (0..count).map(|index| {
+            let frontier = if index + 1 == count { self.frontier } else { self.written };
+            let marks = self.marks.chunks(most).nth(index).unwrap_or_default();
+            let attempts = self.attempts.chunks(most).nth(index).unwrap_or_default();
+            encode(frontier, marks, attempts)
+        });
+        let records = records.collect();
         self.marks.clear();
+        self.attempts.clear();
         self.written = self.frontier;
         records
     }
-}
-
-fn hash(contribution: &Contribution) -> u64 {
-    let mut bytes = [0; MARK_BYTES];
-    put(contribution, &mut bytes);
-    xxhash_rust::xxh3::xxh3_64(&bytes).max(1)
 }
 
 fn put(mark: &Contribution, bytes: &mut [u8; MARK_BYTES]) {
@@ -120,15 +146,33 @@ fn put(mark: &Contribution, bytes: &mut [u8; MARK_BYTES]) {
     bytes[13..17].copy_from_slice(&mark.member.to_le_bytes());
 }
 
-fn encode(frontier: Frontier, marks: &[Contribution]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEAD_BYTES + marks.len() * MARK_BYTES);
+fn put_attempt(attempt: &Attempt, bytes: &mut [u8; ATTEMPT_BYTES]) {
+    bytes[0..4].copy_from_slice(&attempt.tenant.to_le_bytes());
+    bytes[4..8].copy_from_slice(&attempt.member.to_le_bytes());
+    bytes[8..12].copy_from_slice(&attempt.minute.to_le_bytes());
+    bytes[12] = attempt.kind as u8;
+    bytes[13..15].copy_from_slice(&attempt.country.0);
+    for (trace, bytes) in attempt.traces.iter().zip(bytes[15..].chunks_exact_mut(4)) {
+        bytes.copy_from_slice(&trace.to_le_bytes());
+    }
+}
+
+fn encode(frontier: Frontier, marks: &[Contribution], attempts: &[Attempt]) -> Vec<u8> {
+    let length = HEAD_BYTES + marks.len() * MARK_BYTES + attempts.len() * ATTEMPT_BYTES;
+    let mut bytes = Vec::with_capacity(length);
     bytes.push(VERSION);
     bytes.extend(frontier.day.unwrap_or(NO_DAY).to_le_bytes());
     bytes.extend(frontier.complete_day.unwrap_or(NO_DAY).to_le_bytes());
     bytes.extend((marks.len() as u32).to_le_bytes());
+    bytes.extend((attempts.len() as u32).to_le_bytes());
     for mark in marks {
         let mut encoded = [0; MARK_BYTES];
         put(mark, &mut encoded);
+        bytes.extend(encoded);
+    }
+    for attempt in attempts {
+        let mut encoded = [0; ATTEMPT_BYTES];
+        put_attempt(attempt, &mut encoded);
         bytes.extend(encoded);
     }
     bytes
@@ -136,18 +180,32 @@ fn encode(frontier: Frontier, marks: &[Contribution]) -> Vec<u8> {
 
 impl ProfilesRecord {
     pub fn decode(bytes: &[u8]) -> Result<ProfilesRecord, ProfilesRecordError> {
-        let (head, marks) = bytes.split_first_chunk::<HEAD_BYTES>().ok_or(ProfilesRecordError::Length)?;
-        if head[0] != VERSION {
-            return Err(ProfilesRecordError::Version(head[0]));
-        }
+        let version = *bytes.first().ok_or(ProfilesRecordError::Length)?;
+        let head_bytes = match version {
+            1 => HEAD_BYTES_OF_1,
+            VERSION => HEAD_BYTES,
+            _ => return Err(ProfilesRecordError::Version(version)),
+        };
+        let (head, body) = bytes.split_at_checked(head_bytes).ok_or(ProfilesRecordError::Length)?;
         let day = |at: usize| Some(i32_at(head, at)).filter(|day| *day != NO_DAY);
         let frontier = Frontier { day: day(1), complete_day: day(5) };
-        let count = i32_at(head, 9) as u32 as usize;
-        if Some(marks.len()) != count.checked_mul(MARK_BYTES) {
+        let marks_bytes = (i32_at(head, 9) as u32 as usize).checked_mul(MARK_BYTES);
+        let attempts_bytes = match version {
+            1 => Some(0),
+            _ => (i32_at(head, 13) as u32 as usize).checked_mul(ATTEMPT_BYTES),
+        };
+        let (Some(marks_bytes), Some(attempts_bytes)) = (marks_bytes, attempts_bytes) else {
+            return Err(ProfilesRecordError::Length);
+        };
+        if marks_bytes.checked_add(attempts_bytes) != Some(body.len()) {
             return Err(ProfilesRecordError::Length);
         }
-        let marks = marks.chunks_exact(MARK_BYTES).map(mark).collect::<Result<_, _>>()?;
-        Ok(ProfilesRecord { frontier, marks })
+        let (marks, attempts) = body.split_at(marks_bytes);
+        Ok(ProfilesRecord {
+            frontier,
+            marks: marks.chunks_exact(MARK_BYTES).map(mark).collect::<Result<_, _>>()?,
+            attempts: attempts.chunks_exact(ATTEMPT_BYTES).map(attempt).collect::<Result<_, _>>()?,
+        })
     }
 }
 
@@ -163,6 +221,19 @@ fn mark(bytes: &[u8]) -> Result<Contribution, ProfilesRecordError> {
         key: ProfileKey { tenant: i32_at(bytes, 0) as u32, kind, value: i32_at(bytes, 5) as u32 },
         day: i32_at(bytes, 9),
         member: i32_at(bytes, 13) as u32,
+    })
+}
+
+fn attempt(bytes: &[u8]) -> Result<Attempt, ProfilesRecordError> {
+    let kind =
+        AttemptKind::ALL.get(usize::from(bytes[12])).copied().ok_or(ProfilesRecordError::Kind(bytes[12]))?;
+    Ok(Attempt {
+        tenant: i32_at(bytes, 0) as u32,
+        member: i32_at(bytes, 4) as u32,
+        minute: i32_at(bytes, 8),
+        kind,
+        country: CountryCode([bytes[13], bytes[14]]),
+        traces: std::array::from_fn(|index| i32_at(bytes, 15 + 4 * index) as u32),
     })
 }
 
@@ -205,10 +276,48 @@ mod tests {
         assert_eq!(contributions.take(100).len(), 1);
     }
 
+    fn attempted(member: u32) -> Attempt {
+        Attempt {
+            tenant: 7,
+            member,
+            minute: -3,
+            kind: AttemptKind::NoSuchUser,
+            country: CountryCode(*b"NO"),
+            traces: [1, 2, 0, u32::MAX],
+        }
+    }
+
+    #[test]
+    fn attempts_are_read_back_and_written_once() {
+        let mut contributions = Contributions::new(Frontier::default());
+        let attempts: Vec<Attempt> = (1..=9).map(attempted).collect();
+        contributions.add_attempts(&attempts);
+        contributions.add_attempts(&attempts);
+        contributions.add(&[contribution(1, 5)]);
+        let records: Vec<ProfilesRecord> =
+            contributions.take(4).iter().map(|bytes| ProfilesRecord::decode(bytes).expect("reads")).collect();
+        assert_eq!(records.iter().map(|record| record.marks.len()).collect::<Vec<_>>(), [1, 0, 0]);
+        let read: Vec<Attempt> = records.into_iter().flat_map(|record| record.attempts).collect();
+        assert_eq!(read, attempts);
+        assert!(!contributions.is_due());
+    }
+
+    #[test]
+    fn records_of_version_1_are_read() {
+        let frontier = Frontier { day: Some(3), complete_day: None };
+        let marks = [contribution(1, 5), contribution(2, 5)];
+        let mut bytes = encode(frontier, &marks, &[]);
+        bytes[0] = 1;
+        bytes.drain(13..17);
+        let expected = ProfilesRecord { frontier, marks: marks.to_vec(), attempts: Vec::new() };
+        assert_eq!(ProfilesRecord::decode(&bytes), Ok(expected));
+    }
+
     #[test]
     fn refuses_damage() {
         let mut contributions = Contributions::new(Frontier::default());
         contributions.add(&[contribution(1, 5)]);
+        contributions.add_attempts(&[attempted(1)]);
         let good = contributions.take(100).remove(0);
         let check = |change: fn(&mut Vec<u8>), expected| {
             let mut bytes = good.clone();
@@ -219,6 +328,8 @@ mod tests {
         check(|bytes| bytes.truncate(bytes.len() - 1), ProfilesRecordError::Length);
         check(|bytes| bytes.push(0), ProfilesRecordError::Length);
         check(|bytes| bytes[9] = 255, ProfilesRecordError::Length);
+        check(|bytes| bytes[13] = 255, ProfilesRecordError::Length);
+        check(|bytes| bytes[HEAD_BYTES + MARK_BYTES + 12] = 99, ProfilesRecordError::Kind(99));
         check(|bytes| bytes[HEAD_BYTES + 4] = 99, ProfilesRecordError::Kind(99));
         check(Vec::clear, ProfilesRecordError::Length);
     }

@@ -4,7 +4,8 @@
 //! Tasks go on *day by day*: each takes records until the next one begins a day of stream time that others have not
 //! reached, or until its input is at its end; when all have stopped, the organisation's profiles advance to the earliest
 //! day waited for. Within a day no task sees anything of another, so what comes out does not depend on threads or
-//! arrival. It is written day by day, within a day by task, within a task in order. Live, a task may be a day ahead of
+//! arrival. What was attempted on others' users is looked at once a day for the same reason. It is written day by day,
+//! within a day by task, within a task in order. Live, a task may be a day ahead of
 //! others; verdicts on events within the lateness horizon are the same. No group is joined, nothing is written to Kafka.
 
 mod feed;
@@ -169,6 +170,15 @@ fn count(summary: &mut Summary, counts: &BatchCounts) {
     summary.refused_records += counts.refused_records();
 }
 
+/// What a share is told.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Go {
+    /// Go on to the end of the day.
+    On,
+    /// All inputs are at their end: give what waited for more.
+    Finish,
+}
+
 /// What a share says when it can go no further.
 struct Stopped {
     /// By task.
@@ -194,7 +204,7 @@ pub fn run(
         let (answers_sent, answers) = unbounded();
         let mut shares = Vec::new();
         for number in 0..count {
-            let (go, gone) = unbounded::<()>();
+            let (go, gone) = unbounded::<Go>();
             let (sent, shared, progress) = (answers_sent.clone(), shared.clone(), progress.clone());
             let has_rejects = sinks.rejects.is_some();
             let thread = scope.spawn(move || {
@@ -237,7 +247,7 @@ pub fn run(
 }
 
 /// One thread: goes on whenever it is told to, until it is told no more.
-fn work(share: Result<Share<'_>, OfflineError>, gone: &Receiver<()>, answers: &Sender<Answer>) -> Summary {
+fn work(share: Result<Share<'_>, OfflineError>, gone: &Receiver<Go>, answers: &Sender<Answer>) -> Summary {
     let mut share = match share {
         Ok(share) => share,
         Err(error) => {
@@ -245,8 +255,12 @@ fn work(share: Result<Share<'_>, OfflineError>, gone: &Receiver<()>, answers: &S
             return Summary::default();
         }
     };
-    for () in gone {
-        let answer = catch_unwind(AssertUnwindSafe(|| share.go_on())).unwrap_or(Err(OfflineError::Thread));
+    for go in gone {
+        let go = || match go {
+            Go::On => share.go_on(),
+            Go::Finish => share.finish(),
+        };
+        let answer = catch_unwind(AssertUnwindSafe(go)).unwrap_or(Err(OfflineError::Thread));
         if answers.send(answer).is_err() {
             break;
         }
@@ -256,39 +270,52 @@ fn work(share: Result<Share<'_>, OfflineError>, gone: &Receiver<()>, answers: &S
 
 /// Day after day, until no task waits for another.
 fn days(
-    shares: &[Sender<()>],
+    shares: &[Sender<Go>],
     answers: &Receiver<Answer>,
     shared: &SharedProfiles,
     mut deliver: impl FnMut(Vec<(i32, Given)>) -> Result<(), OfflineError>,
     show: &mut dyn FnMut(),
     interrupted: &AtomicBool,
 ) -> Result<(), OfflineError> {
+    let mut go = Go::On;
     loop {
-        for share in shares {
-            // A share that has failed has said why.
-            share.send(()).ok();
-        }
-        let (mut given, mut wants) = (Vec::new(), None);
-        let mut waiting = shares.len();
-        while waiting > 0 {
-            match answers.recv_timeout(TELL_EVERY) {
-                Ok(answer) => {
-                    let stopped = answer?;
-                    given.extend(stopped.given);
-                    wants = wants.into_iter().chain(stopped.wants).min();
-                    waiting -= 1;
-                }
-                Err(RecvTimeoutError::Timeout) => show(),
-                Err(RecvTimeoutError::Disconnected) => return Err(OfflineError::Thread),
-            }
-        }
-        given.sort_by_key(|(task, _)| *task);
+        let (given, wants) = round(shares, answers, go, show)?;
         deliver(given)?;
         match wants {
-            Some(day) if !interrupted.load(Ordering::Relaxed) => shared.advance(day),
-            _ => return Ok(()),
+            _ if go == Go::Finish || interrupted.load(Ordering::Relaxed) => return Ok(()),
+            Some(day) => shared.advance(day),
+            None => go = Go::Finish,
         }
     }
+}
+
+/// Tells every share to go, and waits for what they give, in the order of tasks, and the earliest day they wait for.
+fn round(
+    shares: &[Sender<Go>],
+    answers: &Receiver<Answer>,
+    go: Go,
+    show: &mut dyn FnMut(),
+) -> Result<(Vec<(i32, Given)>, Option<i32>), OfflineError> {
+    for share in shares {
+        // A share that has failed has said why.
+        share.send(go).ok();
+    }
+    let (mut given, mut wants) = (Vec::new(), None);
+    let mut waiting = shares.len();
+    while waiting > 0 {
+        match answers.recv_timeout(TELL_EVERY) {
+            Ok(answer) => {
+                let stopped = answer?;
+                given.extend(stopped.given);
+                wants = wants.into_iter().chain(stopped.wants).min();
+                waiting -= 1;
+            }
+            Err(RecvTimeoutError::Timeout) => show(),
+            Err(RecvTimeoutError::Disconnected) => return Err(OfflineError::Thread),
+        }
+    }
+    given.sort_by_key(|(task, _)| *task);
+    Ok((given, wants))
 }
 
 /// Writes what one day gave.

@@ -20,6 +20,7 @@ use super::record::Source;
 use super::shared::SharedProfiles;
 use super::snapshot::Head;
 use crate::config::{OnDataLoss, Start};
+use crate::engine::Sight;
 use crate::metrics::Metrics;
 use crate::runtime::clock::{self, Deadline};
 
@@ -107,6 +108,7 @@ impl Restorer {
         let mut session = Box::new(Session::new(log));
         let sources = self.names.sources.clone();
         let mut task = PartitionTask::new(job.settings, job.partition, sources, self.shared.clone());
+        task.task().set_sight(Sight::Live);
         let (mut failed, mut changes) = (None, 0);
         let snapshot = self.load_snapshot(&mut task)?;
         let position = snapshot.as_ref().map_or(0, |head| head.position);

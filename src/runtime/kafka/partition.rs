@@ -22,6 +22,7 @@ use crate::engine::Input;
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
+use crate::engine::signin::EventTime;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
 use crate::runtime::task::Task;
@@ -89,6 +90,8 @@ pub struct PartitionTask {
     task: Task,
     stream_time: StreamTime,
     day: Option<i32>,
+    /// When the last review began.
+    review: EventTime,
     /// Day of the oldest item before the first day began.
     first_day: i32,
     /// Items taken so far.
@@ -131,6 +134,7 @@ impl PartitionTask {
             shared,
             stream_time: StreamTime::default(),
             day: None,
+            review: EventTime::MIN,
             first_day: i32::MAX,
             position: 0,
             transaction: 0,
@@ -299,6 +303,23 @@ impl PartitionTask {
         Taken { records: taken, stop }
     }
 
+    /// Judges again what attempts on others' users may have shed another light on since the last look.
+    pub fn look(&mut self) {
+        let shared = self.shared.clone();
+        let _reading = shared.reading();
+        if let Some(out) = self.task.look(self.stream_time.now()) {
+            self.take_over(out, &Batch::new(self.position));
+        }
+    }
+
+    /// The input is at its end, and nothing more will come.
+    pub fn finish(&mut self) {
+        let shared = self.shared.clone();
+        let _reading = shared.reading();
+        let out = self.task.review_all(self.stream_time.now());
+        self.take_over(out, &Batch::new(self.position));
+    }
+
     fn stop_before(&mut self, record: &Record<'_>, span: &Span, items: &[Item<'_>]) -> Option<Stop> {
         if self.settings.on_error == OnError::Stop
             && let Some(complaint) =
@@ -345,7 +366,7 @@ impl PartitionTask {
     }
 
     fn complete(&mut self, next: StreamTime, batch: &mut Batch<'_>) {
-        let complete = next.complete_day(self.settings.engine.lateness_horizon_s);
+        let complete = next.complete_day(self.task.ripe(next.now()));
         let Frontier { complete_day, .. } = self.contributions.frontier();
         if complete_day.is_none_or(|before| before < complete) {
             self.step(batch);
@@ -403,9 +424,16 @@ impl PartitionTask {
         self.position += 1;
     }
 
-    /// Stream time goes on to `next`: begins its day, and hands over the contributions of the day that ended a
+    /// Stream time goes on to `next`: begins its review and its day, and hands over the contributions of the day that ended a
     /// horizon ago, which are complete now.
     fn pass(&mut self, next: StreamTime, batch: &mut Batch<'_>) {
+        let review = self.settings.engine.review_at(next.now());
+        if review > self.review {
+            self.step(batch);
+            let out = self.task.review(review);
+            self.take_over(out, batch);
+            self.review = review;
+        }
         self.complete(next, batch);
         let day = next.day();
         if self.day.is_none_or(|begun| begun < day) {

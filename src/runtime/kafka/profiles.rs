@@ -137,6 +137,7 @@ impl ProfilesThread {
         };
         let record = ProfilesRecord::decode(payload).map_err(|error| error.to_string())?;
         self.shared.profiles.contribute(&record.marks);
+        self.shared.profiles.attempts().contribute(&record.attempts);
         if let Some(day) = record.frontier.day
             && self.shared.day().is_none_or(|now| now < day)
             && self.shared.is_possible(day)

@@ -9,6 +9,7 @@ use crate::engine::policy::EngineConfig;
 use crate::render::RenderContext;
 
 /// What a task needs of the configuration. It changes between two transactions only.
+#[derive(Clone)]
 pub struct TaskSettings {
     pub engine: Arc<EngineConfig>,
     pub render: Arc<RenderContext>,

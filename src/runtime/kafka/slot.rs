@@ -149,6 +149,10 @@ impl Running {
                 Ok(_) => turn = Turn::Busy,
                 Err(caution) => return Turn::Crashed(caution),
             }
+            self.task.look();
+            if self.task.has_news() {
+                self.news_since.get_or_insert_with(clock::now);
+            }
         }
         match self.commit_when_due(tools) {
             Ok(true) => Turn::Busy,

@@ -113,6 +113,8 @@ struct Sequencer<'a> {
     stream_time: StreamTime,
     /// Day of stream time for which the profiles are set.
     day: i32,
+    /// When the review began that the round belongs to.
+    review: EventTime,
     settler: Settler,
     risky_users: RiskyUsers,
     summary: Summary,
@@ -158,6 +160,7 @@ impl<'a> Sequencer<'a> {
             position: 0,
             stream_time: StreamTime::default(),
             day: i32::MIN,
+            review: EventTime::MIN,
             settler: Settler::new(options.order, options.engine.lateness_horizon_s),
             risky_users: RiskyUsers::default(),
             summary: Summary { files: options.inputs.len() as u64, ..Summary::default() },
@@ -193,6 +196,8 @@ impl<'a> Sequencer<'a> {
             }
         }
         progress.finish();
+        let end = self.stream_time.now();
+        self.review(end, |task| task.review_all(end))?;
         self.write_risky_users().context("cannot write risky users")?;
         let Sequencer { settler, outputs, summary, .. } = &mut self;
         settler.finish(&mut |detection| write(outputs, summary, detection)).context("cannot write detections")?;
@@ -262,7 +267,7 @@ impl<'a> Sequencer<'a> {
             };
             let mut stream_times = self.observe(&run);
             if stream_times.is_empty() && self.filling.items == 0 && self.stepping.is_none() {
-                self.begin_day(&run);
+                self.begin(&run)?;
                 stream_times = self.observe(&run);
             }
             let count = stream_times.len();
@@ -284,7 +289,7 @@ impl<'a> Sequencer<'a> {
         for (time, user) in run.clocks().take(room) {
             let mut next = self.stream_time;
             let now = next.observe(time, user);
-            if next.day() > self.day {
+            if next.day() > self.day || self.review_of(next) > self.review {
                 break;
             }
             self.stream_time = next;
@@ -293,13 +298,65 @@ impl<'a> Sequencer<'a> {
         stream_times
     }
 
-    /// The run's first item begins a day. Every user settles, what settled contributes, and only then do the
-    /// profiles advance: so all that a sign-in of the new day sees is complete.
-    fn begin_day(&mut self, run: &Run) {
+    /// When the review began that a stream time belongs to; none does while it may still fall back.
+    fn review_of(&self, stream_time: StreamTime) -> EventTime {
+        match stream_time.day() {
+            i32::MIN => EventTime::MIN,
+            _ => self.options.engine.review_at(stream_time.now()),
+        }
+    }
+
+    /// The run's first item begins a review, and perhaps a day.
+    fn begin(&mut self, run: &Run) -> anyhow::Result<()> {
         let mut next = self.stream_time;
         for (time, user) in run.clocks().take(1) {
             next.observe(time, user);
         }
+        let review = self.review_of(next);
+        if review > self.review {
+            self.review_until(review)?;
+        }
+        if next.day() > self.day {
+            self.begin_day(next);
+        }
+        Ok(())
+    }
+
+    /// Reviews one after the other, as if an item had come in each: where a stream leaps over some must not show.
+    fn review_until(&mut self, last: EventTime) -> anyhow::Result<()> {
+        let step = i64::from(self.options.engine.review_every_s);
+        while self.review < last {
+            let waits = self.tasks.iter().flatten().any(|task| task.has_reviews());
+            let next = self.review.plus_seconds(step);
+            self.review = if waits && self.review != EventTime::MIN { next.min(last) } else { last };
+            let review = self.review;
+            self.review(review, |task| task.review(review))?;
+        }
+        Ok(())
+    }
+
+    /// Lets every task review, and takes over what comes of it at once: nobody steps meanwhile.
+    fn review(&mut self, at: EventTime, review: impl Fn(&mut Task) -> Out) -> anyhow::Result<()> {
+        let outs: Vec<Out> = self.tasks.iter_mut().flatten().map(|task| review(task)).collect();
+        let Sequencer { settler, outputs, summary, profiles, risky_users, .. } = self;
+        let mut detections = Vec::new();
+        for out in outs {
+            summary.counts.add(&out.counts);
+            profiles.attempts().contribute(&out.attempts);
+            risky_users.take(out.risky_users);
+            detections.extend(out.detections);
+        }
+        let mut write = |detection: &Detection| write(outputs, summary, detection);
+        settler.release(at, &mut write).context("cannot write detections")?;
+        for detection in detections {
+            settler.take(detection, at, &mut write).context("cannot write detections")?;
+        }
+        Ok(())
+    }
+
+    /// Every user settles, what settled contributes, and only then do the profiles advance: so all that a sign-in of the
+    /// new day sees is complete.
+    fn begin_day(&mut self, next: StreamTime) {
         for task in self.tasks.iter_mut().flatten() {
             let out = task.settle(next.now());
             self.summary.counts.add(&out.counts);
@@ -377,6 +434,7 @@ impl<'a> Sequencer<'a> {
         for out in outs {
             self.summary.counts.add(&out.counts);
             self.profiles.contribute(&out.contributions);
+            self.profiles.attempts().contribute(&out.attempts);
             detections.extend(out.detections);
             // A user is in one shard: his versions stay in their order.
             self.risky_users.take(out.risky_users);

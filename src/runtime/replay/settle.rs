@@ -85,9 +85,10 @@ impl Settler {
         detection.is_update = was_written;
         if !was_written {
             // Nobody saw an earlier version, so when it came to be known is no news.
-            detection.detected_time = detection.activity_time;
+            let told = detection.told_at_least();
+            detection.detected_time = told;
             if detection.state == RiskState::AtRisk || detection.state == RiskState::None {
-                detection.updated_time = detection.activity_time;
+                detection.updated_time = told;
             }
         }
         // Feedback changes a detection's state, and brings no evidence of its own.

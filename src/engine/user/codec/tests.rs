@@ -15,7 +15,7 @@ use super::super::{
 };
 use super::words::Word;
 use super::*;
-use crate::engine::facts::{Agent, CountryCode, Facts, ListSet, NamedLocation, Place};
+use crate::engine::facts::{Agent, CountryCode, Facts, ListSet, NamedLocation, Place, Precision};
 use crate::engine::policy::EngineConfig;
 
 /// SplitMix64 (Steele et al. 2014): any record from one number.
@@ -430,6 +430,29 @@ proptest! {
             let bytes = encoded(&record);
             prop_assert_eq!(decode(&bytes, &rules).map(|record| encoded(&record)), Ok(bytes));
         }
+    }
+}
+
+#[test]
+fn zero_degrees_keep_their_sign() {
+    for latitude in [0.0, -0.0] {
+        let place = Place {
+            latitude,
+            longitude: -latitude,
+            radius_km: 7,
+            precision: Precision::City,
+            country: CountryCode(*b"NO"),
+            region: "".into(),
+            city: "".into(),
+            from_provider: false,
+        };
+        let mut bytes = Vec::new();
+        let mut writer = Writer::new(&mut bytes);
+        PutShared::place(&mut Inline, &mut writer, &Arc::new(place.clone()));
+        writer.finish();
+        let back = TakeShared::place(&mut Inline, &mut Reader::new(&bytes)).expect("reads");
+        assert_eq!(back.latitude.to_bits(), place.latitude.to_bits());
+        assert_eq!(back.longitude.to_bits(), place.longitude.to_bits());
     }
 }
 

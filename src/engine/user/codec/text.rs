@@ -82,10 +82,12 @@ impl TakeShared for Inline {
 /// Databases give four decimals: those fit 22 bits. Whatever is not exactly that is written bit for bit.
 fn put_degrees(writer: &mut Writer<'_>, degrees: f64) {
     let scaled = libm::round(degrees * DEGREE_SCALE);
-    let short = scaled.abs() < DEGREES_LIMIT && (scaled / DEGREE_SCALE).to_bits() == degrees.to_bits();
+    let number = (scaled + DEGREES_LIMIT) as u32;
+    // As it would be read: −0 comes back as 0 that way, and is not the same.
+    let short = scaled.abs() < DEGREES_LIMIT && short_degrees(number).to_bits() == degrees.to_bits();
     writer.flag(short);
     if short {
-        writer.bits((scaled + DEGREES_LIMIT) as u32, DEGREE_BITS);
+        writer.bits(number, DEGREE_BITS);
     } else {
         writer.u64(degrees.to_bits());
     }
@@ -96,11 +98,11 @@ const DEGREE_BITS: u32 = 22;
 const DEGREES_LIMIT: f64 = (1 << (DEGREE_BITS - 1)) as f64;
 
 fn take_degrees(reader: &mut Reader<'_>) -> Result<f64, StateCodecError> {
-    if reader.flag()? {
-        Ok((f64::from(reader.bits(DEGREE_BITS)?) - DEGREES_LIMIT) / DEGREE_SCALE)
-    } else {
-        reader.u64().map(f64::from_bits)
-    }
+    if reader.flag()? { reader.bits(DEGREE_BITS).map(short_degrees) } else { reader.u64().map(f64::from_bits) }
+}
+
+fn short_degrees(number: u32) -> f64 {
+    (f64::from(number) - DEGREES_LIMIT) / DEGREE_SCALE
 }
 
 pub(super) fn put_country(writer: &mut Writer<'_>, country: CountryCode) {

@@ -81,5 +81,5 @@ words! {
     Suppression, "suppression", 6: Learning = 0 SameAddress = 1 TrustedLocation = 3
         EgressLocation = 4 MovingNetwork = 5 LearntEgress = 6 UsualPlaces = 7 KnownTransition = 8
         NearbyCountry = 9 CloudRefresh = 10 MobileGateway = 11 OrganizationCommon = 12
-        Exception = 14 BelowLow = 15 AlreadyReported = 17;
+        Exception = 14 BelowLow = 15 AlreadyReported = 17 FamiliarDevice = 32;
 }

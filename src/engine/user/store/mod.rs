@@ -139,14 +139,7 @@ impl UserStore {
                 !record.tail.is_empty() || record.settled.risk_ages()
             }
         }) {
-            let Some(place) = self.find(key) else { continue };
-            if place & HOT != 0 {
-                visit(key, &mut self.hot[(place & NUMBER) as usize].record);
-            } else {
-                let mut record = self.unpack(place, rules);
-                visit(key, &mut record);
-                self.repack(key, place, &record);
-            }
+            self.change(key, rules, |record| visit(key, record));
         }
     }
 
@@ -167,14 +160,24 @@ impl UserStore {
 
     /// What `look` gives of a user's record; `None` when the user is unknown. Who is hot stays so.
     pub fn look_at<T>(&mut self, key: UserKey, rules: &Rules, look: impl FnOnce(&UserRecord) -> T) -> Option<T> {
+        self.change(key, rules, |record| look(record))
+    }
+
+    /// Lets `change` at one user's record; `None` when the user is unknown. Who is hot stays so.
+    pub fn change<T>(
+        &mut self,
+        key: UserKey,
+        rules: &Rules,
+        change: impl FnOnce(&mut UserRecord) -> T,
+    ) -> Option<T> {
         let place = self.find(key)?;
         if place & HOT != 0 {
-            return Some(look(&self.hot[(place & NUMBER) as usize].record));
+            return Some(change(&mut self.hot[(place & NUMBER) as usize].record));
         }
-        let record = self.unpack(place, rules);
-        let seen = look(&record);
+        let mut record = self.unpack(place, rules);
+        let given = change(&mut record);
         self.repack(key, place, &record);
-        Some(seen)
+        Some(given)
     }
 
     /// Calls `look` for every user, by rising key.

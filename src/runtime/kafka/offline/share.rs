@@ -8,9 +8,11 @@ use super::feed::{Feed, Next, Router};
 use super::merge::{Held, Merge};
 use super::{Given, Offline, OfflineError, Outlet, Progress, Stopped};
 use crate::engine::enrich::Enricher;
+use crate::engine::policy::EngineConfig;
+use crate::engine::signin::SECONDS_PER_DAY;
 use crate::runtime::kafka::contributions::ProfilesRecord;
 use crate::runtime::kafka::outbox::Destination;
-use crate::runtime::kafka::partition::{PartitionTask, Stop};
+use crate::runtime::kafka::partition::{PartitionTask, Stop, TaskSettings};
 use crate::runtime::kafka::record::Record;
 use crate::runtime::kafka::shared::SharedProfiles;
 use crate::runtime::replay::summary::Summary;
@@ -49,10 +51,11 @@ impl<'a> Share<'a> {
     ) -> Result<Share<'a>, OfflineError> {
         let tasks = (0..offline.names.partitions).filter(|task| *task as usize % count == number);
         let sources = &offline.names.sources;
+        let settings = Arc::new(by_the_day(&offline.settings));
         let mut runners = BTreeMap::new();
         let mut merges = BTreeMap::new();
         for number in tasks {
-            let task = PartitionTask::new(offline.settings.clone(), number, sources.clone(), shared.clone());
+            let task = PartitionTask::new(settings.clone(), number, sources.clone(), shared.clone());
             runners.insert(number, Runner { task, waiting: VecDeque::new(), is_ended: false });
             if offline.is_keyed {
                 let parts = offline.parts.iter().filter(|(_, part)| part.partition == number).cloned().collect();
@@ -88,6 +91,17 @@ impl<'a> Share<'a> {
                 return Ok(Stopped { given, wants });
             }
         }
+    }
+
+    /// Gives what waited for more input.
+    pub fn finish(&mut self) -> Result<Stopped, OfflineError> {
+        let mut given = Vec::new();
+        for (number, runner) in &mut self.runners {
+            runner.task.finish();
+            take_over(runner, &self.shared, &mut self.outlet)?;
+            given.push((*number, std::mem::take(&mut self.outlet.given)));
+        }
+        Ok(Stopped { given, wants: None })
     }
 
     /// The day that the task waits for; `None`: it has nothing to take.
@@ -135,6 +149,13 @@ impl<'a> Share<'a> {
     }
 }
 
+/// Tasks meet once a day here, so they review once a day. That changes when verdicts come out, not what they are.
+fn by_the_day(settings: &TaskSettings) -> TaskSettings {
+    let review_every_s = SECONDS_PER_DAY as u32;
+    let engine = EngineConfig { review_every_s, ..EngineConfig::clone(&settings.engine) };
+    TaskSettings { engine: Arc::new(engine), ..settings.clone() }
+}
+
 /// What a commit would have written.
 fn take_over(runner: &mut Runner, shared: &SharedProfiles, outlet: &mut Outlet) -> Result<(), OfflineError> {
     if let Some(frozen) = runner.task.freeze()? {
@@ -144,6 +165,7 @@ fn take_over(runner: &mut Runner, shared: &SharedProfiles, outlet: &mut Outlet) 
                 outlet.write(&record)?;
             } else if let Ok(profiles) = ProfilesRecord::decode(record.payload.unwrap_or_default()) {
                 shared.profiles.contribute(&profiles.marks);
+                shared.profiles.attempts().contribute(&profiles.attempts);
             }
         }
     }

@@ -35,7 +35,7 @@ impl Batch<'_> {
 
 impl PartitionTask {
     pub(super) fn take_over(&mut self, out: Out, batch: &Batch<'_>) {
-        let Out { detections, contributions, counts, forgotten, risky_users } = out;
+        let Out { detections, contributions, attempts, reviewed, counts, forgotten, risky_users } = out;
         for detection in detections {
             self.counts.batch.detection(&detection);
             if !detection.is_update {
@@ -53,8 +53,10 @@ impl PartitionTask {
             });
         }
         self.contributions.add(&contributions);
+        self.contributions.add_attempts(&attempts);
         // A user forgotten and met again in one batch is written by its state.
         self.dirty.extend(forgotten);
+        self.dirty.extend(reviewed);
         self.counts.engine.add(&counts);
     }
 

@@ -1,0 +1,181 @@
+//! The attempts of one trace, and the attack they are.
+
+use super::{Attempt, AttemptKind, Bar, TRACE_ATTEMPTS_MAX};
+use crate::engine::facts::CountryCode;
+
+/// One attempt, trace and tenant apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Mark {
+    minute: i32,
+    member: u32,
+    kind: AttemptKind,
+    country: CountryCode,
+}
+
+/// Attempts in order of time, each once.
+#[derive(Debug, Default)]
+pub(super) struct List {
+    marks: Vec<Mark>,
+    /// Distinct members among `marks`.
+    users: usize,
+    /// Newest minute of a failure, kept or not; `i32::MIN` = none.
+    last_minute: i32,
+    has_any: bool,
+}
+
+/// Attempts that are an attack, as far as they are asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attack {
+    /// The minute (since 1970) from which it could be told.
+    pub recognised: i32,
+    /// First and last minute of the attempts counted.
+    pub first: i32,
+    pub last: i32,
+    /// Distinct users up to the minute asked about; exact up to [`TRACE_ATTEMPTS_MAX`] attempts, then at least that.
+    pub users: u32,
+    pub attempts: u32,
+    /// Attempts on accounts that do not exist.
+    pub no_such_user: u32,
+    pub countries: u32,
+}
+
+impl List {
+    pub(super) fn push(&mut self, attempt: &Attempt) {
+        let Attempt { minute, member, kind, country, .. } = *attempt;
+        self.last_minute = if self.has_any { self.last_minute.max(minute) } else { minute };
+        self.has_any = true;
+        let mark = Mark { minute, member, kind, country };
+        let Err(index) = self.marks.binary_search(&mark) else { return };
+        if index >= TRACE_ATTEMPTS_MAX {
+            return;
+        }
+        if !self.marks.iter().any(|known| known.member == member) {
+            self.users += 1;
+        }
+        self.marks.insert(index, mark);
+        if self.marks.len() > TRACE_ATTEMPTS_MAX
+            && let Some(dropped) = self.marks.pop()
+            && !self.marks.iter().any(|known| known.member == dropped.member)
+        {
+            self.users -= 1;
+        }
+    }
+
+    pub(super) fn users(&self) -> usize {
+        self.users
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// Nothing happens to a list that still goes on: its first attempts say since when.
+    pub(super) fn forget_before(&mut self, minute: i32) {
+        if self.last_minute < minute {
+            self.marks.clear();
+            return;
+        }
+        self.marks.retain(|mark| mark.minute >= minute);
+        let mut members: Vec<u32> = self.marks.iter().map(|mark| mark.member).collect();
+        members.sort_unstable();
+        members.dedup();
+        self.users = members.len();
+    }
+
+    /// See [`super::Attempts::spray`]. `by_user`: distinct users count, else attempts.
+    pub(super) fn attack(
+        &self,
+        minute: i32,
+        until: i32,
+        bar: Bar,
+        counts: impl Fn(AttemptKind) -> bool,
+        by_user: bool,
+    ) -> Option<Attack> {
+        if self.marks.len() < bar.enough as usize {
+            return None;
+        }
+        let marks: Vec<Mark> =
+            self.marks.iter().filter(|mark| mark.minute <= until && counts(mark.kind)).copied().collect();
+        let run = self.run_at(&marks, minute, until, bar.window_minutes)?;
+        let recognised = recognised(run, bar, by_user)?;
+        let last = self.end_of(run, &marks, until);
+        // Before its first attempt a trace is as good as any other.
+        let first = run.iter().map(|mark| mark.minute).find(|first| recognised - first < bar.window_minutes)?;
+        (minute >= first).then(|| summary(run, recognised, first, last))
+    }
+
+    /// The attempts without a pause as long as the window, in which or at most a window after which `minute` is.
+    fn run_at<'m>(&self, marks: &'m [Mark], minute: i32, until: i32, window_minutes: i32) -> Option<&'m [Mark]> {
+        marks
+            .chunk_by(|one, next| next.minute - one.minute < window_minutes)
+            .find(|run| minute >= run[0].minute && minute - self.end_of(run, marks, until) < window_minutes)
+    }
+
+    /// The last minute of a run, up to `until`. Where the list is full only the newest failure of all is known.
+    fn end_of(&self, run: &[Mark], marks: &[Mark], until: i32) -> i32 {
+        let kept = run[run.len() - 1].minute;
+        let is_last = marks.last().is_some_and(|last| last.minute == kept);
+        let is_full = self.marks.len() == TRACE_ATTEMPTS_MAX;
+        if is_last && is_full { kept.max(self.last_minute.min(until)) } else { kept }
+    }
+}
+
+/// The first minute at which enough had come within the window before it.
+fn recognised(marks: &[Mark], bar: Bar, by_user: bool) -> Option<i32> {
+    let mut start = 0;
+    let mut inside: Vec<(u32, u32)> = Vec::new();
+    for (end, mark) in marks.iter().enumerate() {
+        while mark.minute - marks[start].minute >= bar.window_minutes {
+            leave(&mut inside, marks[start].member);
+            start += 1;
+        }
+        enter(&mut inside, mark.member);
+        let count = if by_user { inside.len() } else { end + 1 - start };
+        if count >= bar.enough as usize {
+            return Some(mark.minute);
+        }
+    }
+    None
+}
+
+/// Members inside the window, each with its attempts there: few, as it ends at the bar.
+fn enter(inside: &mut Vec<(u32, u32)>, member: u32) {
+    match inside.iter_mut().find(|(known, _)| *known == member) {
+        Some((_, count)) => *count += 1,
+        None => inside.push((member, 1)),
+    }
+}
+
+fn leave(inside: &mut Vec<(u32, u32)>, member: u32) {
+    if let Some(index) = inside.iter().position(|(known, _)| *known == member) {
+        inside[index].1 -= 1;
+        if inside[index].1 == 0 {
+            inside.swap_remove(index);
+        }
+    }
+}
+
+fn summary(marks: &[Mark], recognised: i32, first: i32, last: i32) -> Attack {
+    let counted = || marks.iter().filter(|mark| mark.minute >= first);
+    let distinct = |values: &mut Vec<u64>| {
+        values.sort_unstable();
+        values.dedup();
+        values.len() as u32
+    };
+    let mut members: Vec<u64> = counted().map(|mark| u64::from(mark.member)).collect();
+    let mut countries: Vec<u64> =
+        counted().filter(|mark| mark.country.is_known()).map(|mark| u64::from(mark.country.key())).collect();
+    Attack {
+        recognised,
+        first,
+        last,
+        users: distinct(&mut members),
+        attempts: counted().count() as u32,
+        no_such_user: counted().filter(|mark| mark.kind == AttemptKind::NoSuchUser).count() as u32,
+        countries: distinct(&mut countries),
+    }
+}

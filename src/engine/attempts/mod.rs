@@ -1,0 +1,304 @@
+//! Attempts: what attackers do to many accounts at once, by the traces they leave.
+//!
+//! ```text
+//! wrong passwords of any user ──▶ Attempt ──▶ one list a trace ──▶ Attack (since when, how many users)
+//! ```
+//! A failed sign-in belongs to one user, an attack to nobody: what makes it one is that many users' failures share an
+//! address, a network or a user agent. So failures are *contributed* to a table that all tasks share, as sign-ins are
+//! to the profiles; but a day would be too late here, and what is asked is not "how many" but "by when".
+//!
+//! Attempts are a set, and whether a trace is an attack at a minute depends on the attempts up to that minute alone.
+//! So the answer is the same in whatever order, how often and by whichever task they were contributed, once all of them
+//! are in; [`super::Engine::review`] asks it when they are. Nothing here judges a sign-in.
+
+mod list;
+#[cfg(test)]
+mod tests;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dashmap::DashMap;
+
+use super::facts::{CountryCode, Facts};
+use super::signin::{AccountState, Category, Credential, EventTime, Outcome};
+pub use list::Attack;
+use list::List;
+
+/// What failed attempts can have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Trace {
+    Address = 0,
+    /// /24 of IPv4, /48 of IPv6.
+    Prefix = 1,
+    Asn = 2,
+    /// The user agent's exact text.
+    UserAgent = 3,
+}
+
+impl Trace {
+    pub const ALL: [Trace; 4] = [Trace::Address, Trace::Prefix, Trace::Asn, Trace::UserAgent];
+
+    /// The word used in output and configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Trace::Address => "ipAddress",
+            Trace::Prefix => "ipPrefix",
+            Trace::Asn => "asn",
+            Trace::UserAgent => "userAgent",
+        }
+    }
+
+    /// The sign-in's value; 0 = absent.
+    pub fn of(self, facts: &Facts) -> u32 {
+        match self {
+            Trace::Address => facts.address_hash,
+            Trace::Prefix => facts.prefix_hash,
+            Trace::Asn => facts.asn,
+            Trace::UserAgent => facts.user_agent_hash,
+        }
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum AttemptKind {
+    WrongPassword = 0,
+    /// There is no such account.
+    NoSuchUser = 1,
+    /// The right credential, from a network and with a browser that are both new to the user.
+    Stranger = 2,
+}
+
+impl AttemptKind {
+    pub const ALL: [AttemptKind; 3] = [AttemptKind::WrongPassword, AttemptKind::NoSuchUser, AttemptKind::Stranger];
+
+    fn is_failure(self) -> bool {
+        self != AttemptKind::Stranger
+    }
+}
+
+/// One attempt on one account. Two equal ones are as good as one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt {
+    /// Hash of the tenant id.
+    pub tenant: u32,
+    /// Hash of the user.
+    pub member: u32,
+    /// Event time in whole minutes since 1970: a client that tries again and again within one counts once.
+    pub minute: i32,
+    pub kind: AttemptKind,
+    pub country: CountryCode,
+    /// Values of [`Trace::ALL`]; 0 = absent.
+    pub traces: [u32; Trace::ALL.len()],
+}
+
+/// Minute of an event time, since 1970, rounded down.
+pub fn minute_of(time: EventTime) -> i32 {
+    i32::try_from(time.seconds().div_euclid(60)).unwrap_or(i32::MIN)
+}
+
+impl Attempt {
+    fn new(tenant: u32, member: u32, facts: &Facts, kind: AttemptKind) -> Attempt {
+        Attempt {
+            tenant,
+            member,
+            minute: minute_of(facts.time),
+            kind,
+            country: facts.country,
+            traces: Trace::ALL.map(|trace| trace.of(facts)),
+        }
+    }
+
+    /// The failed attempt that a sign-in is. A wrong password is one, an account that does not exist, and a locked one:
+    /// lockout comes of others' attempts and hides whether the password was right. A silent refresh types no password.
+    pub fn failed(tenant: u32, member: u32, facts: &Facts) -> Option<Attempt> {
+        if facts.outcome != Outcome::Failed || facts.category == Category::NonInteractive {
+            return None;
+        }
+        let kind = match (facts.credential, facts.account) {
+            (_, AccountState::Unknown | AccountState::Deleted) => AttemptKind::NoSuchUser,
+            (Credential::Wrong, _) | (Credential::Unknown, AccountState::Locked) => AttemptKind::WrongPassword,
+            _ => return None,
+        };
+        Some(Attempt::new(tenant, member, facts, kind))
+    }
+
+    /// The right credential in a stranger's hands, perhaps.
+    pub fn stranger(tenant: u32, member: u32, facts: &Facts) -> Attempt {
+        Attempt::new(tenant, member, facts, AttemptKind::Stranger)
+    }
+}
+
+/// One trace of one tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Key {
+    tenant: u32,
+    trace: Trace,
+    value: u32,
+}
+
+/// When many attempts are an attack.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bar {
+    /// Distinct users (or, for [`Attempts::hammered`], attempts) from which on it is one.
+    pub enough: u32,
+    /// Within so many minutes.
+    pub window_minutes: i32,
+}
+
+/// Traces kept per kind of trace, all tenants together. A new one beyond it is not kept, and counted.
+pub const TRACES_MAX: usize = 262_144;
+/// Attempts kept a trace; of more the earliest are kept, because they say since when. What comes later still moves the
+/// end of the attack.
+pub const TRACE_ATTEMPTS_MAX: usize = 512;
+/// Attempts older than this count nowhere: the longest window that can be configured, and a day for late ones.
+pub const ATTEMPT_DAYS_MAX: i32 = 15;
+
+/// Figures for metrics; the count of what was dropped starts at 0 when a process does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AttemptStats {
+    pub traces: [usize; Trace::ALL.len()],
+    pub attempts: usize,
+    pub dropped: u64,
+}
+
+/// The attempts of all tenants. Shared by every task.
+#[derive(Debug)]
+pub struct Attempts {
+    lists: DashMap<Key, List>,
+    traces: [AtomicU64; Trace::ALL.len()],
+    traces_max: u64,
+    dropped: AtomicU64,
+    /// Rises when a trace gets as many users as the lowest bar that can be configured.
+    news: AtomicU64,
+}
+
+impl Default for Attempts {
+    fn default() -> Attempts {
+        Attempts::with_limit(TRACES_MAX)
+    }
+}
+
+/// The lowest number of users that can be configured for an attack: below it nobody need look.
+pub const USERS_MIN: usize = 3;
+
+impl Attempts {
+    fn with_limit(traces_max: usize) -> Attempts {
+        Attempts {
+            lists: DashMap::new(),
+            traces: Default::default(),
+            traces_max: traces_max as u64,
+            dropped: AtomicU64::new(0),
+            news: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes attempts of any time and order.
+    pub fn contribute(&self, attempts: &[Attempt]) {
+        for attempt in attempts {
+            for (trace, value) in Trace::ALL.into_iter().zip(attempt.traces) {
+                // What strangers share is asked of the user agent only: others' addresses are theirs to have.
+                if value != 0 && (attempt.kind.is_failure() || trace == Trace::UserAgent) {
+                    self.add(Key { tenant: attempt.tenant, trace, value }, attempt);
+                }
+            }
+        }
+    }
+
+    fn add(&self, key: Key, attempt: &Attempt) {
+        if let Some(mut list) = self.lists.get_mut(&key) {
+            self.push(&mut list, attempt);
+            return;
+        }
+        let count = &self.traces[key.trace as usize];
+        if count.load(Ordering::Relaxed) >= self.traces_max {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let mut list = self.lists.entry(key).or_insert_with(|| {
+            count.fetch_add(1, Ordering::Relaxed);
+            List::default()
+        });
+        self.push(&mut list, attempt);
+    }
+
+    fn push(&self, list: &mut List, attempt: &Attempt) {
+        let before = list.users();
+        list.push(attempt);
+        if before != list.users() && list.users() >= USERS_MIN {
+            self.news.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// A number that changes whenever a sign-in judged before might be judged otherwise now.
+    pub fn news(&self) -> u64 {
+        self.news.load(Ordering::Acquire)
+    }
+
+    /// Whether any failed attempt shares a trace with the sign-in: cheap, and true for few.
+    pub fn touches(&self, tenant: u32, facts: &Facts) -> bool {
+        Trace::ALL.into_iter().any(|trace| {
+            let value = trace.of(facts);
+            value != 0
+                && self.lists.get(&Key { tenant, trace, value }).is_some_and(|list| list.users() >= USERS_MIN)
+        })
+    }
+
+    /// The attack on many users of which a trace is part, as attempts up to minute `until` show it: the first minute
+    /// at which `bar.enough` distinct users had failed within the window, if the attack still went on at `minute`.
+    pub fn spray(
+        &self,
+        tenant: u32,
+        trace: Trace,
+        value: u32,
+        minute: i32,
+        until: i32,
+        bar: Bar,
+    ) -> Option<Attack> {
+        let list = self.lists.get(&Key { tenant, trace, value })?;
+        list.attack(minute, until, bar, AttemptKind::is_failure, true)
+    }
+
+    /// The same for attempts on however few users: each minute of each user counts.
+    pub fn hammered(
+        &self,
+        tenant: u32,
+        trace: Trace,
+        value: u32,
+        minute: i32,
+        until: i32,
+        bar: Bar,
+    ) -> Option<Attack> {
+        let list = self.lists.get(&Key { tenant, trace, value })?;
+        list.attack(minute, until, bar, AttemptKind::is_failure, false)
+    }
+
+    /// The users of one user agent who were all met by a stranger with it.
+    pub fn strangers(&self, tenant: u32, user_agent: u32, minute: i32, until: i32, bar: Bar) -> Option<Attack> {
+        let list = self.lists.get(&Key { tenant, trace: Trace::UserAgent, value: user_agent })?;
+        list.attack(minute, until, bar, |kind| kind == AttemptKind::Stranger, true)
+    }
+
+    /// The stream has reached `day`: forgets what is older than [`ATTEMPT_DAYS_MAX`].
+    pub fn forget_before(&self, day: i32) {
+        let oldest = day.saturating_sub(ATTEMPT_DAYS_MAX).saturating_mul(24 * 60);
+        self.lists.retain(|key, list| {
+            list.forget_before(oldest);
+            let is_kept = !list.is_empty();
+            if !is_kept {
+                self.traces[key.trace as usize].fetch_sub(1, Ordering::Relaxed);
+            }
+            is_kept
+        });
+    }
+
+    pub fn stats(&self) -> AttemptStats {
+        AttemptStats {
+            traces: std::array::from_fn(|index| self.traces[index].load(Ordering::Relaxed) as usize),
+            attempts: self.lists.iter().map(|list| list.len()).sum(),
+            dropped: self.dropped.load(Ordering::Relaxed),
+        }
+    }
+}

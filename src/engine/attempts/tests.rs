@@ -1,0 +1,176 @@
+//! Attempts as a set: what is an attack by when, whatever the order; and the limits.
+
+use proptest::prelude::*;
+
+use super::*;
+
+const BAR: Bar = Bar { enough: 4, window_minutes: 60 };
+
+fn attempt(member: u32, minute: i32) -> Attempt {
+    Attempt {
+        tenant: 1,
+        member,
+        minute,
+        kind: AttemptKind::WrongPassword,
+        country: CountryCode(*b"NO"),
+        traces: [7, 8, 9, 10],
+    }
+}
+
+fn table(attempts: &[Attempt]) -> Attempts {
+    let table = Attempts::default();
+    table.contribute(attempts);
+    table
+}
+
+fn spray(table: &Attempts, minute: i32, until: i32) -> Option<Attack> {
+    table.spray(1, Trace::Address, 7, minute, until, BAR)
+}
+
+#[test]
+fn enough_users_within_the_window_are_an_attack_from_the_last_of_them_on() {
+    let users = |minutes: [i32; 4]| table(&std::array::from_fn::<_, 4, _>(|n| attempt(n as u32, minutes[n])));
+    let close = users([10, 20, 30, 69]);
+    let attack = spray(&close, 69, 69).expect("four users within an hour");
+    assert_eq!((attack.recognised, attack.first, attack.last), (69, 10, 69));
+    assert_eq!((attack.users, attack.attempts, attack.countries), (4, 4, 1));
+    assert_eq!(spray(&close, 69, 68), None, "by then there were three");
+    assert_eq!(spray(&users([10, 20, 30, 70]), 70, 70), None, "an hour and a minute");
+}
+
+#[test]
+fn one_user_who_mistypes_is_no_spray_but_hammers() {
+    let table = table(&(0..20).map(|minute| attempt(5, minute)).collect::<Vec<_>>());
+    assert_eq!(spray(&table, 20, 20), None);
+    let hammered = table.hammered(1, Trace::Address, 7, 20, 20, BAR).expect("twenty attempts");
+    assert_eq!((hammered.users, hammered.attempts, hammered.recognised), (1, 20, 3));
+}
+
+#[test]
+fn an_attack_is_seen_in_hindsight_and_ends_a_window_after_its_last_attempt() {
+    let table = table(&(0..6).map(|n| attempt(n, 100 + n as i32)).collect::<Vec<_>>());
+    let early = spray(&table, 101, 200).expect("a sign-in amid it");
+    assert!(early.recognised > 101);
+    assert_eq!(spray(&table, 99, 200), None, "before its first attempt");
+    assert!(spray(&table, 164, 200).is_some());
+    assert_eq!(spray(&table, 165, 200), None, "an hour after its last");
+}
+
+#[test]
+fn what_ended_long_ago_is_another_attack() {
+    let early = (0..4).map(|n| attempt(n, n as i32));
+    let late = (0..2).map(|n| attempt(n, 500 + n as i32));
+    let table = table(&early.chain(late).collect::<Vec<_>>());
+    assert!(spray(&table, 3, 600).is_some());
+    assert_eq!(spray(&table, 400, 600), None, "between the two");
+    assert_eq!(spray(&table, 501, 600), None, "two users are none");
+}
+
+#[test]
+fn traces_tenants_and_kinds_are_apart() {
+    let mut attempts: Vec<Attempt> = (0..4).map(|n| attempt(n, 1)).collect();
+    attempts[3].traces[0] = 77;
+    let table = table(&attempts);
+    assert_eq!(spray(&table, 1, 1), None, "three from this address");
+    assert!(table.spray(1, Trace::Prefix, 8, 1, 1, BAR).is_some());
+    assert_eq!(table.spray(2, Trace::Prefix, 8, 1, 1, BAR), None);
+    assert_eq!(table.strangers(1, 10, 1, 1, BAR), None, "nobody got in");
+    let strangers: Vec<Attempt> =
+        (0..4).map(|n| Attempt { kind: AttemptKind::Stranger, ..attempt(n, 1) }).collect();
+    let table = self::table(&strangers);
+    assert!(table.strangers(1, 10, 1, 1, BAR).is_some());
+    assert_eq!(spray(&table, 1, 1), None, "who gets in has not failed");
+}
+
+#[test]
+fn a_trace_keeps_its_earliest_attempts_and_its_end() {
+    let count = TRACE_ATTEMPTS_MAX as i32 + 300;
+    let mut attempts: Vec<Attempt> = (0..count).map(|n| attempt(n as u32, n / 10)).collect();
+    attempts.reverse();
+    let table = table(&attempts);
+    assert_eq!(table.stats().attempts, 4 * TRACE_ATTEMPTS_MAX);
+    let attack = spray(&table, count / 10, count / 10).expect("it goes on");
+    assert_eq!((attack.first, attack.last), (0, (count - 1) / 10));
+    assert_eq!(attack.users as usize, TRACE_ATTEMPTS_MAX);
+}
+
+#[test]
+fn traces_are_limited_and_what_is_dropped_is_counted() {
+    let table = Attempts::with_limit(2);
+    for value in 1..=5 {
+        table.contribute(&[Attempt { traces: [value, 0, 0, 0], ..attempt(1, 1) }]);
+    }
+    let stats = table.stats();
+    assert_eq!((stats.traces[0], stats.dropped), (2, 3));
+    // A known trace goes on.
+    table.contribute(&[Attempt { traces: [1, 0, 0, 0], ..attempt(2, 1) }]);
+    assert_eq!(table.stats().attempts, 3);
+}
+
+#[test]
+fn old_attempts_are_forgotten() {
+    let day = 24 * 60;
+    let table = table(&[attempt(1, 0), attempt(2, 10 * day), attempt(3, 20 * day)]);
+    table.forget_before(ATTEMPT_DAYS_MAX + 5);
+    assert_eq!(table.stats().attempts, 4 * 2, "the first is older than the others' window");
+    table.forget_before(ATTEMPT_DAYS_MAX + 30);
+    assert_eq!(table.stats(), AttemptStats::default());
+    table.contribute(&[attempt(1, 0)]);
+    assert_eq!(table.stats().traces, [1; 4]);
+}
+
+#[test]
+fn silent_refreshes_and_stopped_sign_ins_are_no_attempts() {
+    let failed = crate::engine::profile::facts_of_a_success();
+    let failed = Facts { outcome: Outcome::Failed, credential: Credential::Wrong, ..failed };
+    let kind = |facts: Facts| Attempt::failed(1, 2, &facts).map(|attempt| attempt.kind);
+    assert_eq!(kind(failed), Some(AttemptKind::WrongPassword));
+    assert_eq!(kind(Facts { category: Category::NonInteractive, ..failed }), None);
+    assert_eq!(kind(Facts { outcome: Outcome::Blocked, credential: Credential::Right, ..failed }), None);
+    let unknown = |account| Facts { credential: Credential::Unknown, account, ..failed };
+    assert_eq!(kind(unknown(AccountState::Unknown)), Some(AttemptKind::NoSuchUser));
+    assert_eq!(kind(unknown(AccountState::Locked)), Some(AttemptKind::WrongPassword));
+    assert_eq!(kind(unknown(AccountState::Disabled)), None);
+}
+
+proptest! {
+    /// Order and repetition do not show, and neither does what comes after the minute asked about.
+    #[test]
+    fn the_answer_depends_on_the_set_of_attempts_up_to_then(
+        minutes in prop::collection::vec((0..30_u32, 0..200_i32), 0..120),
+        shuffle in prop::collection::vec(any::<prop::sample::Index>(), 0..60),
+        minute in 0..200_i32,
+        hindsight in 0..60_i32,
+    ) {
+        let until = minute + hindsight;
+        let all: Vec<Attempt> = minutes.iter().map(|(member, minute)| attempt(*member, *minute)).collect();
+        let mut other: Vec<Attempt> = all.iter().filter(|attempt| attempt.minute <= until).copied().collect();
+        for index in shuffle {
+            if !other.is_empty() {
+                let at = index.index(other.len());
+                other.push(other[at]);
+                other.swap(0, at);
+            }
+        }
+        prop_assert_eq!(spray(&table(&all), minute, until), spray(&table(&other), minute, until));
+    }
+
+    /// What is an attack stays one when more attempts come to be known.
+    #[test]
+    fn more_attempts_never_undo_an_attack(
+        minutes in prop::collection::vec((0..30_u32, 0..200_i32), 0..80),
+        more in prop::collection::vec((0..30_u32, 0..200_i32), 0..40),
+        minute in 0..200_i32,
+    ) {
+        let attempts = |minutes: &[(u32, i32)]| -> Vec<Attempt> {
+            minutes.iter().map(|(member, minute)| attempt(*member, *minute)).collect()
+        };
+        let some = table(&attempts(&minutes));
+        let before = spray(&some, minute, minute);
+        some.contribute(&attempts(&more));
+        if let Some(before) = before {
+            let after = spray(&some, minute, minute).expect("still an attack");
+            prop_assert!(after.recognised <= before.recognised && after.users >= before.users);
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Password spray: the right password from where many users' passwords are being tried.
+//!
+//! ## What it sees
+//! Failed sign-ins of many users that have an address, a /24 or /48, a network or a user agent in common, within a day or a
+//! week; then each sign-in with the right credential that has the same in common and is not at a familiar address or
+//! device. Rotating addresses share their network or their user agent, and a slow spray adds up over days. A sign-in that
+//! came before the spray could be told is found in hindsight, for as long as `engine.hindsight_s` says. The same pattern
+//! with many accounts that do not exist is credential stuffing: the evidence counts them, and the sentence says so.
+//! ## Why it matters
+//! ATT&CK T1110.003 (password spraying), T1110.004 (credential stuffing). Sprays were behind more than a third of the
+//! compromised accounts of organisations that Microsoft counted in 2020, with about one account in a hundred entered.
+//! It needs no history of the user, so learning does not mute it.
+//! ## What it misses, and who trips it falsely
+//! A single try on each of a few accounts; sprays in which every try has an address in another network and a common user
+//! agent; a victim whose familiar address is the attacker's. Falsely: users of a gateway, VPN or campus where many mistype
+//! their passwords; so more failures are needed where the organisation knows users (`known_users_factor`,
+//! `slow_known_users_factor`).
+//! ## Parameters
+//! `password_spray.enabled`, `.address_users_min` (8), `.prefix_users_min` (12), `.asn_users_min` (12),
+//! `.user_agent_users_min` (15), `.window_hours` (24), `.slow_window_hours` (168), `.known_users_factor` (0.5),
+//! `.slow_known_users_factor` (3).
+
+use super::evidence::{place_name, prefix_text};
+use super::properties::Assessment;
+use super::{Case, Draft};
+use crate::engine::attempts::{Attack, Bar, Trace, minute_of};
+use crate::engine::finding::{AttackEvidence, RiskEventType, RiskLevel, Suppression, Threshold};
+use crate::engine::policy::PasswordSpray;
+use crate::engine::profile::ProfileKind;
+use crate::engine::signin::EventTime;
+
+/// Device evidence from which the device counts as a stranger's, bits.
+const UNFAMILIAR_DEVICE_BITS: f64 = 2.0;
+/// Share of attempts on accounts that do not exist from which the names came from elsewhere: credential stuffing.
+const STUFFING_SHARE: f64 = 0.3;
+
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+    let rules = &case.judge.policy.password_spray;
+    if !rules.enabled || !is_in_question(case, assessment) {
+        return None;
+    }
+    let found = Trace::ALL.into_iter().find_map(|trace| search(case, assessment, rules, trace))?;
+    let broad = matches!(found.trace, Trace::Asn | Trace::UserAgent);
+    let strange = assessment.device_bits > UNFAMILIAR_DEVICE_BITS;
+    let mut draft = Draft {
+        kind: RiskEventType::PasswordSpray,
+        level: if broad && !strange { RiskLevel::Medium } else { RiskLevel::High },
+        strength: (f64::from(found.attack.users) / f64::from(found.enough) / 4.0).clamp(0.0, 1.0),
+        family: None,
+        outside_learning: false,
+        suppressions: Vec::new(),
+        thresholds: thresholds(rules, found.trace),
+        with_travel: false,
+        with_bits: None,
+        sentence: sentence(case, &found),
+        attack: Some(found),
+    };
+    consider_device(case, assessment, &mut draft);
+    Some(draft)
+}
+
+/// Whether others' attempts can say anything of this sign-in: they are known, and it is not where the user always is.
+pub(super) fn is_in_question(case: &Case<'_>, assessment: &Assessment) -> bool {
+    case.judge.knows_attempts(case.facts) && !assessment.known_address && assessment.total_bits > 0.0
+}
+
+/// A device known to be the user's, by an id that an attacker does not have.
+pub(super) fn consider_device(case: &Case<'_>, assessment: &Assessment, draft: &mut Draft) {
+    let managed = case.facts.device_managed == Some(true) || case.facts.device_compliant == Some(true);
+    draft.consider_either(
+        Suppression::FamiliarDevice,
+        assessment.known_device || managed,
+        ["a device that is known, or managed by the organisation", "no device that is known or managed"],
+    );
+}
+
+fn search(
+    case: &Case<'_>,
+    assessment: &Assessment,
+    rules: &PasswordSpray,
+    trace: Trace,
+) -> Option<AttackEvidence> {
+    // What is the user's own says nothing about others' use of it.
+    let (least, window_hours, factor) = match trace {
+        Trace::Address => (rules.address_users_min, rules.window_hours, rules.known_users_factor),
+        Trace::Prefix => (rules.prefix_users_min, rules.window_hours, rules.known_users_factor),
+        Trace::Asn if assessment.known_asn => return None,
+        Trace::Asn => (rules.asn_users_min, rules.slow_window_hours, rules.slow_known_users_factor),
+        Trace::UserAgent if assessment.known_agent || assessment.known_asn => return None,
+        Trace::UserAgent => (rules.user_agent_users_min, rules.slow_window_hours, rules.slow_known_users_factor),
+    };
+    let kind = match trace {
+        Trace::Address => ProfileKind::Address,
+        Trace::Prefix => ProfileKind::Prefix,
+        Trace::Asn => ProfileKind::Asn,
+        Trace::UserAgent => ProfileKind::Browser,
+    };
+    // The organisation knows browsers by family: all that use it may mistype with this very text.
+    let value = if trace == Trace::UserAgent { case.facts.browser_hash } else { trace.of(case.facts) };
+    let known_users = case.organization.users_with(kind, value).unwrap_or(0);
+    let bar = bar(least, window_hours, factor, known_users);
+    let (minute, until) = (minute_of(case.facts.time), case.judge.hindsight_minute(case.facts));
+    let attempts = case.judge.profiles.attempts();
+    let attack = attempts.spray(case.judge.tenant, trace, trace.of(case.facts), minute, until, bar)?;
+    Some(AttackEvidence {
+        trace,
+        value: trace_text(case, trace),
+        attack,
+        known_users,
+        enough: bar.enough,
+        window_hours,
+        in_hindsight: attack.recognised > minute,
+    })
+}
+
+/// The bar where the organisation knows so many users already.
+pub(super) fn bar(least: u32, window_hours: u32, factor: f64, known_users: u32) -> Bar {
+    let more = libm::ceil(factor * f64::from(known_users)).min(1e6) as u32;
+    Bar { enough: least.saturating_add(more), window_minutes: window_hours as i32 * 60 }
+}
+
+pub(super) fn trace_text(case: &Case<'_>, trace: Trace) -> String {
+    match trace {
+        Trace::Address => case.text.address_text.to_owned(),
+        Trace::Prefix => case.facts.address.map(prefix_text).unwrap_or_default(),
+        Trace::Asn => format!("AS{}", case.facts.asn),
+        Trace::UserAgent => case.text.user_agent.to_owned(),
+    }
+}
+
+fn thresholds(rules: &PasswordSpray, trace: Trace) -> Vec<Threshold> {
+    let threshold = |key, value| Threshold { key, value };
+    let window = threshold("password_spray.window_hours", f64::from(rules.window_hours));
+    let slow_window = threshold("password_spray.slow_window_hours", f64::from(rules.slow_window_hours));
+    let factor = threshold("password_spray.known_users_factor", rules.known_users_factor);
+    let slow_factor = threshold("password_spray.slow_known_users_factor", rules.slow_known_users_factor);
+    match trace {
+        Trace::Address => {
+            vec![threshold("password_spray.address_users_min", f64::from(rules.address_users_min)), window, factor]
+        }
+        Trace::Prefix => {
+            vec![threshold("password_spray.prefix_users_min", f64::from(rules.prefix_users_min)), window, factor]
+        }
+        Trace::Asn => {
+            let least = threshold("password_spray.asn_users_min", f64::from(rules.asn_users_min));
+            vec![least, slow_window, slow_factor]
+        }
+        Trace::UserAgent => {
+            let least = threshold("password_spray.user_agent_users_min", f64::from(rules.user_agent_users_min));
+            vec![least, slow_window, slow_factor]
+        }
+    }
+}
+
+fn sentence(case: &Case<'_>, found: &AttackEvidence) -> String {
+    let Attack { users, attempts, no_such_user, recognised, .. } = found.attack;
+    let here = place_name(case.text.place, case.facts.country);
+    let stuffing = f64::from(no_such_user) > STUFFING_SHARE * f64::from(attempts);
+    let what = if stuffing { "credential stuffing" } else { "a password spray" };
+    let names = if no_such_user == 0 {
+        String::new()
+    } else {
+        format!(", {no_such_user} of {attempts} attempts on accounts that do not exist")
+    };
+    let when = minute_text(recognised);
+    let told = if found.in_hindsight { "could be told only afterwards, from" } else { "told since" };
+    format!(
+        "Right password from {} ({here}) in {what}: {users} users failed with the same {} within {} hours{names}; {told} \
+         {when}.",
+        case.text.address_text,
+        trace_word(found.trace),
+        found.window_hours,
+    )
+}
+
+pub(super) fn trace_word(trace: Trace) -> &'static str {
+    match trace {
+        Trace::Address => "address",
+        Trace::Prefix => "network prefix",
+        Trace::Asn => "network",
+        Trace::UserAgent => "user agent",
+    }
+}
+
+/// "2026-03-02 14:05 UTC".
+pub(super) fn minute_text(minute: i32) -> String {
+    let text = EventTime::from_seconds(i64::from(minute) * 60).to_string();
+    let (date, time) = text.split_once('T').unwrap_or((&text, ""));
+    format!("{date} {} UTC", time.get(..5).unwrap_or(time))
+}

@@ -1,0 +1,97 @@
+//! Suspicious browser: one rare browser with the right credentials of several users, from several countries.
+//!
+//! ## What it sees
+//! Sign-ins whose browser or operating system *and* network are new to their user, by the exact user agent: where the same
+//! text turns up with several users from several countries within a day, and hardly anybody in the organisation has it, it
+//! belongs to a toolkit and not to its users. The third of them is the first that it can speak of.
+//! ## Why it matters
+//! ATT&CK T1078.004, T1550.001: intruders drive many accounts from one machine or tool, and change addresses more often
+//! than the tool. It needs no network list.
+//! ## What it misses, and who trips it falsely
+//! Tools that take on the victim's or a common user agent. Falsely: a new device model or client that several travellers
+//! get in the same days; a device known to be the user's, or managed, silences it.
+//! ## Parameters
+//! `suspicious_browser.enabled`, `.users_min` (3), `.countries_min` (2), `.window_hours` (24).
+
+use super::password_spray::{bar, consider_device, is_in_question, trace_text};
+use super::properties::Assessment;
+use super::{Case, Draft};
+use crate::engine::attempts::{Trace, minute_of};
+use crate::engine::facts::Facts;
+use crate::engine::finding::{AttackEvidence, RiskEventType, RiskLevel, Threshold};
+use crate::engine::profile::ProfileKind;
+use crate::engine::user::UserState;
+use crate::engine::user::familiarity::{Decay, compact_day};
+
+/// Sign-ins learnt before something can be new to a user.
+const LEARNT_MIN: u16 = 5;
+/// Users of the organisation that a browser may be known of and still be rare.
+const KNOWN_USERS_MAX: u32 = 2;
+/// How much of the level's range each further user is worth.
+const USERS_RANGE: f64 = 10.0;
+
+/// Is the browser or system new to the user, and the network, too?
+pub fn is_stranger(state: &UserState, facts: &Facts, decay: &Decay) -> bool {
+    let day = compact_day(facts.time.day());
+    let baseline = &state.baseline;
+    let is_new = |key: u32, is_known: bool| key != 0 && !is_known;
+    let browser = is_new(facts.browser_hash, baseline.browser.get(facts.browser_hash, day, decay).is_some());
+    let system = is_new(
+        facts.operating_system_hash,
+        baseline.operating_system.get(facts.operating_system_hash, day, decay).is_some(),
+    );
+    baseline.sign_ins >= LEARNT_MIN
+        && facts.user_agent_hash != 0
+        && (browser || system)
+        && is_new(facts.asn, baseline.asn.get(facts.asn, day, decay).is_some())
+}
+
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+    let rules = &case.judge.policy.suspicious_browser;
+    let facts = case.facts;
+    if !rules.enabled || !is_in_question(case, assessment) || !is_stranger(case.state, facts, case.judge.decay) {
+        return None;
+    }
+    let known_users = case.organization.users_with(ProfileKind::UserAgent, facts.user_agent_hash).unwrap_or(0);
+    if known_users > KNOWN_USERS_MAX {
+        return None;
+    }
+    let bar = bar(rules.users_min, rules.window_hours, 0.0, 0);
+    let (minute, until) = (minute_of(facts.time), case.judge.hindsight_minute(facts));
+    let attempts = case.judge.profiles.attempts();
+    let attack = attempts
+        .strangers(case.judge.tenant, facts.user_agent_hash, minute, until, bar)
+        .filter(|attack| attack.countries >= rules.countries_min)?;
+    let found = AttackEvidence {
+        trace: Trace::UserAgent,
+        value: trace_text(case, Trace::UserAgent),
+        attack,
+        known_users,
+        enough: bar.enough,
+        window_hours: rules.window_hours,
+        in_hindsight: attack.recognised > minute,
+    };
+    let mut draft = Draft {
+        kind: RiskEventType::SuspiciousBrowser,
+        level: if attack.users > rules.users_min { RiskLevel::High } else { RiskLevel::Medium },
+        strength: (f64::from(attack.users - rules.users_min) / USERS_RANGE).clamp(0.0, 1.0),
+        family: None,
+        outside_learning: false,
+        suppressions: Vec::new(),
+        thresholds: vec![
+            Threshold { key: "suspicious_browser.users_min", value: f64::from(rules.users_min) },
+            Threshold { key: "suspicious_browser.countries_min", value: f64::from(rules.countries_min) },
+            Threshold { key: "suspicious_browser.window_hours", value: f64::from(rules.window_hours) },
+        ],
+        with_travel: false,
+        with_bits: None,
+        sentence: format!(
+            "The same browser, new to each of them, signed in as {} users from {} countries within {} hours; \
+             {known_users} colleagues were known with it.",
+            attack.users, attack.countries, rules.window_hours,
+        ),
+        attack: Some(found),
+    };
+    consider_device(case, assessment, &mut draft);
+    Some(draft)
+}
