@@ -62,3 +62,9 @@ fn feedback() {
 fn stories() {
     check_folder("stories", 19);
 }
+
+/// How people live: what must be silent, and beside it the takeover that must not be.
+#[test]
+fn lives() {
+    check_folder("lives", 17);
+}

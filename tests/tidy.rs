@@ -180,6 +180,7 @@ fn documents_name_only_what_exists() {
         "docs/output.md",
         "docs/operate.md",
         "docs/metrics.md",
+        "docs/detections/README.md",
         "deploy/README.md",
     ] {
         let path = Path::new(document);

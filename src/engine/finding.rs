@@ -74,6 +74,33 @@ impl RiskEventType {
         }
     }
 
+    /// MITRE ATT&CK's technique (Enterprise) of what the detection sees.
+    pub fn mitre_technique(self) -> &'static str {
+        match self {
+            // Valid Accounts: Cloud Accounts.
+            RiskEventType::ImpossibleTravel
+            | RiskEventType::UnlikelyTravel
+            | RiskEventType::NewCountry
+            | RiskEventType::UnfamiliarFeatures
+            | RiskEventType::MaliciousIpAddress
+            | RiskEventType::NationStateIp
+            | RiskEventType::AdminConfirmedUserCompromised
+            | RiskEventType::SuspiciousBrowser => "T1078.004",
+            // Proxy: Multi-hop Proxy.
+            RiskEventType::AnonymizedIpAddress | RiskEventType::RiskyIpAddress => "T1090.003",
+            // Brute Force: Password Spraying.
+            RiskEventType::PasswordSpray => "T1110.003",
+            // Use Alternate Authentication Material.
+            RiskEventType::AnomalousToken => "T1550",
+            // Forge Web Credentials: SAML Tokens.
+            RiskEventType::TokenIssuerAnomaly => "T1606.002",
+            // Adversary-in-the-Middle.
+            RiskEventType::AttackerInTheMiddle => "T1557",
+            // Multi-Factor Authentication Request Generation.
+            RiskEventType::UserReportedSuspiciousActivity | RiskEventType::MfaFatigue => "T1621",
+        }
+    }
+
     /// Version of the detection's logic; part of a detection's id. Raise it when the same sign-in should get a
     /// new detection rather than an update of the old one.
     pub fn version(self) -> u16 {

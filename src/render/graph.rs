@@ -17,9 +17,6 @@ use crate::engine::out::{Detection, Subject};
 /// `source` of every record. Graph's property is free text that names the product.
 pub const SOURCE: &str = "Farsign";
 
-/// MITRE ATT&CK: Valid Accounts, Cloud Accounts.
-pub const MITRE_TECHNIQUE: &str = "T1078.004";
-
 /// One risk detection: a Microsoft Graph v1.0 `riskDetection` with Farsign's own properties after Graph's.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -150,7 +147,7 @@ impl<'a> RiskDetection<'a> {
             user_id: known(&subject.user_id),
             user_display_name: known(&subject.user_display_name),
             user_principal_name: known(&subject.user_principal_name),
-            additional_info: additional_info(subject, evidence),
+            additional_info: additional_info(detection.kind, subject, evidence),
             tenant_id: known(&subject.tenant_id),
             risk_score: detection.score.min(100),
             farsign: Farsign::new(detection, context),
@@ -249,7 +246,7 @@ fn address(subject: &Subject, evidence: Option<&Evidence>) -> Option<String> {
 }
 
 /// Graph's bag of extra facts: only keys with something to say, apart from those that are always there.
-fn additional_info(subject: &Subject, evidence: Option<&Evidence>) -> String {
+fn additional_info(kind: RiskEventType, subject: &Subject, evidence: Option<&Evidence>) -> String {
     let text = |text: &str| known(text).map_or(Value::Null, Value::from);
     let reasons = evidence.map(risk_reasons).unwrap_or_default();
     let mut list = Vec::new();
@@ -268,7 +265,7 @@ fn additional_info(subject: &Subject, evidence: Option<&Evidence>) -> String {
     push("correlationId", text(&subject.correlation_id));
     push("clientLocation", text(&evidence.map(|evidence| place_text(&evidence.this)).unwrap_or_default()));
     push("clientIp", address(subject, evidence).map_or(Value::Null, Value::from));
-    push("mitreTechniques", Value::from(MITRE_TECHNIQUE));
+    push("mitreTechniques", Value::from(kind.mitre_technique()));
     serde_json::to_string(&list).expect("a list of text is always JSON")
 }
 

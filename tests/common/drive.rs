@@ -19,6 +19,8 @@ pub struct Answer {
     pub risky_users: Vec<RiskyUser>,
     /// The organisation as it was known in the end.
     pub profiles: Arc<Profiles>,
+    /// What is remembered of the users in the end.
+    pub engines: Vec<Engine>,
 }
 
 /// How the same input may be cut up; the answer must not depend on it.
@@ -134,7 +136,14 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
     // Up to one and the same horizon, so that what is told in all can be compared.
     tasks.iter_mut().for_each(|task| task.engine.settle(newest.now(), &mut out));
     versions.upsert(&mut out.detections);
-    Answer { detections: versions.into_final(), counts: out.counts, risky_users: out.risky_users, profiles }
+    let engines = tasks.into_iter().map(|task| task.engine).collect();
+    Answer {
+        detections: versions.into_final(),
+        counts: out.counts,
+        risky_users: out.risky_users,
+        profiles,
+        engines,
+    }
 }
 
 fn flush(task: &mut Task, waiting: &mut Vec<&Item<'_>>, out: &mut Out) {

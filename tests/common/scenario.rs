@@ -5,7 +5,7 @@
 //! `events`, in order of arrival: id, day, time, network, device, outcome [options]; or id, day, time, `feedback`,
 //! action [id of a sign-in].
 //! `expect`, the whole output at the end: id of the sign-in, type, level, state [key=value].
-//! Options: user, host, session, app, account; kind=non-interactive; client=legacy.
+//! Options: user, host, session, app, account; kind=non-interactive; client=legacy; ip=6.
 
 use std::collections::BTreeMap;
 
@@ -99,6 +99,7 @@ impl Row<'_> {
                 "app" => spec.app = (*value).to_owned(),
                 "kind" => spec.interactive = *value != "non-interactive",
                 "client" => spec.legacy = *value == "legacy",
+                "ip" => spec.ipv6 = *value == "6",
                 "account" => {
                     spec.account = match *value {
                         "disabled" => AccountState::Disabled,

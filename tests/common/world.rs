@@ -1,9 +1,10 @@
 //! The invented world: networks with places, devices with agents, and sign-ins made of them.
 //!
-//! Addresses are of 10.0.0.0/8, one /16 a network; places are real cities at about their coordinates.
+//! Addresses are of 10.0.0.0/8, one /16 a network, or of 2001:db8::/32, one /48 a network and user; places are real
+//! cities at about their coordinates.
 
 use std::borrow::Cow;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use farsign::engine::facts::{
@@ -59,6 +60,8 @@ const LAGOS: Where = (("Lagos", "Lagos", "NG"), (6.52, 3.38));
 const SINGAPORE: Where = (("Singapore", "Singapore", "SG"), (1.35, 103.82));
 const NEW_YORK: Where = (("New York", "New York", "US"), (40.71, -74.01));
 const LONDON: Where = (("London", "England", "GB"), (51.51, -0.13));
+const MALMO: Where = (("Malmö", "Skåne", "SE"), (55.61, 13.00));
+const COPENHAGEN: Where = (("Copenhagen", "Capital Region", "DK"), (55.68, 12.57));
 const MADRID: Where = (("Madrid", "Madrid", "ES"), (40.42, -3.70));
 
 const fn network(name: &'static str, at: Where, connection: Connection, asn: u32) -> Network {
@@ -130,6 +133,11 @@ pub const NETWORKS: &[Network] = &[
     fixed("oslo-fixed-moved", NEW_YORK, 64_496),
     listed("oslo-tor", OSLO, 65_537, &[ListKind::Tor]),
     listed("frankfurt-hosting", FRANKFURT, 65_543, &[ListKind::Hosting]),
+    fixed("malmo-fixed", MALMO, 64_500),
+    network("malmo-mobile", MALMO, Connection::Mobile, 64_501),
+    fixed("copenhagen-fixed", COPENHAGEN, 65_547),
+    office("copenhagen-office", COPENHAGEN, 65_548, NOWHERE),
+    network("copenhagen-mobile", COPENHAGEN, Connection::Mobile, 65_549),
 ];
 
 /// A device with the agent on it.
@@ -158,6 +166,8 @@ pub const DEVICES: &[Device] = &[
     Device { managed: None, ..device("strange-registered", true, "Firefox", "Linux") },
     // Same agent as the laptop, without a device id: a private window, or a stranger who copies it.
     device("laptop-private", false, "Edge", "Windows"),
+    Device { major: 142, ..device("laptop-private-updated", false, "Edge", "Windows") },
+    device("cloud-desktop", true, "Edge", "Windows"),
     device("home-pc", false, "Chrome", "Windows"),
     device("stranger", false, "Firefox", "Linux"),
     device("stranger-chrome", false, "Chrome", "Windows"),
@@ -174,6 +184,7 @@ pub struct Spec {
     pub device: String,
     /// Which address of the network; a user has his own.
     pub host: u8,
+    pub ipv6: bool,
     pub outcome: String,
     pub interactive: bool,
     pub legacy: bool,
@@ -191,6 +202,7 @@ impl Spec {
             network: network.to_owned(),
             device: device.to_owned(),
             host: 10,
+            ipv6: false,
             outcome: "ok".to_owned(),
             interactive: true,
             legacy: false,
@@ -228,7 +240,12 @@ fn address(spec: &Spec, index: usize, network: &Network) -> IpAddr {
     let own = if network.shared { 0 } else { hash_text(Seed::ProfileUser, &spec.user) as u8 };
     // What was moved by a database update keeps its addresses.
     let index = if network.name == "oslo-fixed-moved" { 0 } else { index };
-    IpAddr::V4(Ipv4Addr::new(10, index as u8, own, if network.shared { 1 } else { spec.host }))
+    let host = if network.shared { 1 } else { spec.host };
+    if spec.ipv6 {
+        let site = u16::from_be_bytes([index as u8, own]);
+        return IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, site, 0, 0, 0, 0, u16::from(host)));
+    }
+    IpAddr::V4(Ipv4Addr::new(10, index as u8, own, host))
 }
 
 /// The sign-in as the enricher would hand it over.
@@ -237,9 +254,10 @@ pub fn sign_in(spec: &Spec) -> Item<'static> {
     let (_, device) = find("device", &spec.device, DEVICES, |device| device.name);
     let (error_code, outcome, credential, mfa) = result(&spec.outcome);
     let address = address(spec, index, network);
-    let octets = match address {
-        IpAddr::V4(address) => address.octets(),
-        IpAddr::V6(_) => unreachable!("the world is IPv4"),
+    // The /24 or /48 is the first bytes.
+    let (octets, prefix_length) = match address {
+        IpAddr::V4(address) => (address.octets().to_vec(), 3),
+        IpAddr::V6(address) => (address.octets().to_vec(), 6),
     };
     let device_name = device.name.trim_end_matches("-updated");
     let device_id = if device.registered { format!("{}-{device_name}", spec.user) } else { String::new() };
@@ -272,7 +290,7 @@ pub fn sign_in(spec: &Spec) -> Item<'static> {
         error_code,
         address: Some(address),
         address_hash: hash32(Seed::Address, &octets),
-        prefix_hash: hash32(Seed::Prefix, &octets[..3]),
+        prefix_hash: hash32(Seed::Prefix, &octets[..prefix_length]),
         asn: network.asn,
         connection: network.connection,
         lists,

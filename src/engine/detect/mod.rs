@@ -28,7 +28,7 @@ use super::policy::{Baseline, Policy};
 use super::profile::Profiles;
 use super::signin::EventTime;
 use super::user::UserState;
-use super::user::familiarity::Decay;
+use super::user::familiarity::{Decay, compact_day};
 use super::user::learning::Family;
 use super::user::tail::{SignInText, Verdict};
 use organization::Organization;
@@ -159,8 +159,32 @@ pub fn judge_in_full(
     for draft in drafts.into_iter().flatten() {
         let finding = suppress::conclude(&case, &assessment, draft);
         let standing = matches!(finding.suppressed_by, None | Some(Suppression::AlreadyReported));
-        verdict.lesson.quarantined |= standing && finding.level >= RiskLevel::Medium;
+        let risky = finding.level >= RiskLevel::Medium
+            || (finding.level == RiskLevel::Low && is_away_from_home(&case, &assessment));
+        verdict.lesson.quarantined |= standing && risky;
         verdict.findings.push(finding);
     }
     verdict
+}
+
+/// How long somebody who was at a usual place is taken to live there still, days: from Friday to Monday.
+const AT_HOME_DAYS: u16 = 3;
+
+/// Far from where the user lives and was lately: what stands at low must not teach there either. So a slow drift is
+/// measured against settled places, not against its own last step: from one of them by distance; from a step that is
+/// none, which no finding has held back, by country.
+fn is_away_from_home(case: &Case<'_>, assessment: &Assessment) -> bool {
+    let Some(anchor) = &case.state.anchor else { return false };
+    let Case { state, facts, judge, .. } = case;
+    let day = compact_day(facts.time.day());
+    let at_home_lately = state.baseline.region.entries.iter().any(|region| {
+        day.saturating_sub(region.last_day) <= AT_HOME_DAYS && impossible_travel::is_usual_region(case, region.key)
+    });
+    let far = if impossible_travel::is_usual_region(case, anchor.region_hash) {
+        let min_distance_km = judge.policy.atypical_travel.min_distance_km;
+        assessment.journey.is_some_and(|journey| journey.distance_km > min_distance_km)
+    } else {
+        facts.country.is_known() && state.baseline.country.get(facts.country.key(), day, judge.decay).is_none()
+    };
+    at_home_lately && far
 }

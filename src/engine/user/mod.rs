@@ -246,7 +246,7 @@ pub struct UserState {
 /// What a verdict leaves for learning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Lesson {
-    /// At medium risk or above: teaches nothing for now.
+    /// At medium risk or above, or far from home at low: teaches nothing for now.
     pub quarantined: bool,
     /// Surprise in bits, fixed point 1/16, for the unfamiliar-properties learning.
     pub surprise: u16,
@@ -386,8 +386,10 @@ impl UserState {
         if facts.named.egress || facts.is_moving_network() {
             return;
         }
+        // An address that stays while its place changes is a correction of the tables, and no journey.
         if let Some(previous) = &self.anchor
             && previous.region_hash != facts.region_hash
+            && (facts.address_hash == 0 || previous.address_hash != facts.address_hash)
         {
             let key = transition_key(previous.region_hash, facts.region_hash);
             remember_transition(&mut self.transitions, key, day);
