@@ -167,15 +167,9 @@ impl Pen<'_> {
         for _ in 0..count {
             let mut scene = scene;
             if self.dice.chance(0.015) {
-                // A cloud service renews on the user's behalf, from its own network: mostly in the region of the
-                // user's office, else wherever the service runs.
-                let organisation = &self.world.organisation;
-                let regions = &organisation.regions;
-                let network = if self.dice.chance(0.6) {
-                    organisation.offices[usize::from(user.office)].cloud
-                } else {
-                    regions[self.dice.index(regions.len())]
-                };
+                // A cloud service renews on the user's behalf, from its own network.
+                let office = &self.world.organisation.offices[usize::from(user.office)];
+                let network = if self.dice.chance(0.7) { office.cloud } else { office.cloud_elsewhere };
                 scene.address = Address { network, host: self.dice.below(CLOUD_HOSTS) };
                 scene.causes = scene.causes.with(Causes::CLOUD_REFRESH);
             }

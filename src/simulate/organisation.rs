@@ -10,8 +10,9 @@ pub struct Office {
     pub network: NetworkNumber,
     /// How many public addresses it leaves through.
     pub egress_count: u32,
-    /// Hosting network of the cloud region that serves it.
+    /// Hosting network of the cloud region that serves it, and of the one that stands in for that.
     pub cloud: NetworkNumber,
+    pub cloud_elsewhere: NetworkNumber,
 }
 
 /// The organisation as a whole.
@@ -21,8 +22,6 @@ pub struct Organisation {
     office_weights: Vec<f64>,
     /// Hosting networks of the cloud providers that services run on.
     pub clouds: [NetworkNumber; 2],
-    /// Hosting networks all over the world from which services act for users now and then.
-    pub regions: Vec<NetworkNumber>,
     /// Networks that everybody's tunnel leaves through; one or two.
     pub tunnels: Vec<NetworkNumber>,
     /// Where students live: one line with a few addresses for all of them.
@@ -44,11 +43,12 @@ impl Organisation {
         let places = sites(shares.sites, users, atlas, &mut dice);
         let offices: Vec<Office> = places
             .iter()
-            .map(|place| Office {
-                place: *place,
-                network: office_network(shares.sites, atlas, *place, &mut dice),
-                egress_count: 1 + dice.below(4),
-                cloud: atlas.pick(*place, Kind::Hosting, &mut dice),
+            .map(|place| {
+                let network = office_network(shares.sites, atlas, *place, &mut dice);
+                let egress_count = 1 + dice.below(4);
+                let cloud = atlas.pick(*place, Kind::Hosting, &mut dice);
+                let cloud_elsewhere = cloud_elsewhere(atlas, cloud, &mut dice);
+                Office { place: *place, network, egress_count, cloud, cloud_elsewhere }
             })
             .collect();
         let office_weights = (1..=offices.len()).map(|rank| 1.0 / (rank * rank) as f64).collect();
@@ -61,7 +61,6 @@ impl Organisation {
         Organisation {
             shares,
             federated_office: offices.len().saturating_sub(1) as u8,
-            regions: (0..8).map(|_| atlas.pick_anywhere(Kind::Hosting, &mut dice)).collect(),
             tunnels: tunnels(atlas, &offices, &mut dice),
             dormitory: atlas.pick(headquarters, Kind::Fixed, &mut dice),
             offices,
@@ -133,6 +132,21 @@ fn office_network(sites: Sites, atlas: &Atlas, place: PlaceNumber, dice: &mut Di
         _ => Kind::Fixed,
     };
     atlas.pick(place, kind, dice)
+}
+
+/// A region in another city: mostly in the same country, where it has one.
+fn cloud_elsewhere(atlas: &Atlas, cloud: NetworkNumber, dice: &mut Dice) -> NetworkNumber {
+    const TRIES: usize = 20;
+    let place = atlas.place_of(cloud);
+    let is_abroad = dice.chance(0.3);
+    for _ in 0..TRIES {
+        let here = if is_abroad { None } else { atlas.pick_in_country(atlas.country(place), Kind::Hosting, dice) };
+        let found = here.unwrap_or_else(|| atlas.pick_anywhere(Kind::Hosting, dice));
+        if atlas.place_of(found) != place {
+            return found;
+        }
+    }
+    atlas.pick_anywhere(Kind::Hosting, dice)
 }
 
 /// One or two networks, each the organisation's own or a VPN provider's, as near to an office as there are any.

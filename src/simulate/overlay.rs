@@ -128,23 +128,24 @@ impl Overlay {
         /// Of reconnections that end at the other egress, where there are two.
         const SWITCHES: f64 = 0.15;
         let times = world.organisation.shares.shared_tunnel.filter(|_| uses_shared_tunnel(user, world))?;
-        let (_, address) = match self.shared {
-            Some(state) if time_s < state.0 => state,
-            state => {
-                let was_on = match state {
-                    Some((_, address)) => address.is_some(),
-                    None => dice.chance(times.off_mean_s / (times.on_mean_s + times.off_mean_s)),
-                };
-                let lasts_s = dice.exponential(if was_on { times.off_mean_s } else { times.on_mean_s });
-                let tunnels = &world.organisation.tunnels;
-                let is_other = dice.chance(SWITCHES);
-                let network = if is_other { tunnels[dice.index(tunnels.len())] } else { user.vpn };
-                let address = Address { network, host: dice.below(TUNNEL_HOSTS) };
-                let next = (time_s + lasts_s as i64, (!was_on).then_some(address));
-                self.shared = Some(next);
-                next
-            }
-        };
+        let tunnels = &world.organisation.tunnels;
+        let (mut until_s, mut address) = self.shared.unwrap_or_else(|| {
+            let is_on = dice.chance(times.on_mean_s / (times.on_mean_s + times.off_mean_s));
+            (time_s, (!is_on).then_some(Address { network: user.vpn, host: 0 }))
+        });
+        while until_s <= time_s {
+            address = match address {
+                Some(_) => None,
+                None => {
+                    let is_other = dice.chance(SWITCHES);
+                    let network = if is_other { tunnels[dice.index(tunnels.len())] } else { user.vpn };
+                    Some(Address { network, host: dice.below(TUNNEL_HOSTS) })
+                }
+            };
+            let mean_s = if address.is_some() { times.on_mean_s } else { times.off_mean_s };
+            until_s += 1 + dice.exponential(mean_s) as i64;
+        }
+        self.shared = Some((until_s, address));
         let address = address?;
         let is_bought = world.atlas.network(address.network).kind == Kind::Vpn;
         Some((address, if is_bought { Causes::VPN } else { Causes::CORPORATE_VPN }))

@@ -188,7 +188,7 @@ fn networks(kind: AttackKind, country: u16, base: u16, world: &World, dice: &mut
         }),
         AttackKind::ToolkitBrowser => many(TOOLKIT_NETWORKS, dice, &|dice| {
             let kind = [Kind::Vpn, Kind::Fixed, Kind::Hosting][dice.weighted([0.5, 0.3, 0.2].into_iter())];
-            atlas.pick_anywhere(kind, dice)
+            if dice.chance(0.4) { here(country, kind, dice) } else { atlas.pick_anywhere(kind, dice) }
         }),
         AttackKind::PasswordSpray | AttackKind::CredentialStuffing => many(ROTATION, dice, &|dice| {
             let kind = [Kind::Hosting, Kind::Proxy, Kind::Fixed, Kind::Vpn]
