@@ -214,7 +214,6 @@ fn are_hidden(kinds: &[AttackKind], shared_min: f64) {
     let (address, network) = (shared_address / malicious, shared_network / malicious);
     assert!((shared_min..0.95).contains(&address), "{kinds:?}: addresses that owners use too: {address:.3}");
     assert!(network > 0.3, "{kinds:?}: networks that owners use too: {network:.2}");
-    println!("{kinds:?} {attack:.2} {owner:.2} {address:.2} {network:.2}");
 }
 
 /// Mistake 7: attackers who pose as the user take the place of a sign-in, so that totals do not drift.
@@ -240,6 +239,7 @@ fn buffer_does_not_grow_with_days() {
     };
     let ((short_count, short), (long_count, long)) = (peak(14), peak(70));
     assert!(long_count > 4 * short_count);
+    assert!(size_of::<Event>() <= 100, "{} bytes an event", size_of::<Event>());
     assert!(long <= 2 * short, "{long} bytes after 70 days, {short} after 14");
 }
 

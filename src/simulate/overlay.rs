@@ -92,12 +92,13 @@ impl Overlay {
             }
         }
         let wifi = world.organisation.shares.wifi;
-        let on_wifi = wifi * match stay.spot {
-            Spot::Home => 0.7,
-            Spot::Office(_) | Spot::Public => 0.5,
-            Spot::Road => 0.0,
-            Spot::Flight => 1.0,
-        };
+        let on_wifi = wifi
+            * match stay.spot {
+                Spot::Home => 0.7,
+                Spot::Office(_) | Spot::Public => 0.5,
+                Spot::Road => 0.0,
+                Spot::Flight => 1.0,
+            };
         if stay.spot == Spot::Road || (is_phone && !dice.chance(on_wifi)) {
             return self.mobile(user, stay, time_s, world, dice);
         }

@@ -275,9 +275,11 @@ fn traits(shares: &Shares, persona: Persona, dice: &mut Dice) -> Traits {
 
 fn home(sites: Sites, persona: Persona, office: PlaceNumber, atlas: &Atlas, dice: &mut Dice) -> PlaceNumber {
     if sites == Sites::NoOffice {
-        return dice.weighted(atlas.places.iter().map(|place| {
-            if place.city.is_empty() { 0.0 } else { place.weight }
-        })) as PlaceNumber;
+        return dice.weighted(atlas.places.iter().map(
+            |place| {
+                if place.city.is_empty() { 0.0 } else { place.weight }
+            },
+        )) as PlaceNumber;
     }
     match persona {
         Persona::Remote | Persona::MobileOnly | Persona::CloudDesktop => {

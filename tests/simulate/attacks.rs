@@ -92,9 +92,11 @@ fn fingerprint_spray_is_many_lines_and_one_rare_browser() {
         assert!(Agent::RARE.contains(&agent));
         let addresses = distinct(guesses.iter(), |event| event.address).len();
         assert!(addresses * 10 > guesses.len() * 9, "{addresses} addresses, {} guesses", guesses.len());
-        assert!(guesses.iter().all(|event| {
-            matches!(attacked.kind(event), Kind::Proxy | Kind::Fixed | Kind::Mobile)
-        }));
+        assert!(
+            guesses
+                .iter()
+                .all(|event| { matches!(attacked.kind(event), Kind::Proxy | Kind::Fixed | Kind::Mobile) })
+        );
         let (mut same, mut all) = (0, 0);
         for event in attacked.legitimate() {
             all += 1;
@@ -185,7 +187,11 @@ fn forged_tokens_come_from_an_issuer_the_organisation_never_had() {
         for record in super::lines(&records) {
             let text = |path: &str| record.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
             let found = (text(&format!("{issuer}Type")), text(&format!("{issuer}Name")));
-            if malicious.contains(&text(id)) { theirs.insert(found) } else { ours.insert(found) };
+            if malicious.contains(&text(id)) {
+                theirs.insert(found)
+            } else {
+                ours.insert(found)
+            };
         }
         assert!(!theirs.is_empty() && theirs.is_disjoint(&ours), "{form:?}: {theirs:?} {ours:?}");
         assert!(theirs.iter().all(|(kind, name)| kind == "ADFederationServices" && name.ends_with(".example")));
@@ -204,7 +210,8 @@ fn some_victims_of_prompts_report_them() {
     let attacked = Attacked::new(AttackKind::MfaFatigue, 40, 300, 21);
     let (mut gave_in, mut reported) = (0, 0);
     for campaign in attacked.campaigns() {
-        let ends = |ending: Ending| campaign.iter().filter(move |event| event.ending == ending && event.is_interactive());
+        let ends =
+            |ending: Ending| campaign.iter().filter(move |event| event.ending == ending && event.is_interactive());
         gave_in += ends(Ending::Success).count();
         for event in ends(Ending::MfaReported) {
             reported += 1;
@@ -219,14 +226,18 @@ fn some_victims_of_prompts_report_them() {
         let (records, ..) = super::written(&config);
         let text = String::from_utf8(records).unwrap();
         let with_report = text.lines().filter(|line| line.contains("MFA denied; Fraud Code Entered"));
-        assert!(with_report.clone().count() > 0 && with_report.clone().all(|line| line.contains("500121")), "{form:?}");
+        assert!(
+            with_report.clone().count() > 0 && with_report.clone().all(|line| line.contains("500121")),
+            "{form:?}"
+        );
     }
 }
 
 /// Every kind at once, so that campaigns overlap.
 fn everything() -> Attacked {
     let attacks = Mix::Counts(AttackKind::ALL.iter().map(|kind| (*kind, 6)).collect());
-    let config = Config { users: 400, days: 28, attacks, late_share: 0.0, duplicate_share: 0.0, ..Config::default() };
+    let config =
+        Config { users: 400, days: 28, attacks, late_share: 0.0, duplicate_share: 0.0, ..Config::default() };
     Attacked { atlas: Atlas::embedded().unwrap(), events: Simulator::new(&config).unwrap().collect() }
 }
 
@@ -286,7 +297,8 @@ fn imitations_are_the_owners_ways() {
     let (mut imitations, mut known) = (0.0, 0.0);
     for event in attacked.malicious().filter(|event| event.malice.unwrap().imitates) {
         let of_owner = shown.get(&event.subject);
-        let all = of_owner.is_some_and(|shown| shown.iter().zip(traits(event)).all(|(set, value)| set.contains(&value)));
+        let all =
+            of_owner.is_some_and(|shown| shown.iter().zip(traits(event)).all(|(set, value)| set.contains(&value)));
         imitations += 1.0;
         known += f64::from(u8::from(all));
     }
@@ -303,7 +315,8 @@ fn accounts_are_hit_by_several_campaigns() {
     }
     let several = of_user.values().filter(|campaigns| campaigns.len() > 1).count();
     assert!(several * 2 > of_user.len(), "{several} of {}", of_user.len());
-    let wide = attacked.campaigns().iter().filter(|events| distinct(events.iter(), |e| e.subject).len() > 1).count();
+    let wide =
+        attacked.campaigns().iter().filter(|events| distinct(events.iter(), |e| e.subject).len() > 1).count();
     assert!(wide > 40, "{wide} campaigns with several victims");
 }
 

@@ -202,9 +202,7 @@ fn university_has_students() {
     );
     beside.check(
         "days of holiday",
-        |measured| {
-            measured.share_of_days(|events| events.iter().any(|event| event.causes.has(Causes::HOLIDAY)))
-        },
+        |measured| measured.share_of_days(|events| events.iter().any(|event| event.causes.has(Causes::HOLIDAY))),
         |here, ordinary| here > 0.06 && here > 1.5 * ordinary,
     );
 }
@@ -215,7 +213,8 @@ fn university_comes_from_many_countries_and_shares_networks() {
         let measured = Measured::new(Population::University, seed);
         let start_s = i64::from(Config::default().start_day) * SECONDS_PER_DAY;
         let countries = |from: i64, to: i64| {
-            let within = |event: &Event| (from..to).contains(&((event.time.seconds() - start_s) / SECONDS_PER_DAY));
+            let within =
+                |event: &Event| (from..to).contains(&((event.time.seconds() - start_s) / SECONDS_PER_DAY));
             let of = measured.events.iter().filter(|(_, event)| within(event));
             of.map(|(_, event)| measured.country(event)).collect::<BTreeSet<u16>>().len()
         };
@@ -237,10 +236,9 @@ fn university_comes_from_many_countries_and_shares_networks() {
 /// database gives for their addresses: user-days with one, of 1,000 active ones.
 fn speed_rule_misfires(population: Population, seed: u64) -> f64 {
     let measured = Measured::new(population, seed);
-    let database = maxminddb::Reader::from_source(
-        include_bytes!("../../geoip-test-data/farsign-test-City.mmdb").as_slice(),
-    )
-    .unwrap();
+    let database =
+        maxminddb::Reader::from_source(include_bytes!("../../geoip-test-data/farsign-test-City.mmdb").as_slice())
+            .unwrap();
     let mut places: BTreeMap<u16, Option<geo::Point>> = BTreeMap::new();
     let mut place = |event: &Event| {
         *places.entry(event.address.network).or_insert_with(|| {

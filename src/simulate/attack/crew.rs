@@ -8,8 +8,8 @@ use super::super::World;
 use super::super::agent::Agent;
 use super::super::dice::Dice;
 use super::super::event::Client;
-use super::super::overlay::{CLOUD_HOSTS, GATEWAY_HOSTS, VPN_EXITS};
 use super::super::network::{Address, Kind, NetworkNumber};
+use super::super::overlay::{CLOUD_HOSTS, GATEWAY_HOSTS, VPN_EXITS};
 use super::super::population::User;
 use super::AttackKind;
 
@@ -128,9 +128,7 @@ fn agent(kind: AttackKind, dice: &mut Dice) -> Agent {
         AttackKind::SpraySingleSource | AttackKind::BruteForce if dice.chance(0.6) => {
             [Agent::LegacyMail, Agent::Axios, Agent::GoHttp, Agent::PythonRequests][dice.index(4)]
         }
-        AttackKind::SprayFingerprint | AttackKind::ToolkitBrowser => {
-            Agent::RARE[dice.index(Agent::RARE.len())]
-        }
+        AttackKind::SprayFingerprint | AttackKind::ToolkitBrowser => Agent::RARE[dice.index(Agent::RARE.len())],
         AttackKind::TokenReplay if dice.chance(0.4) => [Agent::PythonRequests, Agent::Axios][dice.index(2)],
         _ => ordinary_agent(dice),
     }

@@ -4,7 +4,7 @@
 //! same for all: an operator takes over by hand, from another network.
 
 use super::super::dice::{IdKind, hash};
-use super::super::event::{Ending, Factor, Protocol, Subject};
+use super::super::event::{Ending, Factor, Issuer, Protocol, Subject};
 use super::super::record;
 use super::playbook::{Barrier, Hand, Request};
 use super::{AttackKind, Step};
@@ -40,10 +40,9 @@ impl Hand<'_> {
             let is_hit = self.is_hit(target, if campaign.kind.is_spray() { SPRAY_HITS } else { STUFFING_HITS });
             self.guess(target, time_s, is_hit);
             if campaign.kind == AttackKind::CredentialStuffing && self.dice.chance(STUFFING_STRANGERS) {
-                let request =
-                    Request { subject: Subject::Stranger(self.dice.word()), session: 0, ..self.request(target) };
-                let id = self.next_id();
-                self.write(request, time_s + 1.0, id, Ending::UnknownUser, Factor::Single, Step::Guess);
+                let name = self.dice.word();
+                let request = Request { session: 0, ..self.request(target) };
+                self.miss(name, request, time_s + 1.0);
             }
         }
     }
@@ -86,7 +85,8 @@ impl Hand<'_> {
         const STAYS_LOCKED: f64 = 0.6;
         let (begin_s, length_s) = self.hours();
         let tries = 200 + self.dice.below(1_200);
-        let found_at = if self.is_hit(victim, BRUTE_FORCE_HITS) { tries / 2 + self.dice.below(tries / 2) } else { tries };
+        let found_at =
+            if self.is_hit(victim, BRUTE_FORCE_HITS) { tries / 2 + self.dice.below(tries / 2) } else { tries };
         let (mut time_s, pause_s) = (self.midnight_s() + begin_s, length_s / f64::from(tries));
         let mut wrong = 0;
         for number in 0..tries {
@@ -131,9 +131,7 @@ impl Hand<'_> {
     fn guess(&mut self, target: u32, time_s: f64, is_hit: bool) {
         let request = self.guesser(target);
         if self.day < self.users[target as usize].first_day {
-            let id = self.next_id();
-            let request = Request { subject: Subject::Stranger(target), ..request };
-            self.write(request, time_s, id, Ending::UnknownUser, Factor::Single, Step::Guess);
+            self.miss(target, request, time_s);
         } else if is_hit {
             self.enter(target, request, time_s);
         } else {
@@ -141,6 +139,13 @@ impl Hand<'_> {
             let ending = if self.dice.chance(0.03) { Ending::Locked } else { Ending::WrongPassword };
             self.write(request, time_s, id, ending, Factor::Single, Step::Guess);
         }
+    }
+
+    /// A name that is in no directory.
+    fn miss(&mut self, name: u32, request: Request, time_s: f64) {
+        let request = Request { subject: Subject::Stranger(name), issuer: Issuer::Directory, ..request };
+        let id = self.next_id();
+        self.write(request, time_s, id, Ending::UnknownUser, Factor::Single, Step::Guess);
     }
 
     /// The right password.

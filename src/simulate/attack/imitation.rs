@@ -21,8 +21,7 @@ const NETWORKS_MAX: usize = 6;
 pub fn compare(event: &mut Event, owner: &User, world: &World) {
     if let Some(malice) = &mut event.malice {
         let network = event.address.network;
-        malice.imitates =
-            has_network(network, owner, world) && has_agent(event.client.agent, owner);
+        malice.imitates = has_network(network, owner, world) && has_agent(event.client.agent, owner);
     }
 }
 

@@ -4,9 +4,7 @@
 //! weekends), never from the victim's last sign-in.
 
 use super::super::dice::{Dice, Domain, IdKind, hash};
-use super::super::event::{
-    Causes, Client, Ending, Event, Factor, Issuer, Malice, Marks, Protocol, Subject,
-};
+use super::super::event::{Causes, Client, Ending, Event, Factor, Issuer, Malice, Marks, Protocol, Subject};
 use super::super::itinerary::weekday;
 use super::super::network::Address;
 use super::super::population::{LAPTOP, User};
