@@ -2,6 +2,7 @@
 //! mistakes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
 use farsign::simulate::agent::Agent;
 use farsign::simulate::attack::Step;
@@ -234,12 +235,12 @@ fn some_victims_of_prompts_report_them() {
 }
 
 /// Every kind at once, so that campaigns overlap.
-fn everything() -> Attacked {
+static EVERYTHING: LazyLock<Attacked> = LazyLock::new(|| {
     let attacks = Mix::Counts(AttackKind::ALL.iter().map(|kind| (*kind, 6)).collect());
     let config =
         Config { users: 400, days: 28, attacks, late_share: 0.0, duplicate_share: 0.0, ..Config::default() };
     Attacked { atlas: Atlas::embedded().unwrap(), events: Simulator::new(&config).unwrap().collect() }
-}
+});
 
 /// Mistakes 2 and 3 for sprays: a part of the addresses is in use by owners, and wrong passwords are theirs too.
 #[test]
@@ -272,7 +273,7 @@ fn sprays_hide_among_owners() {
 /// it, and few malicious sign-ins imitate their owner in network, city and browser.
 #[test]
 fn attackers_do_not_copy_their_victims() {
-    let attacked = everything();
+    let attacked = &*EVERYTHING;
     let right = || attacked.malicious().filter(|event| event.ending.is_credential_right());
     let imitations = right().filter(|event| event.malice.unwrap().imitates).count();
     let share = imitations as f64 / right().count() as f64;
@@ -282,7 +283,7 @@ fn attackers_do_not_copy_their_victims() {
 /// The label says what the owner's habits were, by everything that the owner did.
 #[test]
 fn imitations_are_the_owners_ways() {
-    let attacked = everything();
+    let attacked = &*EVERYTHING;
     let mut shown: BTreeMap<Subject, [BTreeSet<u64>; 3]> = BTreeMap::new();
     let traits = |event: &Event| {
         let network = attacked.atlas.network(event.address.network);
@@ -308,7 +309,7 @@ fn imitations_are_the_owners_ways() {
 /// Mistake 6: one victim each, and one campaign for each victim.
 #[test]
 fn accounts_are_hit_by_several_campaigns() {
-    let attacked = everything();
+    let attacked = &*EVERYTHING;
     let mut of_user: BTreeMap<Subject, BTreeSet<u16>> = BTreeMap::new();
     for event in attacked.malicious().filter(|event| matches!(event.subject, Subject::User(_))) {
         of_user.entry(event.subject).or_default().insert(event.malice.unwrap().campaign);
