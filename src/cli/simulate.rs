@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
-use crate::simulate::{self, Config, Form, Mix, Totals};
+use crate::simulate::{self, Config, Form, Mix, Population, Totals};
 
 /// Write the sign-in logs of an invented organisation, with ground truth.
 ///
@@ -32,9 +32,13 @@ pub struct Args {
     /// Form of the records.
     #[arg(long, value_enum, default_value_t = Form::EntraEventHub)]
     pub form: Form,
+    /// What its people are like.
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = Population::Ordinary)]
+    pub population: Population,
     /// Campaigns: `KIND=N,…`, `none` or `default` (by the size of the stream). Kinds: foreignNaive, vpnExit,
     /// residentialProxySameCountry, tokenReplay, relayPhishing, passwordSpray, credentialStuffing, mfaFatigue,
-    /// slowTravel, torExit, dormantTakeover, impossiblePair.
+    /// slowTravel, torExit, dormantTakeover, impossiblePair, spraySingleSource, sprayFingerprint, sprayLowAndSlow,
+    /// bruteForce, toolkitBrowser, forgedIssuer.
     #[arg(long, value_name = "MIX", default_value = "default")]
     pub attacks: Mix,
     /// Share of records delivered late, minutes to almost two hours after the event (0 to 1).
@@ -71,6 +75,7 @@ impl Args {
             start_day: since.get_days(),
             tenant: self.tenant.clone(),
             domain: self.domain.clone(),
+            population: self.population,
             attacks: self.attacks.clone(),
             late_share: self.late_share,
             duplicate_share: self.duplicate_share,

@@ -15,6 +15,8 @@ pub enum Agent {
     MacSafari,
     MacChrome,
     LinuxFirefox,
+    LinuxChrome,
+    WindowsOpera,
     IPhone,
     Android,
     /// Basic-authentication mail clients, as Entra's gateway names them.
@@ -25,14 +27,19 @@ pub enum Agent {
 }
 
 impl Agent {
-    pub const LAPTOPS: [(Agent, f64); 6] = [
+    /// Browsers of laptops, with the shares of the population that use them; about.
+    pub const LAPTOPS: [(Agent, f64); 8] = [
         (Agent::WindowsEdge, 0.46),
         (Agent::WindowsChrome, 0.28),
         (Agent::WindowsFirefox, 0.04),
         (Agent::MacSafari, 0.08),
         (Agent::MacChrome, 0.12),
         (Agent::LinuxFirefox, 0.02),
+        (Agent::LinuxChrome, 0.006),
+        (Agent::WindowsOpera, 0.006),
     ];
+    /// Those of them that few people use.
+    pub const RARE: [Agent; 3] = [Agent::LinuxFirefox, Agent::LinuxChrome, Agent::WindowsOpera];
 
     pub fn is_phone(self) -> bool {
         matches!(self, Agent::IPhone | Agent::Android)
@@ -42,12 +49,16 @@ impl Agent {
         matches!(self, Agent::PythonRequests | Agent::Axios | Agent::GoHttp)
     }
 
+    pub fn is_browser(self) -> bool {
+        !self.is_script() && self != Agent::LegacyMail
+    }
+
     /// What Entra writes as `deviceDetail.operatingSystem`.
     pub fn operating_system(self) -> &'static str {
         match self {
-            Agent::WindowsEdge | Agent::WindowsChrome | Agent::WindowsFirefox => "Windows10",
+            Agent::WindowsEdge | Agent::WindowsChrome | Agent::WindowsFirefox | Agent::WindowsOpera => "Windows10",
             Agent::MacSafari | Agent::MacChrome => "MacOs",
-            Agent::LinuxFirefox => "Linux",
+            Agent::LinuxFirefox | Agent::LinuxChrome => "Linux",
             Agent::IPhone => "Ios 26.1",
             Agent::Android => "Android 15",
             Agent::LegacyMail | Agent::PythonRequests | Agent::Axios | Agent::GoHttp => "",
@@ -72,8 +83,10 @@ impl Agent {
     pub fn write_browser(self, version: u16, out: &mut Vec<u8>) {
         let written = match self {
             Agent::WindowsEdge => write!(out, "Edge {version}.0.0"),
-            Agent::WindowsChrome | Agent::MacChrome => write!(out, "Chrome {version}.0.0"),
+            Agent::WindowsChrome | Agent::MacChrome | Agent::LinuxChrome => write!(out, "Chrome {version}.0.0"),
             Agent::WindowsFirefox | Agent::LinuxFirefox => write!(out, "Firefox {version}.0"),
+            // Opera's number is that of its Chromium less sixteen.
+            Agent::WindowsOpera => write!(out, "Opera {}.0.0", version.saturating_sub(16)),
             Agent::MacSafari => write!(out, "Safari {}.{}", version / 7, version % 7),
             Agent::IPhone => write!(out, "Mobile Safari {}.{}", version / 7, version % 7),
             Agent::Android => write!(out, "Chrome Mobile {version}.0.0"),
@@ -102,6 +115,12 @@ impl Agent {
             Agent::MacChrome => write!(out, "{MAC} {BLINK} Chrome/{v}.0.0.0 Safari/537.36"),
             Agent::LinuxFirefox => {
                 write!(out, "Mozilla/5.0 (X11; Linux x86_64; rv:{v}.0) Gecko/20100101 Firefox/{v}.0")
+            }
+            Agent::LinuxChrome => {
+                write!(out, "Mozilla/5.0 (X11; Linux x86_64) {BLINK} Chrome/{v}.0.0.0 Safari/537.36")
+            }
+            Agent::WindowsOpera => {
+                write!(out, "{WINDOWS} {BLINK} Chrome/{v}.0.0.0 Safari/537.36 OPR/{}.0.0.0", v.saturating_sub(16))
             }
             Agent::IPhone => write!(
                 out,

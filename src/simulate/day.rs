@@ -9,9 +9,10 @@ use crate::engine::signin::{EventTime, NANOS_PER_SECOND};
 use super::World;
 use super::agent::Agent;
 use super::dice::{Dice, Domain};
-use super::event::{Causes, Client, Ending, Event, Factor, Marks, Protocol, Subject};
-use super::itinerary::{self, CLOUD_HOSTS, Overlay, Spot, Stay};
+use super::event::{Causes, Client, Ending, Event, Factor, Issuer, Marks, Protocol, Subject};
+use super::itinerary::{self, Spot, Stay};
 use super::network::Address;
+use super::overlay::{CLOUD_HOSTS, Overlay};
 use super::population::{LAPTOP, PHONE, Persona, Span, User};
 use super::record;
 
@@ -30,9 +31,9 @@ pub fn plan(user: &mut User, number: u32, day: i32, world: &World, out: &mut Vec
     if stays.is_empty() {
         return;
     }
-    refresh_devices(user, day, &mut dice);
+    refresh_devices(user, day, world.organisation.shares.device_days, &mut dice);
     let begin = out.len();
-    let mut pen = Pen { world, number, day, dice, sequence: 0, out };
+    let mut pen = Pen { world, number, day, issuer: issuer(user, world), dice, sequence: 0, out };
     let mut overlay = Overlay::default();
     for stay in &stays {
         overlay.begin(user, stay, world, &mut pen.dice);
@@ -52,10 +53,10 @@ pub fn plan(user: &mut User, number: u32, day: i32, world: &World, out: &mut Vec
 }
 
 /// Devices break and browsers are changed for another family; versions follow the calendar.
-fn refresh_devices(user: &mut User, day: i32, dice: &mut Dice) {
+fn refresh_devices(user: &mut User, day: i32, device_days: f64, dice: &mut Dice) {
     for slot in 0..usize::from(user.device_count) {
         let device = &mut user.devices[slot];
-        if dice.chance(1.0 / 700.0) {
+        if dice.chance(1.0 / device_days) {
             device.generation += 1;
             device.since = day;
             device.session_ends = day;
@@ -79,6 +80,8 @@ struct Pen<'a> {
     world: &'a World,
     number: u32,
     day: i32,
+    /// Who vouches for the user's interactive sign-ins.
+    issuer: Issuer,
     dice: Dice,
     sequence: u32,
     out: &'a mut Vec<Event>,
@@ -147,7 +150,14 @@ impl Pen<'_> {
         let phone_only = user.persona == Persona::MobileOnly
             || matches!(stay.spot, Spot::Road)
             || stay.causes.has(Causes::HOLIDAY);
-        if phone_only || self.dice.chance(f64::from(user.habits.phone)) { PHONE } else { LAPTOP }
+        if phone_only || self.dice.chance(f64::from(user.habits.phone)) {
+            return PHONE;
+        }
+        // Devices beyond the second are laptops and tablets.
+        match self.dice.index(usize::from(user.device_count) - 1) {
+            0 => LAPTOP,
+            more => PHONE + more,
+        }
     }
 
     /// Applications renew their tokens: one to four records within seconds.
@@ -158,7 +168,8 @@ impl Pen<'_> {
             let mut scene = scene;
             if self.dice.chance(0.015) {
                 // A cloud service renews on the user's behalf, from its own network.
-                let network = self.world.organisation.offices[usize::from(user.office)].cloud;
+                let office = &self.world.organisation.offices[usize::from(user.office)];
+                let network = if self.dice.chance(0.7) { office.cloud } else { office.cloud_elsewhere };
                 scene.address = Address { network, host: self.dice.below(CLOUD_HOSTS) };
                 scene.causes = scene.causes.with(Causes::CLOUD_REFRESH);
             }
@@ -285,11 +296,17 @@ impl Pen<'_> {
             ending,
             protocol: scene.protocol,
             factor,
+            issuer: if marks.has(Marks::NON_INTERACTIVE) { Issuer::Directory } else { self.issuer },
             marks,
             causes,
             malice: None,
         });
     }
+}
+
+/// Who vouches for the user's interactive sign-ins.
+pub fn issuer(user: &User, world: &World) -> Issuer {
+    if user.office == world.organisation.federated_office { Issuer::Federation } else { Issuer::Directory }
 }
 
 /// Event time from seconds since 1970, in whole 100 ns; the last digits come from the id, so that they look like

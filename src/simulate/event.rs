@@ -22,6 +22,8 @@ pub enum Ending {
     KeepSignedIn,
     /// Second factor denied or timed out.
     MfaDenied,
+    /// Second factor denied, and reported as not asked for.
+    MfaReported,
     Locked,
     UnknownUser,
     SessionRevoked,
@@ -39,7 +41,7 @@ impl Ending {
             Ending::MfaRequired => 50_074,
             Ending::MfaByPolicy => 50_076,
             Ending::KeepSignedIn => 50_140,
-            Ending::MfaDenied => 500_121,
+            Ending::MfaDenied | Ending::MfaReported => 500_121,
             Ending::Locked => 50_053,
             Ending::UnknownUser => 50_034,
             Ending::SessionRevoked => 50_173,
@@ -58,7 +60,7 @@ impl Ending {
             Ending::MfaRequired => "A second factor is needed to go on.",
             Ending::MfaByPolicy => "A policy asks for a second factor to reach this resource.",
             Ending::KeepSignedIn => "The user was asked whether to stay signed in.",
-            Ending::MfaDenied => "The second factor was denied or not answered.",
+            Ending::MfaDenied | Ending::MfaReported => "The second factor was denied or not answered.",
             Ending::Locked => "The account is locked after too many wrong attempts.",
             Ending::UnknownUser => "There is no such account in this directory.",
             Ending::SessionRevoked => "The grant was revoked; the user must sign in again.",
@@ -83,6 +85,7 @@ impl Ending {
                 | Ending::MfaByPolicy
                 | Ending::KeepSignedIn
                 | Ending::MfaDenied
+                | Ending::MfaReported
                 | Ending::PolicyBlocked
                 | Ending::PasswordExpired
         )
@@ -115,6 +118,18 @@ pub enum Factor {
     Performed,
     /// By a claim in the token presented.
     Claim,
+}
+
+/// Who vouches for the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Issuer {
+    /// The cloud directory itself.
+    Directory,
+    /// The organisation's own federation server.
+    Federation,
+    /// A server that the organisation never had; one a campaign.
+    Forged,
 }
 
 /// The client as the record shows it.
@@ -219,6 +234,8 @@ pub struct Malice {
     /// Number of the campaign.
     pub campaign: u16,
     pub step: super::attack::Step,
+    /// Network, city, and browser and operating system are all habitual for the owner.
+    pub imitates: bool,
 }
 
 /// One record to be.
@@ -240,6 +257,7 @@ pub struct Event {
     pub ending: Ending,
     pub protocol: Protocol,
     pub factor: Factor,
+    pub issuer: Issuer,
     pub marks: Marks,
     pub causes: Causes,
     pub malice: Option<Malice>,

@@ -1,4 +1,4 @@
-//! Where a user is through one day, and which address each sign-in leaves from.
+//! Where a user is through one day.
 //!
 //! A day is a short list of stays (home, road, office, hotel, airport, aeroplane) in UTC, made from the persona,
 //! the calendar and the running trip. Flights take the time flights take; nobody signs in from two places at
@@ -7,10 +7,11 @@
 use arrayvec::ArrayVec;
 
 use super::World;
-use super::dice::{Dice, IdKind, hash};
+use super::dice::Dice;
 use super::event::Causes;
 use super::network::{Address, Kind, PlaceNumber};
-use super::population::{PHONE, Persona, Traits, Trip, User};
+use super::population::{COMMUTE_KM_MAX, Persona, Trip, User};
+use super::shares::Sites;
 
 /// What a stay's local network is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +92,10 @@ pub fn of_day(user: &mut User, day: i32, world: &World, dice: &mut Dice) -> Itin
 fn move_house(user: &mut User, day: i32, world: &World, dice: &mut Dice) {
     if day >= user.moves_on && user.home != user.second {
         user.home = user.second;
+        let mut offices = world.organisation.offices.iter();
+        if let Some(office) = offices.position(|office| office.place == user.home) {
+            user.office = office as u8;
+        }
         user.home_line = Address { network: world.atlas.pick(user.home, Kind::Fixed, dice), host: dice.word() };
         user.home_v6 = world.atlas.v6_twin(user.home_line.network);
         if dice.chance(0.5) {
@@ -99,8 +104,12 @@ fn move_house(user: &mut User, day: i32, world: &World, dice: &mut Dice) {
     }
 }
 
-/// Providers renumber on multiples of 24 hours; half of the changes go to another prefix of the same provider.
+/// Providers renumber on multiples of 24 hours; half of the changes go to another prefix of the same provider. The
+/// dormitory is a company's line, and keeps its addresses.
 fn renew_lease(user: &mut User, day: i32, world: &World, dice: &mut Dice) {
+    if user.persona == Persona::Student {
+        return;
+    }
     while user.lease_ends <= day {
         user.home_line.host = dice.word();
         let other = world.atlas.pick(user.home, Kind::Fixed, dice);
@@ -118,25 +127,28 @@ fn plan_trip(user: &mut User, day: i32, world: &World, dice: &mut Dice) {
         return;
     }
     user.trip = None;
+    let shares = world.organisation.shares;
     let business = match user.persona {
-        Persona::Traveller => 0.1,
-        Persona::Shared | Persona::MobileOnly => 0.0,
+        Persona::Traveller => shares.business,
+        Persona::Shared | Persona::MobileOnly | Persona::Student => 0.0,
         _ => 0.003,
     };
-    let holiday = if user.persona == Persona::Shared { 0.0 } else { 0.005 };
+    let holiday = if user.persona == Persona::Shared { 0.0 } else { shares.holiday };
     let is_holiday = dice.chance(holiday);
     let is_business = dice.chance(business) && weekday(day + 1) < 5;
     if !is_holiday && !is_business {
         return;
     }
     let organisation = &world.organisation;
-    let place = if is_holiday {
+    let place = if is_holiday && user.persona == Persona::Student && dice.chance(0.6) {
+        user.second
+    } else if is_holiday {
         // Half of the holidays are spent in the country.
         let country = world.atlas.country(user.home);
         let here = if dice.chance(0.5) { world.atlas.pick_in_country(country, Kind::Fixed, dice) } else { None };
         let line = here.unwrap_or_else(|| world.atlas.pick_anywhere(Kind::Fixed, dice));
         world.atlas.place_of(line)
-    } else if dice.chance(0.6) {
+    } else if dice.chance(shares.to_own_office) {
         organisation.offices[dice.index(organisation.offices.len())].place
     } else {
         organisation.destinations[dice.index(organisation.destinations.len())]
@@ -186,9 +198,10 @@ fn home_day(user: &User, day: i32, world: &World, dice: &mut Dice) -> Itinerary 
         Persona::Office | Persona::Traveller | Persona::LegacyMail => dice.chance(0.9),
         Persona::Hybrid | Persona::VpnUser => dice.chance(0.5),
         Persona::BorderCommuter => dice.chance(0.75),
+        Persona::Student => dice.chance(0.65),
         Persona::Shared => true,
         Persona::Remote | Persona::MobileOnly | Persona::CloudDesktop => false,
-    };
+    } && has_office_near(user, world);
     if dice.chance(0.02) {
         let night = dice.between(HOUR_S / 2, 4 * HOUR_S);
         plan.stay(night, night + 1_800, Spot::Home, 0.25);
@@ -197,6 +210,7 @@ fn home_day(user: &User, day: i32, world: &World, dice: &mut Dice) -> Itinerary 
     match user.persona {
         Persona::MobileOnly => plan.stay(start, end, Spot::Road, 1.6),
         Persona::Shared => plan.stay(6 * HOUR_S, 21 * HOUR_S, Spot::Office(user.office), 0.5),
+        Persona::Student => student_day(&mut plan, user, start, goes_in, dice),
         _ if goes_in => office_day(&mut plan, user, start, end),
         _ => plan.stay(start, end, Spot::Home, 1.0),
     }
@@ -223,6 +237,26 @@ fn office_day(plan: &mut DayPlan<'_>, user: &User, start: i64, end: i64) {
     plan.stay(end + 300, end + 2_700, Spot::Road, 1.5);
 }
 
+/// Whether there is an office to go to: none in some organisations, and too far for some who have moved.
+fn has_office_near(user: &User, world: &World) -> bool {
+    let office = world.organisation.offices[usize::from(user.office)].place;
+    world.organisation.shares.sites != Sites::NoOffice
+        && world.atlas.distance_km(user.home, office) < COMMUTE_KM_MAX
+}
+
+/// Lectures, a café or the library in town, the dormitory.
+fn student_day(plan: &mut DayPlan<'_>, user: &User, start: i64, goes_in: bool, dice: &mut Dice) {
+    let noon = start + 5 * HOUR_S;
+    if goes_in {
+        plan.stay(start - 2_400, start, Spot::Road, 1.5);
+        plan.stay(start, noon, Spot::Office(user.office), 1.0);
+    } else {
+        plan.stay(start, noon, Spot::Home, 1.5);
+    }
+    let afternoon = if dice.chance(0.4) { Spot::Public } else { Spot::Home };
+    plan.stay(noon + 1_800, noon + 4 * HOUR_S, afternoon, 1.2);
+}
+
 fn mark(stays: &mut [Stay], cause: Causes) {
     for stay in stays {
         stay.causes = stay.causes.with(cause);
@@ -242,7 +276,9 @@ fn away_day(user: &User, trip: Trip, day: i32, world: &World, dice: &mut Dice) -
         return plan.stays;
     }
     if weekday(day) < 5 || dice.chance(0.3) {
-        let office = world.organisation.offices.iter().position(|office| office.place == trip.place);
+        let has_office = world.organisation.shares.sites != Sites::NoOffice;
+        let mut offices = world.organisation.offices.iter();
+        let office = offices.position(|office| has_office && office.place == trip.place);
         let spot = office.map_or(Spot::Public, |number| Spot::Office(number as u8));
         plan.stay(7 * HOUR_S, 8 * HOUR_S, Spot::Public, 1.0);
         plan.stay(8 * HOUR_S + 300, 9 * HOUR_S, Spot::Road, 1.5);
@@ -299,152 +335,4 @@ fn journey(
         mark(&mut stays, Causes::HOLIDAY);
     }
     stays
-}
-
-/// How one stay reaches the internet: decided once a stay, kept while it lasts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Overlay {
-    laptop: Option<(Address, Causes)>,
-    phone_on_vpn: bool,
-    attached: Option<(i64, Address, Causes)>,
-}
-
-/// Exits of one VPN network: few, and shared by everybody who uses it.
-pub const VPN_EXITS: u32 = 24;
-/// Machines behind a cloud desktop's or a cloud service's egress.
-pub const CLOUD_HOSTS: u32 = 40;
-/// Addresses of a carrier gateway.
-pub const GATEWAY_HOSTS: u32 = 200;
-/// Public networks of hotels, airports and cafés in a place.
-const PUBLIC_HOSTS: u32 = 300;
-
-impl Overlay {
-    /// Decides on tunnels for the stay.
-    pub fn begin(&mut self, user: &User, stay: &Stay, world: &World, dice: &mut Dice) {
-        let in_office = matches!(stay.spot, Spot::Office(_));
-        let all_day = user.persona == Persona::VpnUser;
-        self.phone_on_vpn = false;
-        self.laptop = None;
-        if user.persona == Persona::CloudDesktop && dice.chance(0.8) {
-            let network = world.organisation.offices[usize::from(user.office)].cloud;
-            let address = Address { network, host: dice.below(CLOUD_HOSTS) };
-            self.laptop = Some((address, Causes::CLOUD_DESKTOP));
-        } else if user.traits.has(Traits::CORPORATE_VPN) && !in_office && dice.chance(0.8) {
-            self.laptop = Some((office_address(world, user.office, dice), Causes::CORPORATE_VPN));
-        } else if user.traits.has(Traits::PERSONAL_VPN)
-            && !in_office
-            && dice.chance(if all_day { 0.8 } else { 0.3 })
-        {
-            let address = Address { network: user.vpn, host: dice.below(VPN_EXITS) };
-            self.laptop = Some((address, Causes::VPN));
-            self.phone_on_vpn = dice.chance(0.3);
-        }
-    }
-
-    /// The address a sign-in at `time_s` leaves from, and why it may look odd.
-    pub fn address(
-        &mut self,
-        user: &User,
-        stay: &Stay,
-        slot: usize,
-        time_s: i64,
-        world: &World,
-        dice: &mut Dice,
-    ) -> (Address, Causes) {
-        let is_phone = slot == PHONE && user.persona != Persona::Shared;
-        if user.traits.has(Traits::TOR) && dice.chance(0.03) {
-            let network = world.atlas.pick_anywhere(Kind::Tor, dice);
-            return (Address { network, host: dice.below(VPN_EXITS) }, Causes::TOR);
-        }
-        // A tunnel drops now and then.
-        if let Some(tunnel) = self.laptop
-            && (!is_phone || self.phone_on_vpn)
-            && dice.chance(0.95)
-        {
-            return tunnel;
-        }
-        if is_phone && user.traits.has(Traits::PRIVACY_RELAY) && dice.chance(0.6) {
-            let country = world.atlas.country(stay.place);
-            if let Some(network) = world.atlas.pick_in_country(country, Kind::Hosting, dice) {
-                return (Address { network, host: dice.below(CLOUD_HOSTS) }, Causes::PRIVACY_RELAY);
-            }
-        }
-        let on_wifi = match stay.spot {
-            Spot::Home => 0.7,
-            Spot::Office(_) | Spot::Public => 0.5,
-            Spot::Road => 0.0,
-            Spot::Flight => 1.0,
-        };
-        if stay.spot == Spot::Road || (is_phone && !dice.chance(on_wifi)) {
-            return self.mobile(user, stay, time_s, world, dice);
-        }
-        match stay.spot {
-            Spot::Office(number) => (office_address(world, number, dice), Causes::NONE),
-            Spot::Home => home_address(user, stay, world, dice),
-            Spot::Public | Spot::Road | Spot::Flight => {
-                // One hotel, hall or aeroplane a stay.
-                let key = hash(world.seed, IdKind::Secret, stay.from_s as u64 ^ u64::from(user.home_line.host));
-                let mut lot = Dice::new(key, super::dice::Domain::UserDay, 0);
-                let in_flight = stay.spot == Spot::Flight;
-                let kind = if in_flight { Kind::Satellite } else { Kind::Fixed };
-                let network = world.atlas.pick(stay.place, kind, &mut lot);
-                let cause = if in_flight { Causes::IN_FLIGHT } else { Causes::PUBLIC_NETWORK };
-                (Address { network, host: lot.below(PUBLIC_HOSTS) }, cause)
-            }
-        }
-    }
-
-    /// The carrier's gateway: kept for an hour or so, then any of the carrier's, often in another city.
-    fn mobile(
-        &mut self,
-        user: &User,
-        stay: &Stay,
-        time_s: i64,
-        world: &World,
-        dice: &mut Dice,
-    ) -> (Address, Causes) {
-        if let Some((until_s, address, causes)) = self.attached
-            && time_s < until_s
-        {
-            return (address, causes);
-        }
-        let atlas = &world.atlas;
-        let abroad = atlas.country(stay.place) != atlas.country(user.home);
-        // Home-routed roaming shows the home country; local breakout the visited one.
-        let is_home_routed = user.trip.is_some_and(|trip| trip.departs % 2 == 0);
-        let network = if abroad && !is_home_routed {
-            atlas.pick(stay.place, Kind::Mobile, dice)
-        } else if dice.chance(0.65) {
-            user.carrier
-        } else {
-            let country = atlas.country(user.home);
-            let other = atlas.pick_in_country(country, Kind::Mobile, dice).unwrap_or(user.carrier);
-            if atlas.network(other).asn == atlas.network(user.carrier).asn { other } else { user.carrier }
-        };
-        let elsewhere = atlas.place_of(network) != stay.place;
-        let causes = if elsewhere { Causes::MOBILE_GATEWAY } else { Causes::NONE };
-        let address = Address { network, host: dice.below(GATEWAY_HOSTS) };
-        self.attached = Some((time_s + dice.exponential(5_400.0) as i64, address, causes));
-        (address, causes)
-    }
-}
-
-fn office_address(world: &World, number: u8, dice: &mut Dice) -> Address {
-    let office = &world.organisation.offices[usize::from(number)];
-    Address { network: office.network, host: dice.below(office.egress_count) }
-}
-
-fn home_address(user: &User, stay: &Stay, world: &World, dice: &mut Dice) -> (Address, Causes) {
-    let day = stay.from_s.div_euclid(DAY_S);
-    let renumbered = i64::from(user.lease_began) <= day && day <= i64::from(user.lease_began) + 1;
-    let causes = if renumbered { Causes::RENUMBERED } else { Causes::NONE };
-    match user.home_v6 {
-        Some(network) if user.traits.has(Traits::DUAL_STACK) && dice.chance(0.5) => {
-            // The subnet stays, the interface changes daily (privacy extensions).
-            let interface = hash(world.seed, IdKind::Device, day as u64) as u32 & 0xff;
-            let host = (user.home_line.host & !0xff) | interface;
-            (Address { network, host }, causes.with(Causes::IP_VERSION_FLIP))
-        }
-        _ => (user.home_line, causes),
-    }
 }

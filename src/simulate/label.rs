@@ -38,7 +38,9 @@ pub fn write(event: &Event, world: &World, renderer: &Renderer, out: &mut Vec<u8
             super::record::text::guid(out, &campaign_id(world.seed, malice.campaign));
             raw(out, "\",\"step\":\"");
             raw(out, malice.step.name());
-            raw(out, "\"}");
+            raw(out, "\",\"imitates\":");
+            raw(out, if malice.imitates { "true" } else { "false" });
+            raw(out, "}");
         }
         None => {
             raw(out, "false,\"causes\":[");

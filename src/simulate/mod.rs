@@ -14,8 +14,11 @@ pub mod event;
 pub mod itinerary;
 pub mod label;
 pub mod network;
+pub mod organisation;
+pub mod overlay;
 pub mod population;
 pub mod record;
+pub mod shares;
 pub mod stream;
 
 use std::io::{self, Write};
@@ -24,10 +27,12 @@ use anyhow::bail;
 
 pub use attack::{AttackKind, Mix};
 pub use record::Form;
+pub use shares::Population;
 pub use stream::Simulator;
 
 use network::Atlas;
-use population::{Organisation, Persona, Span};
+use organisation::Organisation;
+use population::{Persona, Span};
 
 /// What to simulate.
 #[derive(Clone, Debug)]
@@ -43,6 +48,7 @@ pub struct Config {
     pub tenant: Option<String>,
     /// Domain of the user names.
     pub domain: String,
+    pub population: Population,
     pub attacks: Mix,
     /// Share of records delivered minutes to nearly two hours after the event, 0 to 1.
     pub late_share: f64,
@@ -71,6 +77,7 @@ impl Default for Config {
             start_day: DEFAULT_START_DAY,
             tenant: None,
             domain: "halden-works.example".to_owned(),
+            population: Population::Ordinary,
             attacks: Mix::Default,
             late_share: 0.02,
             duplicate_share: 0.005,
@@ -119,7 +126,7 @@ impl World {
         Ok(World {
             seed: config.seed,
             span: Span { first_day: config.start_day, days: i32::try_from(config.days)? },
-            organisation: Organisation::new(config.seed, config.users, &atlas),
+            organisation: Organisation::new(config.seed, config.users, config.population, &atlas),
             atlas,
             attacks: attack::Attacks::default(),
             failure_scale: config.failure_share / DEFAULT_FAILURE_SHARE,
@@ -127,7 +134,7 @@ impl World {
     }
 
     pub fn persona(&self, user: u32) -> Persona {
-        population::persona(self.seed, user)
+        population::persona(self.organisation.shares, self.seed, user)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The organisation: its offices, its people and what each of them owns.
+//! The people of the organisation, and what each of them owns.
 //!
 //! Everything fixed about a user is drawn once here, from the user's own random stream; what changes from day to
 //! day (trips, leases, devices, sessions) lives in the same [`User`], a few hundred bytes, and is moved on by
@@ -8,6 +8,8 @@ use super::agent::Agent;
 use super::dice::{Dice, Domain};
 use super::event::flags;
 use super::network::{Address, Atlas, Kind, NetworkNumber, PlaceNumber};
+use super::organisation::Organisation;
+use super::shares::{BLOCK, Shares, Sites};
 
 /// How a user works.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,25 +25,11 @@ pub enum Persona {
     Shared,
     LegacyMail,
     CloudDesktop,
+    Student,
 }
 
-/// Slots out of 50 for each persona; every block of 50 users holds each of them.
-const PERSONA_SLOTS: [(Persona, usize); 10] = [
-    (Persona::Office, 18),
-    (Persona::Hybrid, 9),
-    (Persona::Remote, 6),
-    (Persona::MobileOnly, 4),
-    (Persona::Traveller, 3),
-    (Persona::VpnUser, 3),
-    (Persona::BorderCommuter, 2),
-    (Persona::Shared, 1),
-    (Persona::LegacyMail, 2),
-    (Persona::CloudDesktop, 2),
-];
-const BLOCK: u32 = 50;
-
 impl Persona {
-    pub const ALL: [Persona; 10] = [
+    pub const ALL: [Persona; 11] = [
         Persona::Office,
         Persona::Hybrid,
         Persona::Remote,
@@ -52,6 +40,7 @@ impl Persona {
         Persona::Shared,
         Persona::LegacyMail,
         Persona::CloudDesktop,
+        Persona::Student,
     ];
 
     /// The word used in labels.
@@ -67,6 +56,7 @@ impl Persona {
             Persona::Shared => "shared",
             Persona::LegacyMail => "legacyMail",
             Persona::CloudDesktop => "cloudDesktop",
+            Persona::Student => "student",
         }
     }
 }
@@ -142,7 +132,10 @@ pub struct Device {
     pub session_ends: i32,
 }
 
-/// Devices a user can have: laptop, phone, and two more on shared accounts.
+/// Farther than this nobody goes to work every day.
+pub const COMMUTE_KM_MAX: f64 = 400.0;
+
+/// Devices a user can have: laptop, phone, and two more on shared accounts and for students.
 pub const DEVICES_MAX: usize = 4;
 pub const LAPTOP: usize = 0;
 pub const PHONE: usize = 1;
@@ -175,7 +168,7 @@ pub struct User {
     pub lease_began: i32,
     pub carrier: NetworkNumber,
     pub vpn: NetworkNumber,
-    /// Across the border for commuters; the new home for movers.
+    /// Across the border for commuters; the new home for movers; the family's home for students.
     pub second: PlaceNumber,
     pub first_day: i32,
     pub last_day: i32,
@@ -185,83 +178,6 @@ pub struct User {
     /// In the air or asleep until then (seconds since 1970).
     pub busy_until_s: i64,
     pub devices: [Device; DEVICES_MAX],
-}
-
-/// A building with an egress shared by everyone in it.
-pub struct Office {
-    pub place: PlaceNumber,
-    pub network: NetworkNumber,
-    /// How many public addresses it leaves through.
-    pub egress_count: u32,
-    /// Hosting network of the cloud region that serves it.
-    pub cloud: NetworkNumber,
-}
-
-/// The organisation as a whole.
-pub struct Organisation {
-    pub offices: Vec<Office>,
-    office_weights: Vec<f64>,
-    /// Hosting networks of the cloud providers that services run on.
-    pub clouds: [NetworkNumber; 2],
-    /// Customers and conference cities people travel to.
-    pub destinations: Vec<PlaceNumber>,
-    pub principals: u32,
-}
-
-/// Largest number of offices.
-const OFFICES_MAX: usize = 12;
-
-impl Organisation {
-    pub fn new(seed: u64, users: u32, atlas: &Atlas) -> Organisation {
-        let mut dice = Dice::new(seed, Domain::Organisation, 0);
-        let weight = |place: &super::network::Place| {
-            if place.city.is_empty() { 0.0 } else { place.weight }
-        };
-        let headquarters = dice.weighted(atlas.places.iter().map(weight)) as PlaceNumber;
-        let count = (2 + (users / 400) as usize).min(OFFICES_MAX);
-        let home = atlas.country(headquarters);
-        let mut places = vec![headquarters];
-        for _ in 0..count * 20 {
-            if places.len() == count {
-                break;
-            }
-            // Half of the branches are in the home country.
-            let place = if dice.chance(0.5) {
-                let cities = atlas.cities(home);
-                cities[dice.index(cities.len())]
-            } else {
-                dice.weighted(atlas.places.iter().map(weight)) as PlaceNumber
-            };
-            if !places.contains(&place) {
-                places.push(place);
-            }
-        }
-        let offices: Vec<Office> = places
-            .iter()
-            .map(|place| Office {
-                place: *place,
-                network: office_network(atlas, *place, &mut dice),
-                egress_count: 1 + dice.below(4),
-                cloud: atlas.pick(*place, Kind::Hosting, &mut dice),
-            })
-            .collect();
-        let office_weights = (1..=offices.len()).map(|rank| 1.0 / (rank * rank) as f64).collect();
-        let destinations =
-            (0..24).map(|_| dice.weighted(atlas.places.iter().map(weight)) as PlaceNumber).collect();
-        let clouds = [(); 2].map(|()| atlas.pick(headquarters, Kind::Hosting, &mut dice));
-        Organisation { offices, office_weights, clouds, destinations, principals: 2 + users / 100 }
-    }
-
-    /// The countries the organisation has offices in.
-    pub fn is_at_home_in(&self, atlas: &Atlas, country: u16) -> bool {
-        self.offices.iter().any(|office| atlas.country(office.place) == country)
-    }
-}
-
-/// The office's own network where the place has one, else a business line.
-fn office_network(atlas: &Atlas, place: PlaceNumber, dice: &mut Dice) -> NetworkNumber {
-    let kind = if atlas.has(place, Kind::Corporate) { Kind::Corporate } else { Kind::Fixed };
-    atlas.pick(place, kind, dice)
 }
 
 /// What the stream's dates are, in days since 1970.
@@ -274,82 +190,79 @@ pub struct Span {
 /// Draws user `number` of the organisation.
 pub fn user(seed: u64, number: u32, organisation: &Organisation, atlas: &Atlas, span: Span) -> User {
     let mut dice = Dice::new(seed, Domain::User, u64::from(number));
-    let persona = persona(seed, number);
-    let life = life(persona, &mut dice);
-    let traits = traits(persona, &mut dice);
-    let office = dice.weighted(organisation.office_weights.iter().copied());
+    let shares = organisation.shares;
+    let persona = persona(shares, seed, number);
+    let life = life(shares, persona, &mut dice);
+    let traits = traits(shares, persona, &mut dice);
+    let office = dice.weighted(organisation.office_weights());
     let office_place = organisation.offices[office].place;
-    let home = home(persona, office_place, atlas, &mut dice);
-    let line = home_line(atlas, home, &mut dice);
+    let home = home(shares.sites, persona, office_place, atlas, &mut dice);
+    let line = home_line(persona, organisation, atlas, home, &mut dice);
     let lease_days =
         if traits.has(Traits::DYNAMIC_LINE) { 1 + dice.below(3) } else { 20 + dice.below(400) } as u16;
     let (first_day, last_day, away, moves_on) = dates(life, span, &mut dice);
     let second = match persona {
         Persona::BorderCommuter => office_place,
+        Persona::Student => family_home(atlas, home, &mut dice),
         _ => relocation(organisation, atlas, home, &mut dice),
     };
+    let trip = arrival(persona, home, second, span, &mut dice);
     User {
         persona,
         life,
         traits,
-        habits: habits(persona, traits, &mut dice),
+        habits: habits(shares, persona, traits, &mut dice),
         office: office as u8,
-        device_count: if persona == Persona::Shared { 4 } else { 2 },
+        device_count: match persona {
+            Persona::Shared => 4,
+            Persona::Student => 3 + (number % 2) as u8,
+            _ => 2,
+        },
         home,
         home_line: line,
         home_v6: atlas.v6_twin(line.network),
         lease_days,
         lease_began: i32::MIN,
         lease_ends: span.first_day + 1 + dice.below(u32::from(lease_days)) as i32,
-        carrier: atlas.pick(home, Kind::Mobile, &mut dice),
-        vpn: vpn(persona, home, atlas, &mut dice),
+        carrier: carrier(persona, home, second, atlas, &mut dice),
+        vpn: match shares.shared_tunnel {
+            Some(_) => organisation.tunnels[number as usize % organisation.tunnels.len()],
+            None => vpn(persona, home, atlas, &mut dice),
+        },
         second,
         first_day,
         last_day,
         away,
         moves_on,
-        trip: None,
+        trip,
         busy_until_s: i64::MIN,
-        devices: devices(persona, span.first_day, &mut dice),
+        devices: devices(shares, persona, span.first_day, &mut dice),
     }
 }
 
 /// The slot of the user in a block shuffled by the seed.
-pub fn persona(seed: u64, number: u32) -> Persona {
+pub fn persona(shares: &Shares, seed: u64, number: u32) -> Persona {
     let mut slots: [u8; BLOCK as usize] = [0; BLOCK as usize];
-    let kinds = PERSONA_SLOTS.iter().zip(0u8..).flat_map(|((_, count), at)| std::iter::repeat_n(at, *count));
+    let kinds = shares.personas.iter().zip(0u8..).flat_map(|((_, count), at)| std::iter::repeat_n(at, *count));
     for (slot, kind) in slots.iter_mut().zip(kinds) {
         *slot = kind;
     }
     Dice::new(seed, Domain::Organisation, 1 + u64::from(number / BLOCK)).shuffle(&mut slots);
-    PERSONA_SLOTS[usize::from(slots[(number % BLOCK) as usize])].0
+    shares.personas[usize::from(slots[(number % BLOCK) as usize])].0
 }
 
-fn life(persona: Persona, dice: &mut Dice) -> Life {
-    const SHARES: [(Life, f64); 5] = [
-        (Life::Settled, 0.87),
-        (Life::NewHire, 0.05),
-        (Life::Leaver, 0.03),
-        (Life::Dormant, 0.03),
-        (Life::Mover, 0.02),
-    ];
-    let drawn = SHARES[dice.weighted(SHARES.iter().map(|(_, share)| *share))].0;
-    // A reception desk neither resigns nor moves house.
-    if persona == Persona::Shared { Life::Settled } else { drawn }
+fn life(shares: &Shares, persona: Persona, dice: &mut Dice) -> Life {
+    let drawn = shares.lives[dice.weighted(shares.lives.iter().map(|(_, share)| *share))].0;
+    match (persona, drawn) {
+        // A reception desk neither resigns nor moves house.
+        (Persona::Shared, _) | (Persona::Student, Life::Mover) => Life::Settled,
+        _ => drawn,
+    }
 }
 
-fn traits(persona: Persona, dice: &mut Dice) -> Traits {
-    let shares = [
-        (Traits::DUAL_STACK, 0.30),
-        (Traits::DYNAMIC_LINE, 0.25),
-        (Traits::PRIVACY_RELAY, 0.05),
-        (Traits::CORPORATE_VPN, 0.25),
-        (Traits::PERSONAL_VPN, 0.03),
-        (Traits::TOR, 0.002),
-        (Traits::NIGHT_OWL, 0.04),
-    ];
+fn traits(shares: &Shares, persona: Persona, dice: &mut Dice) -> Traits {
     let mut traits = Traits::NONE;
-    for (flag, share) in shares {
+    for (flag, share) in shares.traits {
         if dice.chance(share) {
             traits = traits.with(flag);
         }
@@ -360,9 +273,14 @@ fn traits(persona: Persona, dice: &mut Dice) -> Traits {
     traits
 }
 
-fn home(persona: Persona, office: PlaceNumber, atlas: &Atlas, dice: &mut Dice) -> PlaceNumber {
-    /// Farther than this nobody commutes across a border every day.
-    const COMMUTE_KM_MAX: f64 = 400.0;
+fn home(sites: Sites, persona: Persona, office: PlaceNumber, atlas: &Atlas, dice: &mut Dice) -> PlaceNumber {
+    if sites == Sites::NoOffice {
+        return dice.weighted(atlas.places.iter().map(
+            |place| {
+                if place.city.is_empty() { 0.0 } else { place.weight }
+            },
+        )) as PlaceNumber;
+    }
     match persona {
         Persona::Remote | Persona::MobileOnly | Persona::CloudDesktop => {
             let line = atlas.pick_in_country(atlas.country(office), Kind::Fixed, dice);
@@ -376,8 +294,48 @@ fn home(persona: Persona, office: PlaceNumber, atlas: &Atlas, dice: &mut Dice) -
     }
 }
 
-fn home_line(atlas: &Atlas, home: PlaceNumber, dice: &mut Dice) -> Address {
-    Address { network: atlas.pick(home, Kind::Fixed, dice), host: dice.word() }
+fn home_line(
+    persona: Persona,
+    organisation: &Organisation,
+    atlas: &Atlas,
+    home: PlaceNumber,
+    dice: &mut Dice,
+) -> Address {
+    /// Public addresses of the dormitory.
+    const DORMITORY_HOSTS: u32 = 12;
+    match persona {
+        Persona::Student => Address { network: organisation.dormitory, host: dice.below(DORMITORY_HOSTS) },
+        _ => Address { network: atlas.pick(home, Kind::Fixed, dice), host: dice.word() },
+    }
+}
+
+/// Some students keep the number they had at home.
+fn carrier(
+    persona: Persona,
+    home: PlaceNumber,
+    second: PlaceNumber,
+    atlas: &Atlas,
+    dice: &mut Dice,
+) -> NetworkNumber {
+    let is_kept = persona == Persona::Student && dice.chance(0.3);
+    atlas.pick(if is_kept { second } else { home }, Kind::Mobile, dice)
+}
+
+/// Where a student's family lives: a third of them in another country.
+fn family_home(atlas: &Atlas, campus: PlaceNumber, dice: &mut Dice) -> PlaceNumber {
+    let country = atlas.country(campus);
+    let here = if dice.chance(0.67) { atlas.pick_in_country(country, Kind::Fixed, dice) } else { None };
+    let line = here.unwrap_or_else(|| atlas.pick_anywhere(Kind::Fixed, dice));
+    atlas.place_of(line)
+}
+
+/// Term begins with the stream: most students are with their families before, and come within ten days.
+fn arrival(persona: Persona, home: PlaceNumber, family: PlaceNumber, span: Span, dice: &mut Dice) -> Option<Trip> {
+    if persona != Persona::Student || family == home || !dice.chance(0.8) {
+        return None;
+    }
+    let returns = span.first_day + 1 + dice.below(10) as i32;
+    Some(Trip { place: family, departs: i32::MIN, returns, is_holiday: true })
 }
 
 /// Where someone who moves goes: mostly to another office, else within the country.
@@ -396,13 +354,13 @@ fn vpn(persona: Persona, home: PlaceNumber, atlas: &Atlas, dice: &mut Dice) -> N
     if dice.chance(abroad) { atlas.pick_anywhere(Kind::Vpn, dice) } else { atlas.pick(home, Kind::Vpn, dice) }
 }
 
-fn habits(persona: Persona, traits: Traits, dice: &mut Dice) -> Habits {
+fn habits(shares: &Shares, persona: Persona, traits: Traits, dice: &mut Dice) -> Habits {
     let usual_start_h = if traits.has(Traits::NIGHT_OWL) { 14.0 } else { 8.3 };
     let phone = match persona {
         Persona::MobileOnly => 1.0,
         Persona::Shared | Persona::CloudDesktop => 0.03,
         Persona::Traveller => 0.4,
-        _ => dice.range(0.05, 0.4),
+        _ => dice.range(shares.phone.0, shares.phone.1),
     };
     Habits {
         start_s: ((usual_start_h + 0.8 * dice.normal()).clamp(5.0, 17.0) * 3_600.0) as i32,
@@ -412,9 +370,13 @@ fn habits(persona: Persona, traits: Traits, dice: &mut Dice) -> Habits {
             ((8.8 + dice.normal()).clamp(4.0, 12.0) * 3_600.0) as i32
         },
         gap_s: dice.lognormal(3_000.0, 0.5).clamp(600.0, 14_400.0) as f32,
-        weekend: if persona == Persona::Shared { 0.9 } else { dice.range(0.02, 0.35) as f32 },
+        weekend: match persona {
+            Persona::Shared => 0.9,
+            Persona::Student => dice.range(0.3, 0.9) as f32,
+            _ => dice.range(0.02, 0.35) as f32,
+        },
         phone: phone as f32,
-        typo: dice.lognormal(0.08, 0.6).clamp(0.005, 0.4) as f32,
+        typo: (dice.lognormal(0.08, 0.6) * shares.typo).clamp(0.005, 0.4) as f32,
     }
 }
 
@@ -437,7 +399,7 @@ fn dates(life: Life, span: Span, dice: &mut Dice) -> (i32, i32, (i32, i32), i32)
     }
 }
 
-fn devices(persona: Persona, first_day: i32, dice: &mut Dice) -> [Device; DEVICES_MAX] {
+fn devices(shares: &Shares, persona: Persona, first_day: i32, dice: &mut Dice) -> [Device; DEVICES_MAX] {
     let mut slot = 0;
     [(); DEVICES_MAX].map(|()| {
         let agent = if slot == PHONE && persona != Persona::Shared {
@@ -453,7 +415,7 @@ fn devices(persona: Persona, first_day: i32, dice: &mut Dice) -> [Device; DEVICE
             since: i32::MIN,
             browser_since: i32::MIN,
             lag_days: dice.below(21) as u8,
-            is_registered: dice.chance(if agent.is_phone() { 0.5 } else { 0.85 }),
+            is_registered: dice.chance(if agent.is_phone() { shares.registered.1 } else { shares.registered.0 }),
             session: 0,
             session_ends: first_day + dice.below(14) as i32,
         }

@@ -8,7 +8,7 @@ use crate::engine::signin::{EventTime, NANOS_PER_SECOND, SECONDS_PER_DAY};
 
 use super::agent::Agent;
 use super::dice::{Dice, Domain, IdKind, hash};
-use super::event::{Causes, Client, Ending, Event, Factor, Marks, Protocol, Subject};
+use super::event::{Causes, Client, Ending, Event, Factor, Issuer, Marks, Protocol, Subject};
 use super::network::Address;
 use super::population::{self, User};
 use super::{Config, World, attack, day};
@@ -94,6 +94,9 @@ impl Simulator {
             self.scratch.clear();
             day::plan(&mut self.users[number], number as u32, today, &self.world, &mut self.scratch);
             let end = at + attacks[at..].iter().take_while(|event| event.subject == subject).count();
+            for event in &mut attacks[at..end] {
+                attack::compare(event, &self.users[number], &self.world);
+            }
             attack::weave(&mut self.scratch, &attacks[at..end], &self.world, today);
             at = end;
             self.deliver_scratch();
@@ -164,6 +167,7 @@ impl Simulator {
                     ending: Ending::Success,
                     protocol: Protocol::Modern,
                     factor: Factor::Single,
+                    issuer: Issuer::Directory,
                     marks: Marks::NON_INTERACTIVE,
                     causes: Causes::NONE,
                     malice: None,

@@ -5,6 +5,8 @@
 //! in `docs/simulate.md`.
 
 mod crew;
+mod guessing;
+mod imitation;
 mod playbook;
 
 use std::str::FromStr;
@@ -15,6 +17,7 @@ use super::event::Event;
 use super::population::{Life, User};
 
 use crew::Crew;
+pub use imitation::compare;
 
 /// What attackers do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,10 +35,16 @@ pub enum AttackKind {
     TorExit,
     DormantTakeover,
     ImpossiblePair,
+    SpraySingleSource,
+    SprayFingerprint,
+    SprayLowAndSlow,
+    BruteForce,
+    ToolkitBrowser,
+    ForgedIssuer,
 }
 
 /// Kind, word, campaigns per million user-days (before rounding up to one), victims per campaign.
-const KINDS: [(AttackKind, &str, f64, (u32, u32)); 12] = [
+const KINDS: [(AttackKind, &str, f64, (u32, u32)); 18] = [
     (AttackKind::ForeignNaive, "foreignNaive", 8.0, (1, 3)),
     (AttackKind::VpnExit, "vpnExit", 10.0, (1, 3)),
     (AttackKind::ResidentialProxySameCountry, "residentialProxySameCountry", 12.0, (1, 4)),
@@ -48,11 +57,17 @@ const KINDS: [(AttackKind, &str, f64, (u32, u32)); 12] = [
     (AttackKind::TorExit, "torExit", 4.0, (1, 2)),
     (AttackKind::DormantTakeover, "dormantTakeover", 3.0, (1, 2)),
     (AttackKind::ImpossiblePair, "impossiblePair", 8.0, (1, 3)),
+    (AttackKind::SpraySingleSource, "spraySingleSource", 3.0, (0, 0)),
+    (AttackKind::SprayFingerprint, "sprayFingerprint", 3.0, (0, 0)),
+    (AttackKind::SprayLowAndSlow, "sprayLowAndSlow", 2.0, (0, 0)),
+    (AttackKind::BruteForce, "bruteForce", 3.0, (1, 4)),
+    (AttackKind::ToolkitBrowser, "toolkitBrowser", 3.0, (4, 9)),
+    (AttackKind::ForgedIssuer, "forgedIssuer", 3.0, (1, 4)),
 ];
 
 impl AttackKind {
-    pub const ALL: [AttackKind; 12] = {
-        let mut all = [AttackKind::ForeignNaive; 12];
+    pub const ALL: [AttackKind; KINDS.len()] = {
+        let mut all = [AttackKind::ForeignNaive; KINDS.len()];
         let mut index = 0;
         while index < all.len() {
             all[index] = KINDS[index].0;
@@ -68,7 +83,18 @@ impl AttackKind {
 
     /// True when the victims are a large part of the directory, a few tries each.
     pub fn is_broad(self) -> bool {
-        matches!(self, AttackKind::PasswordSpray | AttackKind::CredentialStuffing)
+        self.is_spray() || self == AttackKind::CredentialStuffing
+    }
+
+    /// True when a few passwords are tried on many accounts.
+    pub fn is_spray(self) -> bool {
+        matches!(
+            self,
+            AttackKind::PasswordSpray
+                | AttackKind::SpraySingleSource
+                | AttackKind::SprayFingerprint
+                | AttackKind::SprayLowAndSlow
+        )
     }
 }
 
@@ -247,12 +273,18 @@ fn campaign(number: u16, kind: AttackKind, world: &World, users: &[User]) -> Opt
         AttackKind::PasswordSpray => dice.between(2, 6),
         AttackKind::CredentialStuffing => dice.between(1, 2),
         AttackKind::MfaFatigue => dice.between(1, 3),
-        AttackKind::TokenReplay => dice.between(1, 4),
+        AttackKind::TokenReplay | AttackKind::SprayFingerprint => dice.between(1, 4),
+        AttackKind::SpraySingleSource | AttackKind::BruteForce => 1,
+        AttackKind::SprayLowAndSlow => dice.between(10, 25),
         _ => dice.between(1, 8),
     } as i32;
     let mut first_day = dice.between(i64::from(earliest), i64::from(last.max(earliest))) as i32;
+    if kind == AttackKind::SprayLowAndSlow {
+        // Patience needs room before the end of the stream.
+        first_day = first_day.min(last + 1 - days).max(earliest);
+    }
     let victims = match kind {
-        AttackKind::PasswordSpray | AttackKind::CredentialStuffing => Vec::new(),
+        kind if kind.is_broad() => Vec::new(),
         AttackKind::DormantTakeover => {
             let victims = dormant(users, span.first_day + span.days, &mut dice);
             let longest = victims.iter().map(|victim| users[*victim as usize].away.0).max()?;
@@ -325,6 +357,8 @@ fn replaces(kind: AttackKind) -> bool {
             | AttackKind::ResidentialProxySameCountry
             | AttackKind::TorExit
             | AttackKind::SlowTravel
+            | AttackKind::ToolkitBrowser
+            | AttackKind::ForgedIssuer
     )
 }
 

@@ -4,20 +4,19 @@
 //! weekends), never from the victim's last sign-in.
 
 use super::super::dice::{Dice, Domain, IdKind, hash};
-use super::super::event::{Causes, Client, Ending, Event, Factor, Malice, Marks, Protocol, Subject};
+use super::super::event::{Causes, Client, Ending, Event, Factor, Issuer, Malice, Marks, Protocol, Subject};
 use super::super::itinerary::weekday;
 use super::super::network::Address;
 use super::super::population::{LAPTOP, User};
-use super::super::{World, day::session_key, day::time_at, record};
+use super::super::{World, day, day::session_key, day::time_at, record};
 use super::{AttackKind, Campaign, Step};
+
+/// Of ten victims of prompts, how many give in in the end, and how many report them (assumed).
+const GIVES_IN: u64 = 6;
+const REPORTS: u64 = 2;
 
 /// Marks ids and sessions of attackers.
 const ATTACK_ID: u64 = 1 << 63;
-
-/// Share of sprayed accounts whose password is one of those tried; Microsoft saw about 1 %.
-const SPRAY_HITS: f64 = 0.008;
-const STUFFING_HITS: f64 = 0.01;
-const STUFFING_STRANGERS: f64 = 0.4;
 
 /// Appends the campaign's events of one UTC day.
 pub fn act(campaign: &Campaign, day: i32, world: &World, users: &[User], out: &mut Vec<Event>) {
@@ -38,31 +37,33 @@ pub fn act(campaign: &Campaign, day: i32, world: &World, users: &[User], out: &m
 
 /// Whether the second factor stops the attacker: decided once a victim.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Barrier {
+pub(super) enum Barrier {
     None,
     Passed,
     Stopped,
 }
 
-struct Hand<'a> {
-    campaign: &'a Campaign,
-    world: &'a World,
-    users: &'a [User],
-    day: i32,
-    dice: Dice,
+pub(super) struct Hand<'a> {
+    pub(super) campaign: &'a Campaign,
+    pub(super) world: &'a World,
+    pub(super) users: &'a [User],
+    pub(super) day: i32,
+    pub(super) dice: Dice,
     sequence: u64,
     out: &'a mut Vec<Event>,
 }
 
 /// One attacker's request.
 #[derive(Clone, Copy)]
-struct Request {
-    subject: Subject,
-    address: Address,
-    client: Client,
-    session: u64,
-    protocol: Protocol,
-    app: u8,
+pub(super) struct Request {
+    pub(super) subject: Subject,
+    pub(super) address: Address,
+    pub(super) client: Client,
+    pub(super) session: u64,
+    pub(super) protocol: Protocol,
+    pub(super) app: u8,
+    /// Who vouches, if it is interactive.
+    pub(super) issuer: Issuer,
 }
 
 impl Hand<'_> {
@@ -71,6 +72,8 @@ impl Hand<'_> {
             AttackKind::TokenReplay => self.replay_token(victim),
             AttackKind::RelayPhishing => self.relay(victim),
             AttackKind::MfaFatigue => self.tire_out(victim),
+            AttackKind::BruteForce => self.batter(victim),
+            AttackKind::ForgedIssuer => self.forge(victim),
             AttackKind::ImpossiblePair => {
                 for _ in 0..=self.dice.below(3) {
                     let time_s = self.in_working_hours_s(victim);
@@ -88,7 +91,7 @@ impl Hand<'_> {
         }
     }
 
-    fn midnight_s(&self) -> f64 {
+    pub(super) fn midnight_s(&self) -> f64 {
         f64::from(self.day) * 86_400.0
     }
 
@@ -109,7 +112,7 @@ impl Hand<'_> {
         self.local_s(victim, hour)
     }
 
-    fn barrier(&self, victim: u32) -> Barrier {
+    pub(super) fn barrier(&self, victim: u32) -> Barrier {
         match hash(self.world.seed, IdKind::Secret, self.key(victim)) % 10 {
             0..5 => Barrier::None,
             5..8 => Barrier::Passed,
@@ -117,11 +120,11 @@ impl Hand<'_> {
         }
     }
 
-    fn key(&self, victim: u32) -> u64 {
+    pub(super) fn key(&self, victim: u32) -> u64 {
         ATTACK_ID | u64::from(self.campaign.number) << 32 | u64::from(victim)
     }
 
-    fn request(&mut self, victim: u32) -> Request {
+    pub(super) fn request(&mut self, victim: u32) -> Request {
         Request {
             subject: Subject::User(victim),
             address: self.campaign.crew.address(self.world, &mut self.dice),
@@ -129,6 +132,7 @@ impl Hand<'_> {
             session: self.key(victim),
             protocol: Protocol::Browser,
             app: record::pick_app(false, &mut self.dice),
+            issuer: day::issuer(&self.users[victim as usize], self.world),
         }
     }
 
@@ -178,7 +182,7 @@ impl Hand<'_> {
     }
 
     /// Token renewals at the attacker's pace, from whatever way out is in use.
-    fn persist(&mut self, request: Request, time_s: f64, count: u32) {
+    pub(super) fn persist(&mut self, request: Request, time_s: f64, count: u32) {
         let mut time_s = time_s;
         for _ in 0..count {
             time_s += 60.0 + self.dice.lognormal(1_500.0, 1.0);
@@ -252,7 +256,7 @@ impl Hand<'_> {
         }
     }
 
-    /// Prompt after prompt, until the victim gives in or the attacker gives up.
+    /// Prompt after prompt, until the victim gives in, reports them, or the attacker gives up.
     fn tire_out(&mut self, victim: u32) {
         let request = self.request(victim);
         let mut time_s = self.midnight_s() + self.campaign.crew.moment_s(&mut self.dice);
@@ -264,82 +268,34 @@ impl Hand<'_> {
             self.write(request, time_s, correlation, Ending::MfaDenied, Factor::Single, Step::SecondFactor);
             time_s += 10.0 + self.dice.lognormal(60.0, 0.8);
         }
-        let gives_in = hash(self.world.seed, IdKind::Secret, self.key(victim)) % 10 < 6;
-        let is_last = self.day + 1 == self.campaign.first_day + self.campaign.days;
-        if gives_in && is_last {
+        if self.day + 1 != self.campaign.first_day + self.campaign.days {
+            return;
+        }
+        let lot = hash(self.world.seed, IdKind::Secret, self.key(victim)) % 10;
+        if lot < GIVES_IN {
             let correlation = self.next_id();
             self.write(request, time_s, correlation, Ending::Success, Factor::Performed, Step::SignIn);
             let renewals = 1 + self.dice.below(6);
             self.persist(request, time_s, renewals);
+        } else if lot < GIVES_IN + REPORTS {
+            let correlation = self.next_id();
+            self.write(request, time_s, correlation, Ending::MfaRequired, Factor::Single, Step::SecondFactor);
+            time_s += self.dice.range(20.0, 65.0);
+            self.write(request, time_s, correlation, Ending::MfaReported, Factor::Single, Step::SecondFactor);
         }
     }
 
-    /// Spray and stuffing: the day's share of the directory.
-    fn broad(&mut self) {
-        let campaign = self.campaign;
-        let days = campaign.days.cast_unsigned().max(1);
-        let per_day = campaign.targets.div_ceil(days);
-        let at = (self.day - campaign.first_day).cast_unsigned();
-        let is_spray = campaign.kind == AttackKind::PasswordSpray;
-        let begin_s = self.midnight_s() + campaign.crew.shift_start_h * 3_600.0;
-        // Sprays go slowly, so that no account and no address stands out; stuffing is over in a few hours.
-        let length_s = if is_spray { 86_000.0 } else { 3_600.0 * (1.0 + campaign.crew.shift_hours / 4.0) };
-        for index in at * per_day..((at + 1) * per_day).min(campaign.targets) {
-            let within_s = self.dice.unit() * length_s;
-            let time_s = self.midnight_s() + (begin_s - self.midnight_s() + within_s) % 86_400.0;
-            let target = campaign.target(index, self.users.len() as u32);
-            self.guess(target, time_s, is_spray);
-            if !is_spray && self.dice.chance(STUFFING_STRANGERS) {
-                let request =
-                    Request { subject: Subject::Stranger(self.dice.word()), session: 0, ..self.request(target) };
-                let id = self.next_id();
-                self.write(request, time_s + 1.0, id, Ending::UnknownUser, Factor::Single, Step::Guess);
-            }
-        }
+    /// A token signed with a stolen or planted key: no password is asked for, and the second factor is claimed.
+    fn forge(&mut self, victim: u32) {
+        let request = Request { issuer: Issuer::Forged, ..self.request(victim) };
+        let time_s = self.midnight_s() + self.campaign.crew.moment_s(&mut self.dice);
+        let correlation = self.next_id();
+        self.write(request, time_s, correlation, Ending::Success, Factor::Claim, Step::SignIn);
+        let renewals = self.dice.below(6);
+        self.persist(request, time_s, renewals);
     }
 
-    fn guess(&mut self, target: u32, time_s: f64, is_spray: bool) {
-        let user = &self.users[target as usize];
-        let mut request = self.request(target);
-        if is_spray {
-            request.session = 0;
-            request.app = record::SCRIPT_APP;
-            request.protocol =
-                if self.campaign.crew.agent.is_script() { Protocol::Modern } else { Protocol::Imap };
-        }
-        let id = self.next_id();
-        if self.day < user.first_day {
-            let request = Request { subject: Subject::Stranger(target), ..request };
-            self.write(request, time_s, id, Ending::UnknownUser, Factor::Single, Step::Guess);
-            return;
-        }
-        let lot = hash(self.world.seed, IdKind::Secret, self.key(target));
-        let chance = if is_spray { SPRAY_HITS } else { STUFFING_HITS };
-        let is_hit = (lot >> 32) as f64 / f64::from(u32::MAX) < chance && self.day <= user.last_day;
-        if !is_hit {
-            let ending = if self.dice.chance(0.03) { Ending::Locked } else { Ending::WrongPassword };
-            self.write(request, time_s, id, ending, Factor::Single, Step::Guess);
-            return;
-        }
-        match self.barrier(target) {
-            Barrier::None => self.write(request, time_s, id, Ending::Success, Factor::Single, Step::SignIn),
-            _ => {
-                self.write(request, time_s, id, Ending::MfaByPolicy, Factor::Single, Step::SecondFactor);
-                return;
-            }
-        }
-        // An operator takes over by hand, from another network.
-        let mut operator = self.request(target);
-        operator.address = self.campaign.crew.later_address(self.world, &mut self.dice);
-        let later_s = time_s + 300.0 + self.dice.exponential(7_200.0);
-        if later_s < self.midnight_s() + 86_400.0 {
-            let id = self.next_id();
-            self.write(operator, later_s, id, Ending::Success, Factor::Single, Step::SignIn);
-            self.persist(operator, later_s, 3);
-        }
-    }
-
-    fn next_id(&mut self) -> u64 {
+    pub(super) fn next_id(&mut self) -> u64 {
         self.sequence += 1;
         let day = u64::from((self.day - self.world.span.first_day).cast_unsigned() & 0xffff);
         ATTACK_ID | u64::from(self.campaign.number) << 46 | day << 30 | self.sequence
@@ -349,7 +305,7 @@ impl Hand<'_> {
         self.push(request, time_s, (id, id), (Ending::Success, Factor::Claim), Marks::NON_INTERACTIVE, step);
     }
 
-    fn write(
+    pub(super) fn write(
         &mut self,
         request: Request,
         time_s: f64,
@@ -392,9 +348,10 @@ impl Hand<'_> {
             ending,
             protocol: request.protocol,
             factor,
+            issuer: if marks.has(Marks::NON_INTERACTIVE) { Issuer::Directory } else { request.issuer },
             marks,
             causes: Causes::NONE,
-            malice: Some(Malice { campaign: self.campaign.number, step }),
+            malice: Some(Malice { campaign: self.campaign.number, step, imitates: false }),
         });
     }
 }

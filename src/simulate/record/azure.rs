@@ -96,7 +96,11 @@ impl Renderer {
         self.request_id(event, out);
         raw(out, "\",\"isInteractive\":");
         raw(out, if event.is_interactive() { "true" } else { "false" });
-        raw(out, ",\"tokenIssuerName\":\"\",\"tokenIssuerType\":\"AzureAD\",\"authenticationDetails\":");
+        raw(out, ",\"tokenIssuerName\":\"");
+        self.issuer_name(event, out);
+        raw(out, "\",\"tokenIssuerType\":\"");
+        raw(out, parts::issuer_type(event));
+        raw(out, "\",\"authenticationDetails\":");
         self.authentication_details(event, out);
         raw(out, ",\"authenticationRequirementPolicies\":");
         let requirement = parts::requirement(event);

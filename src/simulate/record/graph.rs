@@ -41,7 +41,11 @@ impl Renderer {
         raw(out, if event.is_interactive() { "true" } else { "false" });
         raw(out, ",\"signInEventTypes\":[\"");
         raw(out, if event.is_interactive() { "interactiveUser" } else { "nonInteractiveUser" });
-        raw(out, "\"],\"tokenIssuerName\":\"\",\"tokenIssuerType\":\"AzureAD\",\"userType\":\"member\"");
+        raw(out, "\"],\"tokenIssuerName\":\"");
+        self.issuer_name(event, out);
+        raw(out, "\",\"tokenIssuerType\":\"");
+        raw(out, parts::issuer_type(event));
+        raw(out, "\",\"userType\":\"member\"");
         raw(out, ",\"riskDetail\":\"none\",\"riskLevelAggregated\":\"none\",\"riskLevelDuringSignIn\":\"none\"");
         raw(
             out,

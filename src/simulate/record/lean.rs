@@ -2,7 +2,7 @@
 
 use super::super::World;
 use super::super::dice::IdKind;
-use super::super::event::{Ending, Event, Factor, Subject};
+use super::super::event::{Ending, Event, Factor, Issuer, Subject};
 use super::text::{number, raw, time};
 use super::{Renderer, parts};
 
@@ -29,6 +29,11 @@ impl Renderer {
         self.address(event.address, world, out);
         raw(out, "\",\"status\":{\"errorCode\":");
         number(out, u64::from(event.ending.code()));
+        if event.ending == Ending::MfaReported {
+            raw(out, ",\"additionalDetails\":\"");
+            raw(out, parts::MFA_REPORTED);
+            raw(out, "\"");
+        }
         raw(out, "},\"clientAppUsed\":\"");
         raw(out, parts::client_app(event.protocol));
         raw(out, "\",\"userAgent\":\"");
@@ -50,7 +55,19 @@ impl Renderer {
             self.guid(IdKind::Session, event.session, out);
             raw(out, "\"");
         }
+        self.federation(event, out);
         raw(out, "}}");
+    }
+
+    /// The issuer, where it is not the directory itself.
+    fn federation(&self, event: &Event, out: &mut Vec<u8>) {
+        if event.issuer != Issuer::Directory {
+            raw(out, ",\"tokenIssuerName\":\"");
+            self.issuer_name(event, out);
+            raw(out, "\",\"tokenIssuerType\":\"");
+            raw(out, parts::issuer_type(event));
+            raw(out, "\"");
+        }
     }
 
     pub(super) fn write_farsign(&mut self, event: &Event, world: &World, out: &mut Vec<u8>) {
@@ -88,7 +105,9 @@ impl Renderer {
         }
         raw(out, "\",\"correlationId\":\"");
         self.guid(IdKind::Correlation, event.correlation, out);
-        raw(out, "\"}");
+        raw(out, "\"");
+        self.federation(event, out);
+        raw(out, "}");
     }
 }
 
@@ -96,7 +115,7 @@ fn outcome(ending: Ending) -> &'static str {
     match ending {
         Ending::Success => "success",
         ending if ending.is_interrupt() => "interrupted",
-        Ending::MfaDenied | Ending::PolicyBlocked => "blocked",
+        Ending::MfaDenied | Ending::MfaReported | Ending::PolicyBlocked => "blocked",
         _ => "failed",
     }
 }
@@ -113,6 +132,7 @@ fn mfa(event: &Event) -> &'static str {
     match (event.ending, event.factor) {
         (Ending::MfaRequired | Ending::MfaByPolicy, _) => "pending",
         (Ending::MfaDenied, _) => "denied",
+        (Ending::MfaReported, _) => "reported",
         (Ending::Success | Ending::KeepSignedIn, Factor::Performed) => "performed",
         (Ending::Success, Factor::Claim) => "claim",
         (Ending::Success, Factor::Single) => "notRequired",

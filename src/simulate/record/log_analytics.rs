@@ -77,7 +77,11 @@ impl Renderer {
         raw(out, parts::protocol(event));
         raw(out, "\",\"IncomingTokenType\":\"");
         raw(out, parts::incoming_token(event));
-        raw(out, "\",\"TokenIssuerType\":\"AzureAD\",\"IsInteractive\":");
+        raw(out, "\",\"TokenIssuerName\":\"");
+        self.issuer_name(event, out);
+        raw(out, "\",\"TokenIssuerType\":\"");
+        raw(out, parts::issuer_type(event));
+        raw(out, "\",\"IsInteractive\":");
         raw(out, if event.is_interactive() { "true" } else { "false" });
         raw(out, ",\"UserAgent\":\"");
         self.user_agent(event, out);

@@ -2,7 +2,7 @@
 
 use super::super::World;
 use super::super::dice::{IdKind, guid, hash};
-use super::super::event::{Ending, Event, Factor, Marks, Protocol};
+use super::super::event::{Ending, Event, Factor, Issuer, Marks, Protocol};
 use super::super::network::Place;
 use super::text::{escaped, number, quoted, raw, time};
 use super::{APPS, Renderer};
@@ -23,6 +23,10 @@ pub fn location(place: &Place) -> Vec<u8> {
 }
 
 const NO_LOCATION: &str = "{}";
+
+const MFA_DENIED: &str = "MFA denied; user declined the authentication";
+/// As Microsoft's documentation of multifactor authentication reports gives it.
+pub const MFA_REPORTED: &str = "MFA denied; Fraud Code Entered";
 
 struct Policy {
     name: &'static str,
@@ -170,13 +174,17 @@ pub fn conditional_access(event: &Event) -> &'static str {
     match (event.ending, event.factor) {
         (Ending::Success, Factor::Single) => "notApplied",
         (Ending::Success, _) | (Ending::KeepSignedIn, _) => "success",
-        (Ending::MfaRequired | Ending::MfaByPolicy | Ending::PolicyBlocked | Ending::MfaDenied, _) => "failure",
+        (Ending::MfaRequired | Ending::MfaByPolicy | Ending::PolicyBlocked, _)
+        | (Ending::MfaDenied | Ending::MfaReported, _) => "failure",
         _ => "notApplied",
     }
 }
 
 pub fn requirement(event: &Event) -> &'static str {
-    let asked = matches!(event.ending, Ending::MfaRequired | Ending::MfaByPolicy | Ending::MfaDenied);
+    let asked = matches!(
+        event.ending,
+        Ending::MfaRequired | Ending::MfaByPolicy | Ending::MfaDenied | Ending::MfaReported
+    );
     if event.factor == Factor::Single && !asked {
         "singleFactorAuthentication"
     } else {
@@ -193,6 +201,14 @@ pub fn protocol(event: &Event) -> &'static str {
     }
 }
 
+/// What Entra calls the issuer's kind.
+pub fn issuer_type(event: &Event) -> &'static str {
+    match event.issuer {
+        Issuer::Directory => "AzureAD",
+        Issuer::Federation | Issuer::Forged => "ADFederationServices",
+    }
+}
+
 pub fn incoming_token(event: &Event) -> &'static str {
     match (event.is_interactive(), event.client.device != 0) {
         (true, _) => "none",
@@ -202,6 +218,22 @@ pub fn incoming_token(event: &Event) -> &'static str {
 }
 
 impl Renderer {
+    /// Host name of a federation server; empty for the directory itself.
+    pub(super) fn issuer_name(&self, event: &Event, out: &mut Vec<u8>) {
+        match (event.issuer, event.malice) {
+            (Issuer::Directory, _) => {}
+            (Issuer::Forged, Some(malice)) => {
+                raw(out, "sts");
+                number(out, hash(self.seed, IdKind::Secret, 1 << 49 | u64::from(malice.campaign)) % 90 + 10);
+                raw(out, ".federation.example");
+            }
+            (Issuer::Federation | Issuer::Forged, _) => {
+                raw(out, "adfs.");
+                escaped(out, &self.domain);
+            }
+        }
+    }
+
     pub(super) fn location_of(&self, event: &Event, world: &World, out: &mut Vec<u8>) {
         if event.marks.has(Marks::NO_GEOGRAPHY) {
             raw(out, NO_LOCATION);
@@ -269,7 +301,8 @@ impl Renderer {
             (Ending::Success, Factor::Claim) => "MFA requirement satisfied by claim in the token",
             (Ending::Success | Ending::KeepSignedIn, Factor::Performed) => "MFA completed in Azure AD",
             (Ending::MfaRequired | Ending::MfaByPolicy, _) => "MFA required in Azure AD",
-            (Ending::MfaDenied, _) => "MFA denied; user declined the authentication",
+            (Ending::MfaDenied, _) => MFA_DENIED,
+            (Ending::MfaReported, _) => MFA_REPORTED,
             _ => "",
         };
         if !details.is_empty() {
@@ -291,15 +324,17 @@ impl Renderer {
             (_, Factor::Claim) => {
                 ("Previously satisfied", true, "First factor requirement satisfied by claim in the token")
             }
+            _ if event.issuer == Issuer::Forged => {
+                ("Previously satisfied", true, "First factor requirement satisfied by claim in the token")
+            }
             _ => ("Password", true, "Correct password"),
         };
         let second = match (event.ending, event.factor) {
             (Ending::MfaRequired | Ending::MfaByPolicy, _) => {
                 Some(("Mobile app notification", false, "Authentication in progress"))
             }
-            (Ending::MfaDenied, _) => {
-                Some(("Mobile app notification", false, "MFA denied; user declined the authentication"))
-            }
+            (Ending::MfaDenied, _) => Some(("Mobile app notification", false, MFA_DENIED)),
+            (Ending::MfaReported, _) => Some(("Mobile app notification", false, MFA_REPORTED)),
             (_, Factor::Performed) => Some(("Mobile app notification", true, "MFA successfully completed")),
             (_, Factor::Claim) => {
                 Some(("Previously satisfied", true, "MFA requirement satisfied by claim in the token"))

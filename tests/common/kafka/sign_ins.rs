@@ -24,6 +24,7 @@ pub fn simulated_with(users: u32, days: u32, form: Form, attacks: &str) -> Vec<R
         start_day: START_DAY,
         tenant: None,
         domain: "halden-works.example".to_owned(),
+        population: simulate::Population::Ordinary,
         attacks: attacks.parse().unwrap(),
         late_share: 0.02,
         duplicate_share: 0.005,
