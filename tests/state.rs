@@ -139,6 +139,7 @@ fn sign_in(user_id: &str, id: &str, time: EventTime, facts: &Facts) -> SignIn<'s
         correlation_id: text(""),
         incoming_token_type: text(""),
         token_issuer_type: text("AzureAD"),
+        token_issuer_name: text(""),
     }
 }
 

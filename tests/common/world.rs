@@ -360,6 +360,7 @@ fn text(
         correlation_id: Cow::Borrowed(""),
         incoming_token_type: Cow::Borrowed("none"),
         token_issuer_type: Cow::Borrowed("AzureAD"),
+        token_issuer_name: Cow::Borrowed(""),
     }
 }
 

@@ -44,10 +44,17 @@ pub enum ProfileKind {
     /// of its user, so that the count says from how many places people came to this address within hours. An
     /// address with many is an egress nobody listed.
     AddressOrigins = 10,
+    /// Token issuers; [`ANY_ISSUER`] counts the users of whom the issuer is known at all.
+    TokenIssuer = 11,
+    /// The user agent, word for word.
+    UserAgent = 12,
 }
 
+/// The value of [`ProfileKind::TokenIssuer`] that every issuer counts for, too.
+pub const ANY_ISSUER: u32 = u32::MAX;
+
 impl ProfileKind {
-    pub const ALL: [ProfileKind; 11] = [
+    pub const ALL: [ProfileKind; 13] = [
         ProfileKind::Users,
         ProfileKind::Country,
         ProfileKind::Region,
@@ -59,6 +66,8 @@ impl ProfileKind {
         ProfileKind::OperatingSystem,
         ProfileKind::ClientApp,
         ProfileKind::AddressOrigins,
+        ProfileKind::TokenIssuer,
+        ProfileKind::UserAgent,
     ];
 
     /// The word used in metrics.
@@ -75,6 +84,8 @@ impl ProfileKind {
             ProfileKind::OperatingSystem => "operating-system",
             ProfileKind::ClientApp => "client-app",
             ProfileKind::AddressOrigins => "address-origins",
+            ProfileKind::TokenIssuer => "token-issuer",
+            ProfileKind::UserAgent => "user-agent",
         }
     }
 }
