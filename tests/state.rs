@@ -104,6 +104,8 @@ fn facts(event: &Event, id: &str, time: EventTime, address: Ipv4Addr, place: &Pl
         client_hash: hash(Seed::ClientApp, "Browser"),
         app_hash: hash(Seed::App, "mail"),
         session_hash: hash(Seed::Session, &format!("{}-{}", event.user, event.minute / 600)),
+        issuer_hash: hash(Seed::Issuer, ["", "adfs.example"][event.agent % 2]),
+        issuer_federated: event.agent % 2 == 1,
     }
 }
 

@@ -247,11 +247,7 @@ impl Default for Policy {
                 denied_before_passed: 3,
             },
             reported_activity: ReportedActivity { enabled: true },
-            risky_address: RiskyAddress {
-                enabled: true,
-                sensitivity: Sensitivity::Medium,
-                common_share: 0.01,
-            },
+            risky_address: RiskyAddress { enabled: true, sensitivity: Sensitivity::Medium, common_share: 0.01 },
             incident: Incident { window_hours: 24 },
         }
     }

@@ -130,6 +130,7 @@ pub const NETWORKS: &[Network] = &[
     fixed("oslo-fixed-moved", NEW_YORK, 64_496),
     listed("oslo-tor", OSLO, 65_537, &[ListKind::Tor]),
     listed("frankfurt-hosting", FRANKFURT, 65_543, &[ListKind::Hosting]),
+    network("bergen-mobile", BERGEN, Connection::Mobile, 64_512),
 ];
 
 /// A device with the agent on it.
@@ -180,6 +181,8 @@ pub struct Spec {
     pub session: String,
     pub app: String,
     pub account: AccountState,
+    /// A federated issuer's name; empty = the provider itself.
+    pub issuer: String,
 }
 
 impl Spec {
@@ -197,6 +200,7 @@ impl Spec {
             session: String::new(),
             app: "mail".to_owned(),
             account: AccountState::Normal,
+            issuer: String::new(),
         }
     }
 }
@@ -216,6 +220,7 @@ fn result(outcome: &str) -> (u32, Outcome, Credential, Mfa) {
         "ok-mfa" => (0, Outcome::Success, Credential::Right, Mfa::Performed),
         "wrong-password" => (50_126, Outcome::Failed, Credential::Wrong, Mfa::Unknown),
         "mfa-stopped" => (500_121, Outcome::Blocked, Credential::Right, Mfa::Denied),
+        "mfa-reported" => (500_121, Outcome::Blocked, Credential::Right, Mfa::Reported),
         "interrupted" => (50_074, Outcome::Interrupted, Credential::Right, Mfa::Pending),
         "locked" => (50_053, Outcome::Failed, Credential::Unknown, Mfa::Unknown),
         "disabled" => (50_057, Outcome::Blocked, Credential::Right, Mfa::Unknown),
@@ -295,6 +300,8 @@ pub fn sign_in(spec: &Spec) -> Item<'static> {
         client_hash: hash32(Seed::ClientApp, client.as_bytes()),
         app_hash: hash_text(Seed::App, &spec.app),
         session_hash: hash_text(Seed::Session, &spec.session),
+        issuer_hash: hash32(Seed::Issuer, spec.issuer.as_bytes()),
+        issuer_federated: !spec.issuer.is_empty(),
     };
     let place = network.coordinates.map(|(latitude, longitude)| {
         Arc::new(Place {
@@ -359,8 +366,8 @@ fn text(
         session_id: spec.session.clone().into(),
         correlation_id: Cow::Borrowed(""),
         incoming_token_type: Cow::Borrowed("none"),
-        token_issuer_type: Cow::Borrowed("AzureAD"),
-        token_issuer_name: Cow::Borrowed(""),
+        token_issuer_type: Cow::Borrowed(if facts.issuer_federated { "ADFederationServices" } else { "AzureAD" }),
+        token_issuer_name: spec.issuer.clone().into(),
     }
 }
 

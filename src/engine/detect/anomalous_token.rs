@@ -61,7 +61,8 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     let facts = case.facts;
     let session = case.state.session(facts.session_hash).filter(|_| rules.enabled)?;
     let home = session.home();
-    let is_own_device = facts.device_hash != 0 && (facts.device_hash == home.device_hash || assessment.known_device);
+    let is_own_device =
+        facts.device_hash != 0 && (facts.device_hash == home.device_hash || assessment.known_device);
     if home.asn == 0
         || home.asn == facts.asn
         || is_own_device
@@ -111,7 +112,8 @@ impl Signs {
             home.region_hash != 0 && facts.region_hash != 0 && home.region_hash != facts.region_hash;
         let since_home_s = libm::fabs(facts.time.seconds_since(home.time));
         let close = other_region && since_home_s <= window_s;
-        let was_here = session.elsewhere.filter(|elsewhere| elsewhere.asn == facts.asn && elsewhere.time < home.time);
+        let was_here =
+            session.elsewhere.filter(|elsewhere| elsewhere.asn == facts.asn && elsewhere.time < home.time);
         let age_s = facts.time.seconds_since(session.began.time);
         Signs {
             other_client: !assessment.known_agent && home.is_other_client(facts),
@@ -191,7 +193,10 @@ fn consider(case: &Case<'_>, home: &Stop, signs: &Signs, draft: &mut Draft) {
     draft.consider_either(
         Suppression::MobileGateway,
         mobile && !signs.abroad && !signs.other_client,
-        ["from one mobile carrier to another in one country", "not from one mobile carrier to another in one country"],
+        [
+            "from one mobile carrier to another in one country",
+            "not from one mobile carrier to another in one country",
+        ],
     );
     if sensitivity <= Sensitivity::Medium {
         draft.consider_either(

@@ -89,5 +89,7 @@ fn sentence(case: &Case<'_>, prompts: u32, passed: bool) -> String {
     let here = place_name(case.text.place, case.facts.country);
     let minutes = case.judge.policy.mfa_fatigue.window_minutes;
     let end = if passed { ", and then one was passed" } else { "" };
-    format!("{prompts} prompts for a second factor were denied within {minutes} minutes behind the right password{end} ({here}).")
+    format!(
+        "{prompts} prompts for a second factor were denied within {minutes} minutes behind the right password{end} ({here})."
+    )
 }

@@ -45,11 +45,8 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     // Without an organisation to compare with nothing is rare.
     let with = case.organization.users_with(ProfileKind::Asn, facts.asn)?;
     let nobody = with == 0 && case.organization.users >= RARE_USERS_MIN;
-    let level = if nobody && assessment.device_bits > STRANGE_DEVICE_BITS {
-        RiskLevel::Medium
-    } else {
-        RiskLevel::Low
-    };
+    let level =
+        if nobody && assessment.device_bits > STRANGE_DEVICE_BITS { RiskLevel::Medium } else { RiskLevel::Low };
     let mut draft = Draft {
         kind: RiskEventType::RiskyIpAddress,
         level,

@@ -12,10 +12,8 @@ use crate::engine::user::Properties;
 /// Makes the finding of a draft: final level, the first suppression that applies, evidence.
 pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> Finding {
     let stopped = case.facts.was_stopped() || case.facts.outcome == Outcome::Interrupted;
-    let absolute = matches!(
-        draft.kind,
-        RiskEventType::NationStateIp | RiskEventType::UserReportedSuspiciousActivity
-    );
+    let absolute =
+        matches!(draft.kind, RiskEventType::NationStateIp | RiskEventType::UserReportedSuspiciousActivity);
     if stopped && !absolute {
         draft.level = draft.level.lowered();
     }

@@ -170,7 +170,8 @@ impl UserState {
             return;
         }
         if self.followed.len() >= SESSIONS_MAX {
-            let oldest = self.followed.iter().enumerate().min_by_key(|(index, session)| (session.newest(), *index));
+            let oldest =
+                self.followed.iter().enumerate().min_by_key(|(index, session)| (session.newest(), *index));
             if let Some(index) = oldest.map(|(index, _)| index) {
                 self.followed.remove(index);
             }

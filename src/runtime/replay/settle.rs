@@ -184,6 +184,7 @@ mod tests {
             finding: None,
             position: 0,
             is_update,
+            incident_id: Uuid::from_u128(id),
         }
     }
 
