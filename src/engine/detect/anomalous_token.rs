@@ -34,8 +34,9 @@ use crate::engine::user::session::{Session, Stop, is_hosting_or_hidden};
 const LOW_POINTS: i32 = 3;
 const MEDIUM_POINTS: i32 = 4;
 const HIGH_POINTS: i32 = 5;
-/// Rarity in the organisation from which a network counts as rare, bits: one user in a hundred.
-pub(super) const RARE_BITS: f64 = 1.0;
+/// A network is rare when at most one user in this many is seen on it, in an organisation of so many.
+const RARE_ONE_IN: u32 = 200;
+const RARE_USERS_MIN: u32 = 20;
 /// Colleagues who make a network common.
 const COMMON_USERS_MIN: u32 = 3;
 const COMMON_SHARE: f64 = 0.01;
@@ -122,7 +123,7 @@ impl Signs {
                 && (home.device_hash != 0 || case.state.lacks_device(facts, case.judge.decay)),
             hosting: is_hosting_or_hidden(facts.connection, facts.lists),
             abroad: home.country.is_known() && facts.country.is_known() && home.country != facts.country,
-            rare: case.organization.rarity_bits(ProfileKind::Asn, facts.asn) >= RARE_BITS,
+            rare: is_rare_network(&case.organization, facts.asn),
             close,
             alternating: close && was_here.is_some_and(|here| home.time.seconds_since(here.time) <= window_s),
             old: age_s >= (i64::from(rules.unusual_age_days) * SECONDS_PER_DAY) as f64,
@@ -227,6 +228,14 @@ fn is_cloud_refresh(case: &Case<'_>, same_client: bool) -> bool {
         None => same_client,
     };
     !facts.is_interactive() && hosting && known
+}
+
+/// At most one colleague in two hundred.
+pub(super) fn is_rare_network(organization: &Organization<'_>, asn: u32) -> bool {
+    organization.users >= RARE_USERS_MIN
+        && organization
+            .users_with(ProfileKind::Asn, asn)
+            .is_some_and(|with| with <= organization.users / RARE_ONE_IN)
 }
 
 /// At least three colleagues and one in a hundred.

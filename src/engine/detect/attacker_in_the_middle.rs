@@ -14,7 +14,7 @@
 //! ## Parameters
 //! `attacker_in_the_middle.continuation_hours` (24), `.sensitivity`.
 
-use super::anomalous_token::{RARE_BITS, is_common_network};
+use super::anomalous_token::{is_common_network, is_rare_network};
 use super::evidence::place_name;
 use super::impossible_travel::after;
 use super::properties::Assessment;
@@ -22,7 +22,6 @@ use super::{Case, Draft};
 use crate::engine::facts::ListKind;
 use crate::engine::finding::{Familiarity, Property, RiskEventType, RiskLevel, Suppression, Threshold};
 use crate::engine::policy::Sensitivity;
-use crate::engine::profile::ProfileKind;
 use crate::engine::signin::{Mfa, Outcome};
 use crate::engine::user::learning::Family;
 use crate::engine::user::session::{Session, is_hosting_or_hidden};
@@ -45,10 +44,6 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     }
 }
 
-fn is_rare(case: &Case<'_>, asn: u32) -> bool {
-    case.organization.rarity_bits(ProfileKind::Asn, asn) >= RARE_BITS
-}
-
 /// The session began through what looks like a relay, and is now somewhere else.
 fn continuation(case: &Case<'_>, assessment: &Assessment, session: &Session) -> Option<Draft> {
     let facts = case.facts;
@@ -56,7 +51,7 @@ fn continuation(case: &Case<'_>, assessment: &Assessment, session: &Session) -> 
     let hours = case.judge.policy.attacker_in_the_middle.continuation_hours;
     let soon = libm::fabs(facts.time.seconds_since(began.time)) <= f64::from(hours) * 3_600.0;
     let same_device = facts.device_hash != 0 && facts.device_hash == began.device_hash;
-    let rare = is_rare(case, began.asn);
+    let rare = is_rare_network(&case.organization, began.asn);
     let is_relay = began.is_hosting_or_hidden() || (rare && session.lacks_device);
     let goes_on = began.asn != 0 && began.asn != facts.asn;
     if !(session.is_interactive && session.is_strange && is_relay && goes_on && soon) || same_device {
@@ -117,7 +112,7 @@ fn beginning(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         && !assessment.known_address
         && familiar_agent
         && is_hosting_or_hidden(facts.connection, facts.lists)
-        && is_rare(case, facts.asn)
+        && is_rare_network(&case.organization, facts.asn)
         && case.state.lacks_device(facts, case.judge.decay);
     if !fires {
         return None;

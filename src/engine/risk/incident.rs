@@ -40,3 +40,19 @@ impl UserState {
         oldest.unwrap_or(Incident { began: facts.time, event: facts.event })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids are in readers' tickets: they never change.
+    #[test]
+    fn an_incidents_id_is_of_the_tenant_and_its_first_event() {
+        let incident = |event| Incident { began: EventTime::from_seconds(5), event };
+        let id = incident_id("tenant", incident(7));
+        assert_eq!(id, incident_id("tenant", Incident { began: EventTime::MIN, event: 7 }));
+        assert_ne!(id, incident_id("tenant", incident(8)));
+        assert_ne!(id, incident_id("another", incident(7)));
+        assert_eq!((id.get_version_num(), id.to_string().len()), (5, 36));
+    }
+}

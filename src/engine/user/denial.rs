@@ -51,3 +51,33 @@ impl UserState {
         self.denials.push(Denial { stop: Stop::of(facts, request_id), is_own });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::signin::Mfa;
+    use crate::engine::user::codec::tests::{Dice, rules};
+
+    #[test]
+    fn the_oldest_denial_is_forgotten_and_so_is_yesterdays() {
+        let rules = rules();
+        let mut state = UserState::default();
+        let mut facts = Dice(5).any_facts();
+        (facts.credential, facts.mfa) = (Credential::Right, Mfa::Denied);
+        let first = facts.time;
+        for _ in 0..DENIALS_MAX + 2 {
+            state.note_denial(&facts, "x", &rules.decay);
+            facts.time = facts.time.plus_seconds(60);
+        }
+        assert_eq!(state.denials.len(), DENIALS_MAX);
+        assert_eq!(state.denials[0].stop.time, first.plus_seconds(120), "the first two made room");
+        // Exactly a day after the newest all others are too old.
+        let newest = state.denials[DENIALS_MAX - 1].stop.time;
+        (facts.time, facts.mfa) = (newest.plus_seconds(DENIAL_HOURS_MAX * 3_600), Mfa::Claim);
+        state.note_denial(&facts, "x", &rules.decay);
+        assert_eq!(state.denials.len(), 1);
+        (facts.credential, facts.mfa) = (Credential::Wrong, Mfa::Denied);
+        state.note_denial(&facts, "x", &rules.decay);
+        assert_eq!(state.denials.len(), 1, "whoever has no password prompts nobody");
+    }
+}

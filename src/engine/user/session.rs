@@ -188,3 +188,26 @@ impl UserState {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::user::codec::tests::{Dice, rules};
+
+    #[test]
+    fn the_session_unused_for_longest_is_forgotten() {
+        let rules = rules();
+        let mut state = UserState::default();
+        let mut facts = Dice(5).any_facts();
+        for number in (1..=SESSIONS_MAX as u32).chain([1, SESSIONS_MAX as u32 + 1]) {
+            facts.session_hash = number;
+            facts.time = facts.time.plus_seconds(60);
+            state.follow_session(&facts, "x", false, &rules.decay);
+        }
+        let kept: Vec<u32> = state.followed.iter().map(|session| session.hash).collect();
+        assert_eq!(kept, [1, 3, 4, 5, 6, 7], "the second was unused for longest");
+        facts.session_hash = 0;
+        state.follow_session(&facts, "x", false, &rules.decay);
+        assert_eq!((state.followed.len(), state.session(0)), (SESSIONS_MAX, None));
+    }
+}

@@ -228,6 +228,11 @@ impl Dice {
         }
     }
 
+    /// Of a sign-in at a time of these years.
+    pub(in crate::engine::user) fn any_facts(&mut self) -> Facts {
+        self.facts(&UserState::default(), EventTime::from_seconds(1_780_000_000), None)
+    }
+
     fn tail_entry(&mut self, state: &UserState, time: EventTime) -> TailEntry {
         if self.below(4) == 0 {
             return TailEntry::Feedback(TailFeedback {
@@ -520,4 +525,45 @@ fn more_than_a_list_holds_is_an_error() {
     assert_eq!(with_addresses(17), Err(StateCodecError::Count { list: "addresses", max: 16 }));
     assert_eq!(with_addresses(u32::MAX), Err(StateCodecError::Count { list: "addresses", max: 16 }));
     assert_ne!(with_addresses(16), Err(StateCodecError::Count { list: "addresses", max: 16 }));
+}
+
+/// Lists of version 3, each one longer than it may be.
+#[test]
+fn more_than_version_3_holds_is_an_error() {
+    let rules = rules();
+    let check = |list: &'static str, max: usize, fill: &dyn Fn(&mut UserRecord)| {
+        let mut record = UserRecord::default();
+        fill(&mut record);
+        let expected = Err(StateCodecError::Count { list, max });
+        assert_eq!(decode(&encoded(&record), &rules).map(|_| ()), expected);
+    };
+    let state = UserState::default();
+    check("sessions", SESSIONS_MAX, &|record| {
+        record.settled.followed = (0..=SESSIONS_MAX as u64).map(|seed| Dice(seed).session(&state)).collect();
+    });
+    check("denied prompts", DENIALS_MAX, &|record| {
+        let denial = |seed| Denial { stop: Dice(seed).stop(&state), is_own: false };
+        record.settled.denials = (0..=DENIALS_MAX as u64).map(denial).collect();
+    });
+    check("findings", FINDINGS_MAX, &|record| {
+        let mut dice = Dice(3);
+        let facts = dice.any_facts();
+        let judged = Judged {
+            kind: dice.word(),
+            level: dice.word(),
+            score: 50,
+            suppressed_by: None,
+            fingerprint: 1,
+            incident: Incident { began: facts.time, event: facts.event },
+        };
+        record.tail.push(TailEntry::SignIn(TailSignIn {
+            facts,
+            text: PackedText::default(),
+            place: None,
+            agent: dice.agent(),
+            asn_organization: None,
+            lesson: Lesson::default(),
+            judged: vec![judged; FINDINGS_MAX + 1].into(),
+        }));
+    });
 }
