@@ -8,6 +8,7 @@ use farsign::engine::finding::{
     RiskLevel, RiskState, Suppression, SuppressionConsidered, Threshold, Travel,
 };
 use farsign::engine::out::{Detection, Subject};
+use farsign::engine::risk::incident::Incident;
 use farsign::engine::signin::EventTime;
 use farsign::render::graph::{self, RiskDetection};
 use farsign::render::{ImpossibleTravelName, RenderContext, TableBuild};
@@ -105,7 +106,9 @@ fn detection(kind: RiskEventType) -> Detection {
         interactive: true,
         ..Subject::default()
     };
-    let finding = Finding { kind, level: RiskLevel::High, score: 88, suppressed_by: None, evidence: evidence() };
+    let incident = Incident { began: EventTime(1_772_400_000_123_456_700), event: 7 };
+    let finding =
+        Finding { kind, level: RiskLevel::High, score: 88, suppressed_by: None, evidence: evidence(), incident };
     Detection {
         id: uuid::Uuid::from_u128(0x1234_5678_9abc_5def_8123_4567_89ab_cdef),
         state: RiskState::AtRisk,
@@ -120,6 +123,7 @@ fn detection(kind: RiskEventType) -> Detection {
         finding: Some(Box::new(finding)),
         position: 4_711,
         is_update: false,
+        incident_id: uuid::Uuid::from_u128(0x1111_2222_3333_5444_8555_6666_7777_8888),
     }
 }
 

@@ -15,6 +15,7 @@ use farsign::engine::hash::UserKey;
 use farsign::engine::out::{Out, RiskyUser};
 use farsign::engine::policy::EngineConfig;
 use farsign::engine::profile::Profiles;
+use farsign::engine::risk::incident::Incident;
 use farsign::engine::risk::user::{LOW_AGES_OUT_DAYS, UserRisk};
 use farsign::engine::signin::{AccountState, EventTime};
 use farsign::engine::user::{OpenRisk, Properties, RequestId, UserState};
@@ -267,6 +268,8 @@ fn risk(kind: RiskEventType, level: RiskLevel, state: RiskState, day: i64) -> Op
         request_id: RequestId::new("x"),
         time: at(day, 0),
         properties: Properties::default(),
+        session_hash: 0,
+        incident: Incident { began: at(day, 0), event: 1 },
     }
 }
 

@@ -57,6 +57,41 @@ fn feedback() {
     check_folder("feedback", 19);
 }
 
+#[test]
+fn anomalous_token() {
+    check_folder("anomalous_token", 24);
+}
+
+#[test]
+fn attacker_in_the_middle() {
+    check_folder("attacker_in_the_middle", 15);
+}
+
+#[test]
+fn mfa_fatigue() {
+    check_folder("mfa_fatigue", 17);
+}
+
+#[test]
+fn reported_activity() {
+    check_folder("reported_activity", 7);
+}
+
+#[test]
+fn risky_address() {
+    check_folder("risky_address", 12);
+}
+
+#[test]
+fn token_issuer() {
+    check_folder("token_issuer", 11);
+}
+
+#[test]
+fn incident() {
+    check_folder("incident", 9);
+}
+
 /// Whole days of people, with everything that comes of them.
 #[test]
 fn stories() {

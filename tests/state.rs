@@ -76,7 +76,7 @@ fn facts(event: &Event, id: &str, time: EventTime, address: Ipv4Addr, place: &Pl
         category: Category::Interactive,
         outcome,
         credential,
-        mfa: Mfa::NotRequired,
+        mfa: if outcome == Outcome::Blocked { Mfa::Denied } else { Mfa::NotRequired },
         account: AccountState::Normal,
         error_code: if outcome == Outcome::Success { 0 } else { 50_126 },
         address: Some(IpAddr::V4(address)),
@@ -104,6 +104,8 @@ fn facts(event: &Event, id: &str, time: EventTime, address: Ipv4Addr, place: &Pl
         client_hash: hash(Seed::ClientApp, "Browser"),
         app_hash: hash(Seed::App, "mail"),
         session_hash: hash(Seed::Session, &format!("{}-{}", event.user, event.minute / 600)),
+        issuer_hash: hash(Seed::Issuer, ["", "adfs.example"][event.agent % 2]),
+        issuer_federated: event.agent % 2 == 1,
     }
 }
 
@@ -139,6 +141,7 @@ fn sign_in(user_id: &str, id: &str, time: EventTime, facts: &Facts) -> SignIn<'s
         correlation_id: text(""),
         incoming_token_type: text(""),
         token_issuer_type: text("AzureAD"),
+        token_issuer_name: text(""),
     }
 }
 
@@ -294,5 +297,43 @@ fn version_2_is_read_for_ever() {
         let mut again = Vec::new();
         codec::encode(&record, &mut again);
         assert_eq!(again, bytes);
+    }
+}
+
+/// A user after a month at home whose session went on from afar, under another issuer, after a prompt that was denied;
+/// all of it settled, and another prompt in the tail.
+fn version_3_record() -> Vec<u8> {
+    let home = |minute| Event { user: 2, minute, city: 0, agent: 0, kind: 3 };
+    let mut events: Vec<Event> = (0..30).map(|day| home(day * 1_440 + 480)).collect();
+    events.extend([
+        home(43_000),
+        Event { user: 2, minute: 43_050, city: 3, agent: 2, kind: 1 },
+        Event { user: 2, minute: 43_100, city: 3, agent: 1, kind: 3 },
+        home(43_400),
+        Event { user: 2, minute: 43_410, city: 3, agent: 2, kind: 1 },
+    ]);
+    let (_, mut exported) = run(1_000, &events, None);
+    exported.remove(0).1
+}
+
+#[test]
+fn version_3_is_read_for_ever() {
+    let bytes = fixture(include_str!("fixtures/state-v3.hex"));
+    let record = codec::decode(&bytes, &Rules::new(config(1))).expect("version 3");
+    let settled = &record.settled;
+    assert_eq!((settled.followed.len(), settled.denials.len(), settled.issuers.entries.len()), (6, 1, 1));
+    let session =
+        settled.followed.iter().find(|session| session.elsewhere.is_some()).expect("it went on from afar");
+    assert_eq!((session.began.asn, session.elsewhere.map(|elsewhere| elsewhere.asn)), (64_500, Some(64_503)));
+    assert_eq!(session.began.time, EventTime::from_seconds(START_S + 43_000 * 60 + 30));
+    assert_eq!(settled.denials[0].stop.time, EventTime::from_seconds(START_S + 43_050 * 60 + 31));
+    let visit = settled.open.last().expect("the visitor was at risk");
+    assert_eq!(visit.session_hash, session.hash);
+    assert_eq!(visit.incident.began, EventTime::from_seconds(START_S + 43_050 * 60 + 31));
+    let incidents: Vec<_> = record.current.open.iter().map(|risk| risk.incident).collect();
+    assert!(incidents.iter().all(|incident| *incident == visit.incident), "{incidents:?}");
+    assert_eq!((record.tail.len(), record.current.denials.len()), (2, 2));
+    if codec::VERSION == 3 {
+        assert_eq!(version_3_record(), bytes);
     }
 }

@@ -238,6 +238,90 @@ mirror! {
 }
 
 mirror! {
+    /// `anomalousToken`: a session that goes on in other hands.
+    AnomalousToken, default Policy::default().anomalous_token, {
+        enabled: bool,
+        sensitivity: Sensitivity,
+        /// Two places that a session is used from within this many minutes use it at once.
+        #[schemars(range(min = 1, max = 1_440))]
+        simultaneous_minutes: u32,
+        /// A session that goes on somewhere else is unusually old from this many days.
+        #[schemars(range(min = 1, max = 3_650))]
+        unusual_age_days: u32,
+    }
+}
+
+mirror! {
+    /// `attackerinTheMiddle`: a session that begins through a relay and goes on elsewhere.
+    AttackerInTheMiddle, default Policy::default().attacker_in_the_middle, {
+        enabled: bool,
+        sensitivity: Sensitivity,
+        /// A session that began through a relay is looked for elsewhere for this many hours.
+        #[schemars(range(min = 1, max = 720))]
+        continuation_hours: u32,
+    }
+}
+
+mirror! {
+    /// `tokenIssuerAnomaly`: a federated issuer that nobody or only this user has.
+    TokenIssuer, default Policy::default().token_issuer, {
+        enabled: bool,
+        /// Colleagues whose issuer is known, from which an issuer unheard of means something.
+        #[schemars(range(min = 10, max = 100_000))]
+        known_users_min: u32,
+        /// Days of use from which a user's own issuer counts as his habit.
+        #[schemars(range(min = 1, max = 90))]
+        habit_days: u32,
+    }
+}
+
+mirror! {
+    /// `mfaFatigue`: prompt after prompt behind a right password.
+    MfaFatigue, default Policy::default().mfa_fatigue, {
+        enabled: bool,
+        /// Denied prompts are counted over this many minutes.
+        #[schemars(range(min = 5, max = 1_440))]
+        window_minutes: u32,
+        /// Denied prompts from which it fires.
+        #[schemars(range(min = 2, max = 16))]
+        denied_prompts: u32,
+        /// Denied prompts from which it is a step higher.
+        #[schemars(range(min = 2, max = 16))]
+        many_denied_prompts: u32,
+        /// Denied prompts from which it fires when one is passed after all.
+        #[schemars(range(min = 1, max = 16))]
+        denied_before_passed: u32,
+    }
+}
+
+mirror! {
+    /// `userReportedSuspiciousActivity`: a prompt denied as fraud.
+    ReportedActivity, default Policy::default().reported_activity, {
+        enabled: bool,
+    }
+}
+
+mirror! {
+    /// `riskyIPAddress`: a VPN, hosting or relay network that is new to the user, with a device that is none of his.
+    RiskyAddress, default Policy::default().risky_address, {
+        enabled: bool,
+        sensitivity: Sensitivity,
+        /// Share of the organisation's users from which a network is common, 0 to 1.
+        #[schemars(range(min = 0, max = 1))]
+        common_share: f64,
+    }
+}
+
+mirror! {
+    /// How detections are put together to one incident.
+    Incident, default Policy::default().incident, {
+        /// An incident takes in detections for this many hours from its first; 0 = those of one moment.
+        #[schemars(range(max = 720))]
+        window_hours: u32,
+    }
+}
+
+mirror! {
     /// What is remembered as normal.
     Baseline, default EngineConfig::default().baseline, {
         /// A risky sign-in teaches nothing for this many days, and then only if its properties came again without risk.
@@ -263,6 +347,13 @@ pub struct Detections {
     pub listed_address: ListedAddress,
     pub password_spray: PasswordSpray,
     pub suspicious_browser: SuspiciousBrowser,
+    pub anomalous_token: AnomalousToken,
+    pub attacker_in_the_middle: AttackerInTheMiddle,
+    pub token_issuer: TokenIssuer,
+    pub mfa_fatigue: MfaFatigue,
+    pub reported_activity: ReportedActivity,
+    pub risky_address: RiskyAddress,
+    pub incident: Incident,
 }
 
 /// An address, or a network as address/length.

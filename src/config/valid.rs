@@ -193,6 +193,15 @@ impl Build<'_> {
                 ("learning_max_days", features.learning_max_days.into()),
             ],
         );
+        let fatigue = &detections.mfa_fatigue;
+        self.rising(
+            section,
+            "mfa_fatigue",
+            &[
+                ("denied_prompts", fatigue.denied_prompts.into()),
+                ("many_denied_prompts", fatigue.many_denied_prompts.into()),
+            ],
+        );
         Policy {
             impossible_travel: (&detections.impossible_travel).into(),
             atypical_travel: travel.into(),
@@ -202,6 +211,13 @@ impl Build<'_> {
             password_spray: (&detections.password_spray).into(),
             suspicious_browser: (&detections.suspicious_browser).into(),
             exceptions: exceptions.iter().flat_map(|(list, path)| self.exceptions(list, path)).collect(),
+            anomalous_token: (&detections.anomalous_token).into(),
+            attacker_in_the_middle: (&detections.attacker_in_the_middle).into(),
+            token_issuer: (&detections.token_issuer).into(),
+            mfa_fatigue: fatigue.into(),
+            reported_activity: (&detections.reported_activity).into(),
+            risky_address: (&detections.risky_address).into(),
+            incident: (&detections.incident).into(),
         }
     }
 

@@ -234,6 +234,10 @@ pub struct Facts {
     pub client_hash: u32,
     pub app_hash: u32,
     pub session_hash: u32,
+    /// Type and name of the token's issuer.
+    pub issuer_hash: u32,
+    /// The issuer is not the provider itself.
+    pub issuer_federated: bool,
 }
 
 impl Facts {

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use super::attempts::{Attack, Trace};
 use super::facts::{CountryCode, ListKind};
+use super::risk::incident::Incident;
 use super::signin::EventTime;
 
 /// Graph `riskEventType`.
@@ -498,4 +499,6 @@ pub struct Finding {
     /// The reason that silenced it, if one did.
     pub suppressed_by: Option<Suppression>,
     pub evidence: Evidence,
+    /// The story it is a part of.
+    pub incident: Incident,
 }

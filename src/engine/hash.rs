@@ -45,6 +45,7 @@ pub enum Seed {
     Tenant = 14,
     Transition = 15,
     ProfileUser = 16,
+    Issuer = 17,
 }
 
 pub fn hash64(seed: Seed, bytes: &[u8]) -> u64 {

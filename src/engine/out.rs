@@ -55,6 +55,8 @@ pub struct Detection {
     pub position: u64,
     /// False for the first version of a detection, true for an update.
     pub is_update: bool,
+    /// UUIDv5: the same for all detections of one story.
+    pub incident_id: uuid::Uuid,
 }
 
 impl Detection {

@@ -109,6 +109,65 @@ pub struct SuspiciousBrowser {
 }
 
 #[derive(Clone, Debug, PartialEq)]
+pub struct AnomalousToken {
+    pub enabled: bool,
+    pub sensitivity: Sensitivity,
+    /// Two places that a session is used from within this time use it at once.
+    pub simultaneous_minutes: u32,
+    /// A session that goes on somewhere else is unusually old from this age.
+    pub unusual_age_days: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct AttackerInTheMiddle {
+    pub enabled: bool,
+    pub sensitivity: Sensitivity,
+    /// A session that began through a relay is looked for elsewhere for this long.
+    pub continuation_hours: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenIssuer {
+    pub enabled: bool,
+    /// Colleagues whose issuer is known, from which an unheard-of issuer means something.
+    pub known_users_min: u32,
+    /// Days of use from which a user's own issuer counts as his habit.
+    pub habit_days: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct MfaFatigue {
+    pub enabled: bool,
+    /// Denied prompts are counted over this time.
+    pub window_minutes: u32,
+    /// Denied prompts from which it fires, and from which it is a step higher.
+    pub denied_prompts: u32,
+    pub many_denied_prompts: u32,
+    /// Denied prompts before one that was passed.
+    pub denied_before_passed: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct ReportedActivity {
+    pub enabled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RiskyAddress {
+    pub enabled: bool,
+    pub sensitivity: Sensitivity,
+    /// Share of the organisation's users from which a network is common.
+    pub common_share: f64,
+}
+
+/// How detections are put together to one story.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Incident {
+    /// An incident takes in detections for this long from its first.
+    pub window_hours: u32,
+}
+
+#[derive(Clone, Debug, PartialEq)]
 pub struct Baseline {
     /// A risky sign-in teaches nothing for this long, and then only if its properties came again without risk.
     pub quarantine_days: u32,
@@ -148,6 +207,13 @@ pub struct Policy {
     pub password_spray: PasswordSpray,
     pub suspicious_browser: SuspiciousBrowser,
     pub exceptions: Vec<Exception>,
+    pub anomalous_token: AnomalousToken,
+    pub attacker_in_the_middle: AttackerInTheMiddle,
+    pub token_issuer: TokenIssuer,
+    pub mfa_fatigue: MfaFatigue,
+    pub reported_activity: ReportedActivity,
+    pub risky_address: RiskyAddress,
+    pub incident: Incident,
 }
 
 impl Default for Policy {
@@ -217,6 +283,28 @@ impl Default for Policy {
                 window_hours: 24,
             },
             exceptions: Vec::new(),
+            anomalous_token: AnomalousToken {
+                enabled: true,
+                sensitivity: Sensitivity::Medium,
+                simultaneous_minutes: 30,
+                unusual_age_days: 30,
+            },
+            attacker_in_the_middle: AttackerInTheMiddle {
+                enabled: true,
+                sensitivity: Sensitivity::Medium,
+                continuation_hours: 24,
+            },
+            token_issuer: TokenIssuer { enabled: true, known_users_min: 20, habit_days: 3 },
+            mfa_fatigue: MfaFatigue {
+                enabled: true,
+                window_minutes: 60,
+                denied_prompts: 5,
+                many_denied_prompts: 10,
+                denied_before_passed: 3,
+            },
+            reported_activity: ReportedActivity { enabled: true },
+            risky_address: RiskyAddress { enabled: true, sensitivity: Sensitivity::Medium, common_share: 0.01 },
+            incident: Incident { window_hours: 24 },
         }
     }
 }

@@ -116,6 +116,15 @@ pub enum Mfa {
     Pending,
     /// Denied, failed, or timed out.
     Denied,
+    /// Denied, and reported as not the user's own: fraud, suspicious activity.
+    Reported,
+}
+
+impl Mfa {
+    /// The second factor was asked for and not given, whatever the reason.
+    pub fn is_denied(self) -> bool {
+        matches!(self, Mfa::Denied | Mfa::Reported)
+    }
 }
 
 /// The account's state, as far as the error code tells.
@@ -206,6 +215,8 @@ pub struct SignIn<'a> {
     pub correlation_id: Cow<'a, str>,
     pub incoming_token_type: Cow<'a, str>,
     pub token_issuer_type: Cow<'a, str>,
+    /// Name of a federated issuer.
+    pub token_issuer_name: Cow<'a, str>,
 }
 
 /// Longest id kept, in bytes. A longer user or tenant id is a reject; a longer event id is replaced by its hash.

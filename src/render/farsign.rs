@@ -26,6 +26,10 @@ pub(super) struct Farsign<'a> {
     sentence: Option<&'a str>,
     /// The suppression that silenced the detection; null when it stands.
     suppressed_by: Option<&'static str>,
+    /// UUID version 5, the same for all detections of one story: of one sign-in, one session, one address or one visit
+    /// within `incident.window_hours` of the first.
+    #[schemars(extend("format" = "uuid"))]
+    incident_id: String,
     sign_in: SignInView<'a>,
     /// Null where `sentence` is null.
     evidence: Option<EvidenceView<'a>>,
@@ -259,6 +263,7 @@ impl<'a> Farsign<'a> {
         Farsign {
             sentence: finding.and_then(|finding| known(&finding.evidence.sentence)),
             suppressed_by: finding.and_then(|finding| finding.suppressed_by).map(|reason| reason.name()),
+            incident_id: detection.incident_id.hyphenated().to_string(),
             sign_in: SignInView::new(&detection.subject),
             evidence: finding.map(|finding| EvidenceView::new(&finding.evidence, context)),
             configuration_hash: format!("{:016x}", context.config_hash),

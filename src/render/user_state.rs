@@ -16,6 +16,7 @@ use crate::engine::signin::EventTime;
 use crate::engine::user::familiarity::{Day, Entry, compact_day, unix_day};
 use crate::engine::user::learning::Family;
 use crate::engine::user::record::UserRecord;
+use crate::engine::user::session::{Session, Stop};
 use crate::engine::user::tail::TailEntry;
 use crate::engine::user::{NO_DEVICE, OpenRisk, Quarantined, UserState};
 
@@ -39,6 +40,11 @@ pub fn describe(record: &UserRecord, rules: &Rules) -> Value {
         "risk": risk(state),
         "openRisks": state.open.iter().map(open_risk).collect::<Vec<_>>(),
         "quarantine": state.quarantine.iter().map(quarantined).collect::<Vec<_>>(),
+        "sessions": state.followed.iter().map(session).collect::<Vec<_>>(),
+        "deniedPrompts": state.denials.iter().map(|denial| json!({
+            "own": denial.is_own,
+            "from": stop(&denial.stop),
+        })).collect::<Vec<_>>(),
         "learning": newest.map(|newest| learning(record, newest, rules)),
         "baseline": baseline(record, rules),
         "lastPlace": state.anchor.as_ref().map(|anchor| json!({
@@ -91,6 +97,7 @@ fn open_risk(risk: &OpenRisk) -> Value {
         "detail": risk.detail.name(),
         "requestId": risk.request_id.to_string(),
         "dateTime": text(risk.time),
+        "incidentSince": text(risk.incident.began),
     })
 }
 
@@ -100,6 +107,31 @@ fn quarantined(held: &Quarantined) -> Value {
         "country": country_of_key(held.properties.country),
         "asn": held.properties.asn,
         "compromised": held.compromised,
+    })
+}
+
+fn session(session: &Session) -> Value {
+    json!({
+        "began": stop(&session.began),
+        "last": stop(session.home()),
+        "elsewhere": session.elsewhere.map(|elsewhere| json!({
+            "dateTime": text(elsewhere.time),
+            "asn": elsewhere.asn,
+        })),
+        "interactive": session.is_interactive,
+        "passedMfa": session.passed_mfa,
+        "strangeNetwork": session.is_strange,
+        "lacksDevice": session.lacks_device,
+    })
+}
+
+fn stop(stop: &Stop) -> Value {
+    json!({
+        "dateTime": text(stop.time),
+        "requestId": stop.request_id.to_string(),
+        "ipAddress": stop.address.map(|address| address.to_string()),
+        "asn": stop.asn,
+        "country": country(stop.country),
     })
 }
 

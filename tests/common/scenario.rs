@@ -5,7 +5,8 @@
 //! `events`, in order of arrival: id, day, time, network, device, outcome [options]; or id, day, time, `feedback`,
 //! action [id of a sign-in].
 //! `expect`, the whole output at the end: id of the sign-in, type, level, state [key=value].
-//! Options: user, host, session, app, account; kind=non-interactive; client=legacy; ip=6.
+//! Options: user, host, session, app, account, issuer, outcome (in `history`); kind=non-interactive; client=legacy;
+//! ip=6.
 
 use std::collections::BTreeMap;
 
@@ -14,11 +15,13 @@ use farsign::engine::finding::RiskEventType;
 use farsign::engine::hash::{Seed, hash32};
 use farsign::engine::out::Detection;
 use farsign::engine::policy::{EngineConfig, Exception, Policy, ScopedPolicy, Sensitivity};
+use farsign::engine::risk::incident::{Incident, incident_id};
 use farsign::engine::signin::AccountState;
+use farsign::engine::user::event_hash;
 use serde::Deserialize;
 
 use super::drive::{Answer, Cut, run};
-use super::world::{Spec, at, feedback, sign_in};
+use super::world::{Spec, TENANT, at, feedback, sign_in};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -95,6 +98,8 @@ impl Row<'_> {
             match *key {
                 "user" => spec.user = (*value).to_owned(),
                 "host" => spec.host = value.parse().expect("a host number"),
+                "issuer" => spec.issuer = (*value).to_owned(),
+                "outcome" => spec.outcome = (*value).to_owned(),
                 "session" => spec.session = (*value).to_owned(),
                 "app" => spec.app = (*value).to_owned(),
                 "kind" => spec.interactive = *value != "non-interactive",
@@ -315,7 +320,12 @@ fn compare(row: &Row<'_>, found: &(Detection, usize), wrong: &mut String) {
         }
     }
     for (key, expected) in &row.options {
-        let actual = value(detection, *versions, key);
+        let actual = match *key {
+            // The sign-in that the incident began with.
+            "incident" if is_of_incident(detection, expected) => (*expected).to_owned(),
+            "incident" => "another".to_owned(),
+            key => value(detection, *versions, key),
+        };
         let same = match (actual.parse::<f64>(), expected.parse::<f64>()) {
             // Rows give rounded numbers.
             (Ok(actual), Ok(expected)) => (actual - expected).abs() <= 0.005 * expected.abs(),
@@ -329,6 +339,11 @@ fn compare(row: &Row<'_>, found: &(Detection, usize), wrong: &mut String) {
     if silenced != "-" && !row.options.contains_key("suppressed") {
         differs("suppressed", &silenced, "-");
     }
+}
+
+fn is_of_incident(detection: &Detection, first: &str) -> bool {
+    let incident = Incident { began: detection.activity_time, event: event_hash(first) };
+    detection.incident_id == incident_id(TENANT, incident)
 }
 
 fn describe((detection, versions): &(Detection, usize)) -> String {
@@ -394,6 +409,32 @@ fn set_policy(policy: &mut Policy, key: &str, value: &str) {
         "listed_address.anonymized" => listed_address.anonymized_enabled = flag(),
         "listed_address.malicious" => listed_address.malicious_enabled = flag(),
         "listed_address.nation_state" => listed_address.nation_state_enabled = flag(),
+        other => set_wider(policy, other, value),
+    }
+}
+
+/// Keys of the detections of a user's own stream.
+fn set_wider(policy: &mut Policy, key: &str, value: &str) {
+    let number = || value.parse::<f64>().unwrap_or_else(|_| panic!("`{key}` is a number"));
+    let flag = || value == "true";
+    match key {
+        "anomalous_token.enabled" => policy.anomalous_token.enabled = flag(),
+        "anomalous_token.sensitivity" => policy.anomalous_token.sensitivity = sensitivity(value),
+        "anomalous_token.simultaneous_minutes" => policy.anomalous_token.simultaneous_minutes = number() as u32,
+        "anomalous_token.unusual_age_days" => policy.anomalous_token.unusual_age_days = number() as u32,
+        "attacker_in_the_middle.enabled" => policy.attacker_in_the_middle.enabled = flag(),
+        "attacker_in_the_middle.sensitivity" => policy.attacker_in_the_middle.sensitivity = sensitivity(value),
+        "attacker_in_the_middle.continuation_hours" => {
+            policy.attacker_in_the_middle.continuation_hours = number() as u32;
+        }
+        "token_issuer.enabled" => policy.token_issuer.enabled = flag(),
+        "token_issuer.known_users_min" => policy.token_issuer.known_users_min = number() as u32,
+        "mfa_fatigue.enabled" => policy.mfa_fatigue.enabled = flag(),
+        "mfa_fatigue.window_minutes" => policy.mfa_fatigue.window_minutes = number() as u32,
+        "reported_activity.enabled" => policy.reported_activity.enabled = flag(),
+        "risky_address.enabled" => policy.risky_address.enabled = flag(),
+        "risky_address.sensitivity" => policy.risky_address.sensitivity = sensitivity(value),
+        "incident.window_hours" => policy.incident.window_hours = number() as u32,
         other => panic!("no policy key `{other}`"),
     }
 }

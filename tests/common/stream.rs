@@ -8,7 +8,7 @@ use super::world::{Spec, at, feedback, sign_in};
 const USERS: usize = 6;
 /// Users who only have habits, so that there is an organisation to compare with.
 const COLLEAGUES: usize = 10;
-const NETWORKS: [&str; 9] = [
+const NETWORKS: [&str; 11] = [
     "oslo-fixed",
     "oslo-mobile",
     "bergen-fixed",
@@ -18,9 +18,23 @@ const NETWORKS: [&str; 9] = [
     "frankfurt-vpn",
     "amsterdam-tor",
     "no-geography",
+    "frankfurt-hosting",
+    "oslo-other",
 ];
-const DEVICES: [&str; 4] = ["laptop", "phone", "stranger", "home-pc"];
-const OUTCOMES: [&str; 6] = ["ok", "ok", "ok", "wrong-password", "mfa-stopped", "interrupted"];
+const DEVICES: [&str; 5] = ["laptop", "phone", "stranger", "home-pc", "laptop-private"];
+const OUTCOMES: [&str; 11] = [
+    "ok",
+    "ok",
+    "ok",
+    "ok",
+    "ok-mfa",
+    "ok-mfa",
+    "wrong-password",
+    "mfa-stopped",
+    "mfa-stopped",
+    "mfa-reported",
+    "interrupted",
+];
 const ACTIONS: [&str; 5] = ["confirm-safe", "confirm-compromised", "dismiss", "passed-mfa", "password-changed"];
 /// The default horizon.
 pub const HORIZON_S: i64 = 7_200;
@@ -91,6 +105,8 @@ pub fn stream(happenings: &[Happening]) -> Vec<Item<'static>> {
         spec.outcome = OUTCOMES[happening.outcome % OUTCOMES.len()].to_owned();
         spec.interactive = happening.kind < 7;
         spec.session = format!("session-{}", happening.about % 3);
+        // Mostly the provider itself.
+        spec.issuer = ["", "", "", "sts.example"][(happening.about / 3) % 4].to_owned();
         items.push(sign_in(&spec));
     }
     items.sort_by_key(|item| item.time());

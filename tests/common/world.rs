@@ -138,6 +138,7 @@ pub const NETWORKS: &[Network] = &[
     fixed("copenhagen-fixed", COPENHAGEN, 65_547),
     office("copenhagen-office", COPENHAGEN, 65_548, NOWHERE),
     network("copenhagen-mobile", COPENHAGEN, Connection::Mobile, 65_549),
+    network("bergen-mobile", BERGEN, Connection::Mobile, 64_512),
 ];
 
 /// A device with the agent on it.
@@ -191,6 +192,8 @@ pub struct Spec {
     pub session: String,
     pub app: String,
     pub account: AccountState,
+    /// A federated issuer's name; empty = the provider itself.
+    pub issuer: String,
 }
 
 impl Spec {
@@ -209,6 +212,7 @@ impl Spec {
             session: String::new(),
             app: "mail".to_owned(),
             account: AccountState::Normal,
+            issuer: String::new(),
         }
     }
 }
@@ -228,6 +232,7 @@ fn result(outcome: &str) -> (u32, Outcome, Credential, Mfa) {
         "ok-mfa" => (0, Outcome::Success, Credential::Right, Mfa::Performed),
         "wrong-password" => (50_126, Outcome::Failed, Credential::Wrong, Mfa::Unknown),
         "mfa-stopped" => (500_121, Outcome::Blocked, Credential::Right, Mfa::Denied),
+        "mfa-reported" => (500_121, Outcome::Blocked, Credential::Right, Mfa::Reported),
         "interrupted" => (50_074, Outcome::Interrupted, Credential::Right, Mfa::Pending),
         "locked" => (50_053, Outcome::Failed, Credential::Unknown, Mfa::Unknown),
         "disabled" => (50_057, Outcome::Blocked, Credential::Right, Mfa::Unknown),
@@ -313,6 +318,8 @@ pub fn sign_in(spec: &Spec) -> Item<'static> {
         client_hash: hash32(Seed::ClientApp, client.as_bytes()),
         app_hash: hash_text(Seed::App, &spec.app),
         session_hash: hash_text(Seed::Session, &spec.session),
+        issuer_hash: hash32(Seed::Issuer, spec.issuer.as_bytes()),
+        issuer_federated: !spec.issuer.is_empty(),
     };
     let place = network.coordinates.map(|(latitude, longitude)| {
         Arc::new(Place {
@@ -377,7 +384,8 @@ fn text(
         session_id: spec.session.clone().into(),
         correlation_id: Cow::Borrowed(""),
         incoming_token_type: Cow::Borrowed("none"),
-        token_issuer_type: Cow::Borrowed("AzureAD"),
+        token_issuer_type: Cow::Borrowed(if facts.issuer_federated { "ADFederationServices" } else { "AzureAD" }),
+        token_issuer_name: spec.issuer.clone().into(),
     }
 }
 

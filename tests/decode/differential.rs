@@ -17,6 +17,7 @@ pub fn any_value() -> impl Strategy<Value = Value> {
         Just(json!({})),
         Just(json!([])),
         Just(json!({"errorCode": 50126, "additionalDetails": "MFA denied; user declined"})),
+        Just(json!({"errorCode": 500121, "additionalDetails": "MFA denied; Fraud Code Entered"})),
         Just(json!("{\"errorCode\": 50074, \"city\": \"Bern\", \"countryOrRegion\": \"CH\"}")),
         Just(json!([{"authenticationMethod": "Password", "succeeded": "False"}, 3])),
         prop::sample::select(vec![

@@ -117,7 +117,7 @@ prop_compose! {
             select(vec![Category::Interactive, Category::NonInteractive, Category::Adfs]),
             select(vec![Outcome::Success, Outcome::Interrupted, Outcome::Blocked, Outcome::Failed]),
             select(vec![Credential::Right, Credential::Wrong, Credential::Unknown]),
-            select(vec![Mfa::Unknown, Mfa::NotRequired, Mfa::Performed, Mfa::Claim, Mfa::Pending, Mfa::Denied]),
+            select(vec![Mfa::Unknown, Mfa::NotRequired, Mfa::Performed, Mfa::Claim, Mfa::Pending, Mfa::Denied, Mfa::Reported]),
             select(vec![AccountState::Normal, AccountState::Disabled, AccountState::Deleted, AccountState::Locked, AccountState::Unknown]),
             select(vec![ClientApp::Unknown, ClientApp::Browser, ClientApp::Modern, ClientApp::Legacy]),
         ),
@@ -125,7 +125,7 @@ prop_compose! {
         nanos in 946_684_800_000_000_000_i64..4_102_444_800_000_000_000,
         (user_display_name, app_id, app_display_name, resource_display_name) in (word(), word(), word(), word()),
         (client_app_used, authentication_protocol, user_agent, session_id) in (word(), word(), word(), word()),
-        (correlation_id, incoming_token_type, token_issuer_type) in (word(), word(), word()),
+        (correlation_id, incoming_token_type, token_issuer_type, token_issuer_name) in (word(), word(), word(), word()),
         address_text in select(vec!["", "192.0.2.1:80", "2001:db8::1", "gateway"]),
         (error_code, asn) in (any::<Option<u32>>(), prop::option::of(1_u32..)),
         location in location(),
@@ -137,7 +137,7 @@ prop_compose! {
             account, error_code, address: parse_address(address_text), address_text: Cow::Borrowed(address_text), asn,
             location, app_id, app_display_name, resource_display_name, client_app, client_app_used,
             authentication_protocol, user_agent, device, session_id, correlation_id, incoming_token_type,
-            token_issuer_type,
+            token_issuer_type, token_issuer_name,
         }
     }
 }

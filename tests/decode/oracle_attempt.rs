@@ -46,7 +46,8 @@ impl Attempt {
             let result = lower(&step["authenticationStepResultDetail"]);
             let wanted = lower(&step["authenticationStepRequirement"]);
             let password = lower(&step["authenticationMethod"]).trim() == "password";
-            let mfa = !password && (wanted.contains("multi") || wanted.contains("mfa") || result.contains("mfa"));
+            let of_mfa = wanted.contains("multi") || wanted.contains("mfa") || result.contains("mfa");
+            let mfa = !password && (of_mfa || is_report(&result));
             (mfa == is_mfa).then(|| (flag(&step["succeeded"]), lower(&step["authenticationMethod"]), result))
         })
     }
@@ -67,6 +68,7 @@ impl Attempt {
                 Some(true) if result.contains("claim") || method.contains("claim") => "Claim",
                 Some(true) if method.trim() == "previously satisfied" => "Claim",
                 Some(true) => "Performed",
+                Some(false) if is_report(&result) => "Reported",
                 Some(false) if result.contains("in progress") || result.contains("required") => "Pending",
                 Some(false) => "Denied",
                 None => mfa_of_text(&result).unwrap_or("Unknown"),
@@ -74,6 +76,7 @@ impl Attempt {
             known = match (known, word) {
                 (Some("Performed"), "Claim" | "Pending") => known,
                 (Some(_), "Pending" | "Unknown") => known,
+                (Some("Reported"), "Denied") => known,
                 _ => Some(word),
             };
         }
@@ -84,8 +87,10 @@ impl Attempt {
         let (meaning, steps) = (self.meaning(), self.mfa_of_steps());
         let details = mfa_of_text(&self.details);
         let outcome = format!("{:?}", meaning.outcome);
-        if outcome != "Success" && (details == Some("Denied") || steps == Some("Denied")) {
-            return "Denied".to_string();
+        for denial in ["Reported", "Denied"] {
+            if outcome != "Success" && (details == Some(denial) || steps == Some(denial)) {
+                return denial.to_string();
+            }
         }
         if let Some(mfa) = meaning.mfa {
             return format!("{mfa:?}");
@@ -116,7 +121,8 @@ impl Attempt {
                 None => "Unknown".to_string(),
             };
         }
-        if self.mfa() == "Denied" && outcome != "Success" && credential != "Wrong" && account == "Normal" {
+        let denied = ["Denied", "Reported"].contains(&self.mfa().as_str());
+        if denied && outcome != "Success" && credential != "Wrong" && account == "Normal" {
             (outcome, credential) = ("Blocked".to_string(), "Right".to_string());
         }
         format!("{outcome} {credential} {account}")
@@ -138,7 +144,15 @@ fn verdict(value: &Value) -> Option<Option<u32>> {
     }
 }
 
+fn is_report(text: &str) -> bool {
+    let has = |word: &str| text.contains(word);
+    has("fraud code") || (has("report") && (has("fraud") || has("suspicious")))
+}
+
 fn mfa_of_text(text: &str) -> Option<&'static str> {
+    if is_report(text) {
+        return Some("Reported");
+    }
     if !text.contains("mfa") {
         return None;
     }

@@ -92,6 +92,9 @@ fn mfa_is_read_from_details_then_steps_then_requirement() {
     check(details(50074, "MFA denied; user declined the authentication"), "Blocked Right Denied Normal");
     check(details(123456789, "MFA denied; user declined the authentication"), "Blocked Right Denied Normal");
     check(details(50126, "MFA denied; user declined the authentication"), "Failed Wrong Denied Normal");
+    check(details(500121, "MFA denied; Fraud Code Entered"), "Blocked Right Reported Normal");
+    check(details(500121, "MFA denied; user reported suspicious activity"), "Blocked Right Reported Normal");
+    check(details(500121, "MFA denied; fraud block"), "Blocked Right Denied Normal");
     let steps = |code: u32, steps: Value| {
         move |record: &mut Value| {
             record["properties"]["status"] = json!({"errorCode": code});
@@ -112,6 +115,11 @@ fn mfa_is_read_from_details_then_steps_then_requirement() {
         "Success Right Performed Normal",
     );
     check(steps(123456789, json!([password, mfa(false, "MFA denied")])), "Blocked Right Denied Normal");
+    check(steps(500121, json!([password, mfa(false, "Fraud code entered")])), "Blocked Right Reported Normal");
+    check(
+        steps(500121, json!([mfa(false, "User reported fraud"), mfa(false, "MFA denied")])),
+        "Blocked Right Reported Normal",
+    );
     check(steps(123456789, json!([password])), "Blocked Right Unknown Normal");
     let wrong = step("Multi-factor authentication", "Password", false, "Invalid password");
     check(steps(50132, json!([wrong])), "Failed Unknown Unknown Normal");

@@ -217,6 +217,7 @@ fn sign_in<'a>(category: Category, fields: &mut Fields<'a>, outer: &mut Fields<'
         ),
         incoming_token_type: fields.take(Key::IncomingTokenType).into_text(),
         token_issuer_type: fields.take(Key::TokenIssuerType).into_text(),
+        token_issuer_name: fields.take(Key::TokenIssuerName).into_text(),
     };
     sign_in.correlation_id = text::fold_id(sign_in.correlation_id);
     let token = fields.take(Key::UniqueTokenIdentifier).into_text();

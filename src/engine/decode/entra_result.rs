@@ -50,7 +50,7 @@ pub(super) fn result_of(source: &ResultFields<'_, '_>) -> SignInResult {
             None => Credential::Unknown,
         };
     }
-    let is_denied_after_password = mfa == Mfa::Denied
+    let is_denied_after_password = mfa.is_denied()
         && result.outcome != Outcome::Success
         && result.credential != Credential::Wrong
         && result.account == AccountState::Normal;
@@ -108,8 +108,10 @@ fn mfa_of(source: &ResultFields<'_, '_>, meaning: &Meaning) -> Mfa {
     let details = mfa_of_text(source.fields.get(Key::AdditionalDetails).as_str());
     let steps = source.fields.steps.mfa.filter(|&mfa| mfa != Mfa::Unknown);
     let is_success = meaning.outcome == Outcome::Success;
-    if !is_success && (details == Some(Mfa::Denied) || steps == Some(Mfa::Denied)) {
-        return Mfa::Denied;
+    // Of two denials the one that says more.
+    let denied = [details, steps].into_iter().flatten().filter(|mfa| mfa.is_denied());
+    if !is_success && let Some(denied) = denied.max() {
+        return denied;
     }
     if let Some(mfa) = meaning.mfa.or(details).or(steps) {
         return mfa;

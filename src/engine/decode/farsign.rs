@@ -85,6 +85,7 @@ fn sign_in<'a>(fields: &mut Fields<'a>) -> Result<SignIn<'a>, Reject> {
         correlation_id: text::fold_id(fields.take(Key::CorrelationId).into_text()),
         incoming_token_type: fields.take(Key::IncomingTokenType).into_text(),
         token_issuer_type: fields.take(Key::TokenIssuerType).into_text(),
+        token_issuer_name: fields.take(Key::TokenIssuerName).into_text(),
     };
     sign_in.event_id = event_id::event_id(&sign_in, "", "")?;
     Ok(sign_in)
@@ -165,13 +166,14 @@ const OUTCOMES: [(&str, Outcome); 4] = [
 ];
 const CREDENTIALS: [(&str, Credential); 3] =
     [("right", Credential::Right), ("wrong", Credential::Wrong), ("unknown", Credential::Unknown)];
-const MFAS: [(&str, Mfa); 6] = [
+const MFAS: [(&str, Mfa); 7] = [
     ("unknown", Mfa::Unknown),
     ("notRequired", Mfa::NotRequired),
     ("performed", Mfa::Performed),
     ("claim", Mfa::Claim),
     ("pending", Mfa::Pending),
     ("denied", Mfa::Denied),
+    ("reported", Mfa::Reported),
 ];
 const ACCOUNTS: [(&str, AccountState); 5] = [
     ("normal", AccountState::Normal),
@@ -244,6 +246,7 @@ pub fn write_farsign(sign_in: &SignIn<'_>, out: &mut Vec<u8>) {
         correlation_id: &sign_in.correlation_id,
         incoming_token_type: &sign_in.incoming_token_type,
         token_issuer_type: &sign_in.token_issuer_type,
+        token_issuer_name: &sign_in.token_issuer_name,
     };
     append(&line, out);
 }
@@ -332,6 +335,8 @@ struct SignInLine<'s> {
     incoming_token_type: &'s str,
     #[serde(skip_serializing_if = "is_empty")]
     token_issuer_type: &'s str,
+    #[serde(skip_serializing_if = "is_empty")]
+    token_issuer_name: &'s str,
 }
 
 #[derive(Serialize)]

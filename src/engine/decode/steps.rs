@@ -38,11 +38,15 @@ impl Steps {
         let is_password = method.trim().eq_ignore_ascii_case("password");
         // A password is a first factor, whatever policy the step was written under.
         let is_mfa = !is_password
-            && (contains(requirement, "multi") || contains(requirement, "mfa") || contains(result, "mfa"));
+            && (contains(requirement, "multi")
+                || contains(requirement, "mfa")
+                || contains(result, "mfa")
+                || is_report(result));
         if is_mfa {
             self.mfa = Some(match (self.mfa, mfa_of_step(succeeded, method, result)) {
                 (Some(Mfa::Performed), Mfa::Claim | Mfa::Pending) => Mfa::Performed,
                 (Some(decided), Mfa::Pending | Mfa::Unknown) => decided,
+                (Some(Mfa::Reported), Mfa::Denied) => Mfa::Reported,
                 (_, new) => new,
             });
             return;
@@ -59,6 +63,7 @@ fn mfa_of_step(succeeded: Option<bool>, method: &str, result: &str) -> Mfa {
         Some(true) if contains(result, "claim") || contains(method, "claim") => Mfa::Claim,
         Some(true) if method.trim().eq_ignore_ascii_case("previously satisfied") => Mfa::Claim,
         Some(true) => Mfa::Performed,
+        Some(false) if is_report(result) => Mfa::Reported,
         Some(false) if contains(result, "in progress") || contains(result, "required") => Mfa::Pending,
         Some(false) => Mfa::Denied,
         None => mfa_of_text(result).unwrap_or(Mfa::Unknown),
@@ -67,6 +72,9 @@ fn mfa_of_step(succeeded: Option<bool>, method: &str, result: &str) -> Mfa {
 
 /// What `status.additionalDetails` (or a step's result) says of MFA.
 pub(super) fn mfa_of_text(text: &str) -> Option<Mfa> {
+    if is_report(text) {
+        return Some(Mfa::Reported);
+    }
     if !contains(text, "mfa") {
         return None;
     }
@@ -81,6 +89,14 @@ pub(super) fn mfa_of_text(text: &str) -> Option<Mfa> {
         ("required", Mfa::Pending),
     ];
     verdicts.into_iter().find(|(word, _)| contains(text, word)).map(|(_, mfa)| mfa)
+}
+
+/// The user said that the prompt was not his own. "MFA denied; Fraud Code Entered" is what Microsoft documents for it
+/// ("Report suspicious activity" of the multifactor authentication settings); that somebody is blocked for an earlier
+/// report ("fraud block") is no report.
+fn is_report(text: &str) -> bool {
+    contains(text, "fraud code")
+        || (contains(text, "report") && (contains(text, "fraud") || contains(text, "suspicious")))
 }
 
 /// ASCII case is ignored; `word` is lower case.

@@ -3,12 +3,16 @@
 
 use std::sync::Arc;
 
+use super::mfa_fatigue::first_denial;
 use super::properties::Assessment;
 use super::travel::Journey;
 use super::{Case, Draft};
 use crate::engine::facts::{Agent, CountryCode, Place};
-use crate::engine::finding::{EndPoint, Evidence, LearningPhase, Property, PropertyVerdict, Travel};
+use crate::engine::finding::{
+    EndPoint, Evidence, LearningPhase, Property, PropertyVerdict, RiskEventType, Travel,
+};
 use crate::engine::user::Anchor;
+use crate::engine::user::session::{Session, Stop};
 
 pub fn evidence(
     case: &Case<'_>,
@@ -29,7 +33,7 @@ pub fn evidence(
     };
     Evidence {
         this: this_end(case),
-        reference: case.state.anchor.as_ref().map(anchor_end),
+        reference: reference(case, draft.kind),
         travel: assessment.journey.filter(|_| draft.with_travel).map(travel),
         properties: property_verdicts(case, assessment),
         total_bits: draft.with_bits,
@@ -56,6 +60,36 @@ fn this_end(case: &Case<'_>) -> EndPoint {
         (facts.time, facts.address, facts.asn, facts.country, facts.coordinates, facts.radius_km),
         (case.text.place, case.text.agent, case.text.asn_organization),
     )
+}
+
+/// What the sign-in was compared with: of a session and of prompts their own end, else the last place.
+fn reference(case: &Case<'_>, kind: RiskEventType) -> Option<EndPoint> {
+    let session = case.state.session(case.facts.session_hash);
+    let stop = match kind {
+        RiskEventType::AnomalousToken => session.map(Session::home),
+        RiskEventType::AttackerInTheMiddle => session.map(|session| &session.began),
+        RiskEventType::MfaFatigue => first_denial(case),
+        _ => None,
+    };
+    stop.map(stop_end).or_else(|| case.state.anchor.as_ref().map(anchor_end))
+}
+
+/// State keeps no names of a session's ends.
+fn stop_end(stop: &Stop) -> EndPoint {
+    EndPoint {
+        request_id: stop.request_id.to_string(),
+        time: stop.time,
+        address: stop.address,
+        asn: stop.asn,
+        asn_organization: String::new(),
+        country: stop.country,
+        region: String::new(),
+        city: String::new(),
+        coordinates: None,
+        radius_km: 0,
+        browser: String::new(),
+        operating_system: String::new(),
+    }
 }
 
 fn anchor_end(anchor: &Anchor) -> EndPoint {

@@ -5,17 +5,23 @@
 //! a [`Draft`]; [`conclude`](suppress::conclude) applies what holds for all of them (exceptions, trusted locations, stopped
 //! sign-ins, learning, repeats).
 
+pub mod anomalous_token;
+pub mod attacker_in_the_middle;
 pub mod atypical_travel;
 pub mod borders;
 pub mod evidence;
 pub mod impossible_travel;
 pub mod listed_address;
+pub mod mfa_fatigue;
 pub mod new_country;
 pub mod organization;
 pub mod password_spray;
 pub mod properties;
+pub mod reported_activity;
+pub mod risky_address;
 pub mod suppress;
 pub mod suspicious_browser;
+pub mod token_issuer;
 pub mod travel;
 pub mod unfamiliar_features;
 
@@ -118,7 +124,8 @@ impl Case<'_> {
 /// Judges one sign-in against the state before it.
 ///
 /// Detections in their written order: impossible travel, atypical travel, new country, unfamiliar properties,
-/// listed and malicious addresses, password spray, suspicious browser. A sign-in that cannot carry risk, and one in which everything is familiar, ends early.
+/// listed and malicious addresses, password spray, suspicious browser, then what rests on the user's own stream of
+/// sessions, prompts and issuers. A sign-in that cannot carry risk, and one in which everything is familiar, ends early.
 pub fn judge(judge: &Judge<'_>, state: &UserState, facts: &Facts, text: &SignInText<'_>, late: bool) -> Verdict {
     let low_bits = judge.policy.unfamiliar_features.low_bits;
     let shortcut = low_bits >= FAMILIAR_BITS_MAX && properties::is_wholly_familiar(state, facts, judge.decay);
@@ -156,7 +163,7 @@ pub fn judge_in_full(
         spray,
         suspicious_browser::detect(&case, &assessment),
     ];
-    for draft in drafts.into_iter().flatten() {
+    for draft in drafts.into_iter().chain(own_stream(&case, &assessment)).flatten() {
         let finding = suppress::conclude(&case, &assessment, draft);
         let standing = matches!(finding.suppressed_by, None | Some(Suppression::AlreadyReported));
         let risky = finding.level >= RiskLevel::Medium
@@ -187,4 +194,19 @@ fn is_away_from_home(case: &Case<'_>, assessment: &Assessment) -> bool {
         facts.country.is_known() && state.baseline.country.get(facts.country.key(), day, judge.decay).is_none()
     };
     at_home_lately && far
+}
+
+/// What became of the user's own sessions, prompts and issuers. A session that began through a relay is no anomalous
+/// token beside: one finding says it.
+fn own_stream(case: &Case<'_>, assessment: &Assessment) -> [Option<Draft>; 6] {
+    let relayed = attacker_in_the_middle::detect(case, assessment);
+    let token = if relayed.is_some() { None } else { anomalous_token::detect(case, assessment) };
+    [
+        token,
+        token_issuer::detect(case, assessment),
+        relayed,
+        reported_activity::detect(case),
+        risky_address::detect(case, assessment),
+        mfa_fatigue::detect(case, assessment),
+    ]
 }

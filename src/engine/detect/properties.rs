@@ -15,7 +15,7 @@ use super::travel::{Journey, journey};
 use crate::engine::facts::{Connection, Facts, ListKind};
 use crate::engine::finding::{Familiarity, Property};
 use crate::engine::profile::ProfileKind;
-use crate::engine::signin::ClientApp;
+use crate::engine::signin::{ClientApp, Mfa};
 use crate::engine::user::familiarity::{Decay, Known, Rhythm, Table, UNIT, compact_day};
 use crate::engine::user::{NO_DEVICE, Properties, UserState, new_address_prior};
 
@@ -151,7 +151,7 @@ impl Assessment {
 pub const FAMILIAR_BITS_MAX: f64 = 8.0;
 
 /// Nothing here can surprise: address, country and device (or agent) are known, no list names the address, and the
-/// place is where the user was last. Ends most judgements early: with these known, no detection can reach a
+/// place is where the user was last; and no session, prompt or issuer asks to be looked at. Ends most judgements early: with these known, no detection can reach a
 /// threshold of [`FAMILIAR_BITS_MAX`] or more.
 pub fn is_wholly_familiar(state: &UserState, facts: &Facts, decay: &Decay) -> bool {
     let day = compact_day(facts.time.day());
@@ -167,6 +167,10 @@ pub fn is_wholly_familiar(state: &UserState, facts: &Facts, decay: &Decay) -> bo
         && state.anchor.as_ref().is_some_and(|anchor| anchor.city_hash == facts.city_hash)
         && baseline.sign_ins >= 10
         && state.failures == 0
+        && facts.mfa != Mfa::Reported
+        && state.denials.is_empty()
+        && !state.is_strange_continuation(facts, decay)
+        && !(facts.issuer_federated && state.issuers.get(facts.issuer_hash, day, decay).is_none())
 }
 
 fn unheard_of(case: &Case<'_>) -> bool {

@@ -12,7 +12,8 @@ use crate::engine::user::Properties;
 /// Makes the finding of a draft: final level, the first suppression that applies, evidence.
 pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> Finding {
     let stopped = case.facts.was_stopped() || case.facts.outcome == Outcome::Interrupted;
-    let absolute = draft.kind == RiskEventType::NationStateIp;
+    let absolute =
+        matches!(draft.kind, RiskEventType::NationStateIp | RiskEventType::UserReportedSuspiciousActivity);
     if stopped && !absolute {
         draft.level = draft.level.lowered();
     }
@@ -33,6 +34,7 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
         score: score(draft.level, draft.strength),
         suppressed_by,
         evidence: evidence(case, assessment, draft, phase, stopped),
+        incident: case.state.incident_of(case.facts, case.judge.policy),
     }
 }
 

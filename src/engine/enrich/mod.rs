@@ -153,7 +153,23 @@ impl Enricher {
             client_hash: self.client_hash(&sign_in.client_app_used, &sign_in.authentication_protocol),
             app_hash: id_hash(Seed::App, first(&sign_in.app_id, &sign_in.app_display_name)),
             session_hash: text_hash(Seed::Session, &sign_in.session_id),
+            issuer_hash: self.issuer_hash(&sign_in.token_issuer_type, &sign_in.token_issuer_name),
+            issuer_federated: is_federated(&sign_in.token_issuer_type, &sign_in.token_issuer_name),
         }
+    }
+
+    /// The provider as an issuer is one value, however it is spelt; a federated issuer has a name, or a type at least.
+    fn issuer_hash(&mut self, kind: &str, name: &str) -> u32 {
+        if kind.is_empty() && name.is_empty() {
+            return 0;
+        }
+        self.scratch.clear();
+        if is_federated(kind, name) {
+            self.scratch.extend(kind.bytes().map(|byte| byte.to_ascii_lowercase()));
+            self.scratch.push(0);
+            self.scratch.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
+        }
+        hash32(Seed::Issuer, &self.scratch)
     }
 
     fn client_hash(&mut self, client_app_used: &str, authentication_protocol: &str) -> u32 {
@@ -166,6 +182,14 @@ impl Enricher {
         self.scratch.extend_from_slice(authentication_protocol.as_bytes());
         hash32(Seed::ClientApp, &self.scratch)
     }
+}
+
+/// What Entra ID writes of tokens that it issued itself: the log's word, Graph's, and its backup's.
+const OWN_ISSUERS: [&str; 3] = ["AzureAD", "Azure Active Directory", "AzureADBackupAuth"];
+
+fn is_federated(kind: &str, name: &str) -> bool {
+    let is_own = OWN_ISSUERS.into_iter().any(|own| kind.eq_ignore_ascii_case(own));
+    !is_own && !(kind.is_empty() && name.is_empty())
 }
 
 /// Hash of an id without regard to ASCII case (GUIDs are written both ways), as facts hold it; 0 for no id.

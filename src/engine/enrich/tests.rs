@@ -63,6 +63,7 @@ fn sign_in(address: &str) -> SignIn<'static> {
         correlation_id: Cow::default(),
         incoming_token_type: Cow::default(),
         token_issuer_type: Cow::default(),
+        token_issuer_name: Cow::default(),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Only a success with the right credential does: an attacker who is stopped, or guesses, must not make his
 //! country, network or browser look usual.
 
-use super::{Contribution, ProfileKey, ProfileKind};
+use super::{ANY_ISSUER, Contribution, ProfileKey, ProfileKind};
 use crate::engine::facts::Facts;
 use crate::engine::signin::{Credential, Outcome};
 
@@ -37,6 +37,8 @@ pub fn contributions_of(
         (ProfileKind::Browser, facts.browser_hash),
         (ProfileKind::OperatingSystem, facts.operating_system_hash),
         (ProfileKind::ClientApp, facts.client_hash),
+        (ProfileKind::TokenIssuer, facts.issuer_hash),
+        (ProfileKind::TokenIssuer, if facts.issuer_hash == 0 { 0 } else { ANY_ISSUER }),
         (ProfileKind::UserAgent, facts.user_agent_hash),
     ];
     for (kind, value) in values {
@@ -94,6 +96,8 @@ pub(in crate::engine) mod tests {
             client_hash: 9,
             app_hash: 92,
             session_hash: 93,
+            issuer_hash: 94,
+            issuer_federated: false,
         }
     }
 
@@ -118,6 +122,9 @@ pub(in crate::engine) mod tests {
             (Browser, 7, 42),
             (OperatingSystem, 8, 42),
             (ClientApp, 9, 42),
+            (TokenIssuer, 94, 42),
+            (TokenIssuer, ANY_ISSUER, 42),
+            (UserAgent, 91, 42),
         ]);
         assert_eq!(contributions(&facts(), 42, None), expected);
         expected.push((AddressOrigins, 6, 99));
@@ -136,6 +143,8 @@ pub(in crate::engine) mod tests {
             browser_hash: 0,
             operating_system_hash: 0,
             client_hash: 0,
+            user_agent_hash: 0,
+            issuer_hash: 0,
             ..facts()
         };
         // Without an address there is nothing an origin could be of.

@@ -47,11 +47,14 @@ pub enum ProfileKind {
     /// of its user, so that the count says from how many places people came to this address within hours. An
     /// address with many is an egress nobody listed.
     AddressOrigins = 10,
-    /// Issuers of tokens, where the record names one.
+    /// Token issuers; [`ANY_ISSUER`] counts the users of whom the issuer is known at all.
     TokenIssuer = 11,
-    /// User agents by their exact text.
+    /// The user agent, word for word.
     UserAgent = 12,
 }
+
+/// The value of [`ProfileKind::TokenIssuer`] that every issuer counts for, too.
+pub const ANY_ISSUER: u32 = u32::MAX;
 
 impl ProfileKind {
     pub const ALL: [ProfileKind; 13] = [

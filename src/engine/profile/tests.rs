@@ -290,7 +290,7 @@ fn damaged_bytes_are_refused_with_a_reason() {
         (sealed([body, &[0]].concat()), Length),
         // The number of keys (after magic, version and day), and the kind of the first one.
         (with(13, 0xff), Length),
-        (with(18, 11), Kind(11)),
+        (with(18, 13), Kind(13)),
         (with(17, 0xff), Order("keys")),
     ];
     for (bytes, error) in cases {

@@ -3,6 +3,7 @@
 //! Transitions are Graph's: dismiss, confirm safe, confirm compromised, remediated. Each also decides what the
 //! quarantined sign-ins behind the risk may teach. What it comes to for the user as a whole is in [`user`].
 
+pub mod incident;
 pub mod user;
 
 use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
@@ -11,6 +12,7 @@ use super::user::familiarity::{Decay, compact_day};
 use super::user::tail::{Judged, TailFeedback};
 use super::user::{OpenRisk, Properties, RequestId, UserState};
 use crate::engine::facts::Facts;
+use incident::Incident;
 
 /// Namespace of detection ids: UUIDv5 of "farsign.risk-detection" under the DNS namespace.
 pub fn detection_id(tenant_id: &str, request_id: &str, kind: RiskEventType) -> uuid::Uuid {
@@ -52,6 +54,8 @@ fn confirmation(feedback: &TailFeedback) -> OpenRisk {
         request_id: RequestId::new(&confirmation_id(feedback)),
         time: feedback.time,
         properties: Properties::default(),
+        session_hash: 0,
+        incident: Incident { began: feedback.time, event: feedback.event },
     }
 }
 
@@ -116,6 +120,8 @@ impl UserState {
                 request_id: RequestId::new(request_id),
                 time: facts.time,
                 properties: Properties::of(facts),
+                session_hash: facts.session_hash,
+                incident: finding.incident,
             });
         }
     }

@@ -64,7 +64,11 @@ fn has_contributed(settled: &UserState, key: ProfileKey, facts: &Facts, day: Day
         ProfileKind::Browser => baseline.browser.seen_on(key.value, day),
         ProfileKind::OperatingSystem => baseline.operating_system.seen_on(key.value, day),
         ProfileKind::ClientApp => baseline.client.seen_on(key.value, day),
+        ProfileKind::AddressOrigins => false,
+        ProfileKind::TokenIssuer if key.value == profile::ANY_ISSUER => {
+            settled.issuers.entries.iter().any(|entry| entry.last_day == day)
+        }
+        ProfileKind::TokenIssuer => settled.issuers.seen_on(key.value, day),
         ProfileKind::UserAgent => baseline.user_agent.seen_on(key.value, day),
-        ProfileKind::AddressOrigins | ProfileKind::TokenIssuer => false,
     }
 }

@@ -10,6 +10,7 @@ use super::{OpenRisk, UserState};
 use crate::engine::facts::Facts;
 use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState};
 use crate::engine::out::{Counts, Detection, Out, Subject};
+use crate::engine::risk::incident::{Incident, incident_id};
 use crate::engine::risk::{Transitioned, confirmation_id, detection_id, score};
 use crate::engine::signin::{EventTime, FeedbackAction};
 
@@ -28,6 +29,7 @@ pub(super) fn emit_confirmation(
         Some((risk, since)) => (risk.state, risk.detail, since),
         None => (RiskState::ConfirmedCompromised, RiskDetail::AdminConfirmedUserCompromised, feedback.time),
     };
+    let incident = Incident { began: feedback.time, event: feedback.event };
     out.counts.detections[kind as usize - 1][RiskLevel::High as usize - 1] += 1;
     out.detections.push(Detection {
         id: detection_id(bench.judge.tenant_id, &confirmation_id(feedback), kind),
@@ -43,6 +45,7 @@ pub(super) fn emit_confirmation(
         finding: None,
         position: bench.position,
         is_update: false,
+        incident_id: incident_id(bench.judge.tenant_id, incident),
     });
 }
 
@@ -76,6 +79,7 @@ pub(super) fn transition(
         finding: None,
         position: bench.position,
         is_update: true,
+        incident_id: incident_id(bench.judge.tenant_id, risk.incident),
     }
 }
 
@@ -159,9 +163,10 @@ pub(super) fn emit(origin: Origin<'_>, finding: Finding, bench: &Bench<'_>, is_u
         level: standing.level,
         score: standing.score,
         subject: subject(bench, text, facts),
-        finding: Some(Box::new(finding)),
         position: bench.position,
         is_update,
+        incident_id: incident_id(bench.judge.tenant_id, finding.incident),
+        finding: Some(Box::new(finding)),
     });
 }
 

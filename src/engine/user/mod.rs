@@ -6,11 +6,13 @@
 
 pub mod codec;
 mod contribution;
+pub mod denial;
 mod detections;
 pub mod familiarity;
 pub mod learning;
 pub mod record;
 mod risky;
+pub mod session;
 pub mod store;
 pub mod tail;
 
@@ -23,10 +25,13 @@ use super::facts::{Agent, Connection, CountryCode, Facts, ListSet, NamedLocation
 use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
 use super::hash::{Seed, hash64};
 use super::policy::Policy;
+use super::risk::incident::Incident;
 use super::risk::user::RiskFile;
 use super::signin::{Credential, EventTime, Outcome};
+use denial::Denial;
 use familiarity::{Day, Decay, Rate, Rhythm, Table, compact_day};
 use learning::Learning;
+use session::Session;
 
 /// Sign-ins in quarantine per user; the oldest is discarded when full (it then simply taught nothing).
 pub const QUARANTINE_MAX: usize = 8;
@@ -176,6 +181,9 @@ pub struct OpenRisk {
     pub time: EventTime,
     /// What it was about, so that the same stranger is reported once.
     pub properties: Properties,
+    /// Hash of the sign-in's session; 0 = none.
+    pub session_hash: u32,
+    pub incident: Incident,
 }
 
 /// A journey between two places, seen without risk.
@@ -241,6 +249,12 @@ pub struct UserState {
     pub risk_file: Option<Box<RiskFile>>,
     /// Low 32 bits of recent event ids, newest last.
     pub seen: ArrayVec<u32, SEEN_MAX>,
+    /// What became of the newest sessions, at most [`session::SESSIONS_MAX`].
+    pub followed: Vec<Session>,
+    /// Prompts denied lately, at most [`denial::DENIALS_MAX`]. On the heap, as most users have none.
+    pub denials: Vec<Denial>,
+    /// Token issuers.
+    pub issuers: Table<3>,
 }
 
 /// What a verdict leaves for learning.
@@ -271,6 +285,10 @@ impl UserState {
     /// Folds one sign-in in, after its verdict.
     pub fn learn(&mut self, facts: &Facts, text: &AnchorText<'_>, lesson: Lesson, teacher: &Teacher<'_>) {
         self.note(facts.time, facts.event);
+        self.note_denial(facts, text.request_id, teacher.decay);
+        if (facts.credential, facts.outcome) == (Credential::Right, Outcome::Success) {
+            self.follow_session(facts, text.request_id, lesson.quarantined, teacher.decay);
+        }
         match (facts.credential, facts.outcome) {
             (Credential::Right, Outcome::Success) if lesson.quarantined => self.quarantine(facts),
             (Credential::Right, Outcome::Success) => self.learn_success(facts, text, lesson, teacher),
@@ -321,6 +339,9 @@ impl UserState {
         self.baseline.observe(&properties, day, teacher.decay);
         if facts.session_hash != 0 {
             self.sessions.observe(facts.session_hash, day, teacher.decay);
+        }
+        if facts.issuer_hash != 0 {
+            self.issuers.observe(facts.issuer_hash, day, teacher.decay);
         }
         self.move_anchor(facts, text, day);
         self.last_learnt = Some(facts.time);

@@ -16,6 +16,7 @@ use crate::engine::detect::{self, Judge};
 use crate::engine::facts::Prepared;
 use crate::engine::finding::{Finding, RiskDetail, RiskState};
 use crate::engine::out::{Detection, Out, Subject};
+use crate::engine::risk::incident::incident_id;
 use crate::engine::risk::{Transitioned, detection_id};
 use crate::engine::rules::Rules;
 use crate::engine::signin::{EventTime, Feedback, FeedbackAction};
@@ -462,6 +463,7 @@ impl UserRecord {
             finding: None,
             position: bench.position,
             is_update: true,
+            incident_id: incident_id(bench.judge.tenant_id, old.judged.incident),
         });
     }
 

@@ -3,11 +3,10 @@
 
 use std::sync::Arc;
 
-use arrayvec::ArrayVec;
-
 use super::{AnchorText, Lesson};
 use crate::engine::facts::{Agent, Facts, Place, Prepared};
 use crate::engine::finding::{Finding, RiskEventType, RiskLevel, Suppression};
+use crate::engine::risk::incident::Incident;
 use crate::engine::signin::{EventTime, FeedbackAction};
 
 /// Entries per user; when full the oldest settles early, and is counted.
@@ -29,6 +28,7 @@ pub struct SignInText<'a> {
     pub device_display_name: &'a str,
     pub token_issuer_type: &'a str,
     pub address_text: &'a str,
+    pub token_issuer_name: &'a str,
     pub place: Option<&'a Arc<Place>>,
     pub agent: &'a Arc<Agent>,
     pub asn_organization: Option<&'a Arc<str>>,
@@ -51,6 +51,7 @@ impl<'a> SignInText<'a> {
             device_display_name: &sign_in.device.display_name,
             token_issuer_type: &sign_in.token_issuer_type,
             address_text: &sign_in.address_text,
+            token_issuer_name: &sign_in.token_issuer_name,
             place: prepared.place.as_ref(),
             agent: &prepared.agent,
             asn_organization: prepared.asn_organization.as_ref(),
@@ -72,11 +73,12 @@ impl<'a> SignInText<'a> {
             self.device_display_name,
             self.token_issuer_type,
             self.address_text,
+            self.token_issuer_name,
         ]
     }
 }
 
-const STRINGS: usize = 13;
+const STRINGS: usize = 14;
 
 /// The strings of a [`SignInText`] in one allocation: two length bytes and the text, each.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -127,6 +129,7 @@ pub struct Judged {
     pub suppressed_by: Option<Suppression>,
     /// Hash of the whole finding, evidence included.
     pub fingerprint: u64,
+    pub incident: Incident,
 }
 
 /// Findings a sign-in can have at most: one of each type judged on sign-ins.
@@ -141,7 +144,8 @@ pub struct TailSignIn {
     pub agent: Arc<Agent>,
     pub asn_organization: Option<Arc<str>>,
     pub lesson: Lesson,
-    pub judged: ArrayVec<Judged, FINDINGS_MAX>,
+    /// At most [`FINDINGS_MAX`]. On the heap, as most sign-ins have none.
+    pub judged: Box<[Judged]>,
 }
 
 impl TailSignIn {
@@ -169,6 +173,7 @@ impl TailSignIn {
             device_display_name,
             token_issuer_type,
             address_text,
+            token_issuer_name,
         ] = self.text.unpack();
         SignInText {
             request_id,
@@ -184,6 +189,7 @@ impl TailSignIn {
             device_display_name,
             token_issuer_type,
             address_text,
+            token_issuer_name,
             place: self.place.as_ref(),
             agent: &self.agent,
             asn_organization: self.asn_organization.as_ref(),
@@ -227,12 +233,14 @@ impl TailEntry {
 /// Findings of one judgement, in the written order of detections.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
-    pub findings: ArrayVec<Finding, FINDINGS_MAX>,
+    /// At most [`FINDINGS_MAX`].
+    pub findings: Vec<Finding>,
     pub lesson: Lesson,
 }
 
 impl Verdict {
-    pub fn judged(&self) -> ArrayVec<Judged, FINDINGS_MAX> {
+    pub fn judged(&self) -> Box<[Judged]> {
+        debug_assert!(self.findings.len() <= FINDINGS_MAX, "one of each type");
         self.findings.iter().map(Judged::of).collect()
     }
 }
@@ -246,6 +254,7 @@ impl Judged {
             suppressed_by: finding.suppressed_by,
             // Findings are rare; their debug form names every field.
             fingerprint: xxhash_rust::xxh3::xxh3_64(format!("{finding:?}").as_bytes()),
+            incident: finding.incident,
         }
     }
 }

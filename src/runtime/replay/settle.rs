@@ -185,6 +185,7 @@ mod tests {
             finding: None,
             position: 0,
             is_update,
+            incident_id: Uuid::from_u128(id),
         }
     }
 

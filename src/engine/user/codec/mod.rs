@@ -7,6 +7,7 @@
 //! current state is not written: it is the settled one with the tail folded in.
 //!
 //! Version 2 adds what is remembered of the user's risk as a whole ([`risk`]) behind the tail; the rest is version 1's.
+//! Version 3 adds sessions, denied prompts, issuers and incidents ([`version_3`]) behind that.
 //!
 //! State is read for ever. A version that changes more gets modules of its own and an arm in [`decode`]; those of version 1 stay
 //! and fill whatever is new with the value that an unknowing user has. Only the newest version is written. What a
@@ -18,6 +19,7 @@ mod sign_in;
 mod state;
 mod tail;
 pub(super) mod text;
+mod version_3;
 mod words;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -32,7 +34,7 @@ use crate::engine::rules::Rules;
 use crate::engine::signin::EventTime;
 
 /// The version written.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 const CHECKSUM_BYTES: usize = 4;
 const TIME_BYTES: usize = 8;
 
@@ -68,8 +70,7 @@ pub fn encode(record: &UserRecord, out: &mut Vec<u8>) {
 pub fn decode(bytes: &[u8], rules: &Rules) -> Result<UserRecord, StateCodecError> {
     let (version, _) = bytes.split_first().ok_or(StateCodecError::Length)?;
     match version {
-        1 => decode_body_of(1, checked_body(bytes)?, &mut Inline, rules),
-        2 => decode_body(checked_body(bytes)?, &mut Inline, rules),
+        1..=VERSION => decode_body_of(*version, checked_body(bytes)?, &mut Inline, rules),
         version => Err(StateCodecError::Version(*version)),
     }
 }
@@ -95,6 +96,7 @@ pub(super) fn encode_body(record: &UserRecord, shared: &mut impl PutShared, out:
     state::put(&mut writer, &frame, &record.settled, shared);
     tail::put(&mut writer, &frame, &record.settled.baseline, &record.tail, shared);
     risk::put(&mut writer, &frame, record.settled.risk_file.as_deref(), record.identity.as_deref());
+    version_3::put(&mut writer, &frame, &record.settled, &record.tail);
     writer.finish();
 }
 
@@ -116,12 +118,15 @@ fn decode_body_of(
     let mut reader = Reader::new(&body[TIME_BYTES..]);
     let scope = Scope { tenant: reader.bits(32)?, policy: reader.small(0, "policy")? };
     let (frame, mut settled) = state::take(&mut reader, newest, shared)?;
-    let tail = tail::take(&mut reader, &frame, &settled.baseline, shared)?;
+    let mut tail = tail::take(&mut reader, &frame, &settled.baseline, shared)?;
     let (risk_file, identity) = match version {
         1 => (RiskFile::of(&settled.open), None),
         _ => risk::take(&mut reader, &frame)?,
     };
     settled.risk_file = risk_file;
+    if version >= 3 {
+        version_3::take(&mut reader, &frame, &mut settled, &mut tail)?;
+    }
     reader.finish()?;
     let record = UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy));
     Ok(UserRecord { identity, ..record })

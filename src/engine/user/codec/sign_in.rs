@@ -8,6 +8,7 @@ use super::text::{
 };
 use super::words::{put_word, take_word};
 use crate::engine::facts::{CountryCode, ListSet, NamedLocation, Place, Precision};
+use crate::engine::risk::incident::Incident;
 use crate::engine::user::familiarity::Table;
 use crate::engine::user::{Anchor, Baseline, NO_DEVICE, OpenRisk, Properties, Quarantined};
 
@@ -210,16 +211,29 @@ pub(super) fn take_open_risk(
     frame: &Frame,
     baseline: &Baseline,
 ) -> Result<OpenRisk, StateCodecError> {
+    let kind = take_word(reader)?;
+    let level = take_word(reader)?;
+    let score = reader.bits(8)? as u8;
+    let state = take_word(reader)?;
+    let detail = take_word(reader)?;
+    let event = reader.u64()?;
+    let request_id = take_request_id(reader)?;
+    let time = frame.take_time(reader)?;
+    let properties = take_properties(reader, baseline)?;
+    // Version 3 says of which session and incident it is.
+    let incident = Incident { began: time, event };
     Ok(OpenRisk {
-        kind: take_word(reader)?,
-        level: take_word(reader)?,
-        score: reader.bits(8)? as u8,
-        state: take_word(reader)?,
-        detail: take_word(reader)?,
-        event: reader.u64()?,
-        request_id: take_request_id(reader)?,
-        time: frame.take_time(reader)?,
-        properties: take_properties(reader, baseline)?,
+        kind,
+        level,
+        score,
+        state,
+        detail,
+        event,
+        request_id,
+        time,
+        properties,
+        session_hash: 0,
+        incident,
     })
 }
 

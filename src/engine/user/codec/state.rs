@@ -109,6 +109,10 @@ pub(super) fn put(writer: &mut Writer<'_>, frame: &Frame, state: &UserState, sha
         // Behind the tail, since version 2.
         risk_file: _,
         seen,
+        // Behind that, since version 3.
+        followed: _,
+        denials: _,
+        issuers: _,
     } = state;
     frame.put_day(writer, frame.first_day, 6);
     put_baseline(writer, frame, baseline);
@@ -164,10 +168,11 @@ pub(super) fn take(
     let failures_hour = if reader.flag()? { reader.bits(32)? } else { 0 };
     let anchor =
         if reader.flag()? { Some(take_anchor(reader, &frame, (&baseline, &sessions), shared)?) } else { None };
-    let quarantine = take_vec(reader, QUARANTINE_MAX, "quarantined sign-ins", |reader| {
+    let quarantine = take_vec(reader, 0, QUARANTINE_MAX, "quarantined sign-ins", |reader| {
         take_quarantined(reader, &frame, &baseline)
     })?;
-    let open = take_vec(reader, OPEN_RISKS_MAX, "open risks", |reader| take_open_risk(reader, &frame, &baseline))?;
+    let open =
+        take_vec(reader, 0, OPEN_RISKS_MAX, "open risks", |reader| take_open_risk(reader, &frame, &baseline))?;
     let state = UserState {
         newest,
         last_learnt,
@@ -182,6 +187,9 @@ pub(super) fn take(
         open,
         risk_file: None,
         seen,
+        followed: Vec::new(),
+        denials: Vec::new(),
+        issuers: Table::default(),
     };
     Ok((frame, state))
 }
@@ -197,13 +205,15 @@ pub(super) fn take_list<T, const CAP: usize>(
     (0..count).map(|_| take(reader)).collect()
 }
 
-fn take_vec<T>(
+/// At most `max` items with their count before them.
+pub(super) fn take_vec<T>(
     reader: &mut Reader<'_>,
+    k: u32,
     max: usize,
     list: &'static str,
     mut take: impl FnMut(&mut Reader<'_>) -> Result<T, StateCodecError>,
 ) -> Result<Vec<T>, StateCodecError> {
-    let count = take_count(reader, 0, max, list)?;
+    let count = take_count(reader, k, max, list)?;
     (0..count).map(|_| take(reader)).collect()
 }
 
@@ -250,7 +260,7 @@ fn take_newest(
 
 /// What the keys of a table look like.
 #[derive(Clone, Copy)]
-enum Keys {
+pub(super) enum Keys {
     Hash,
     /// [`NO_DEVICE`] or a hash.
     Device,
@@ -288,7 +298,7 @@ impl Keys {
 }
 
 /// Values stand in the order they were first seen, so first days are written as the distance from the one before.
-fn put_table<const CAP: usize>(writer: &mut Writer<'_>, frame: &Frame, table: &Table<CAP>, keys: Keys) {
+pub(super) fn put_table<const CAP: usize>(writer: &mut Writer<'_>, frame: &Frame, table: &Table<CAP>, keys: Keys) {
     writer.number(table.entries.len() as u32, 2);
     let mut first_day = frame.first_day;
     for entry in &table.entries {
@@ -301,7 +311,7 @@ fn put_table<const CAP: usize>(writer: &mut Writer<'_>, frame: &Frame, table: &T
     }
 }
 
-fn take_table<const CAP: usize>(
+pub(super) fn take_table<const CAP: usize>(
     reader: &mut Reader<'_>,
     frame: &Frame,
     keys: Keys,

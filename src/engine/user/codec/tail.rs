@@ -3,11 +3,12 @@
 use super::StateCodecError;
 use super::bits::{Reader, Writer};
 use super::sign_in::{Geography, put_named, put_shared, take_named};
-use super::state::{Frame, put_known, take_count, take_known, take_list};
+use super::state::{Frame, put_known, take_count, take_known, take_vec};
 use super::text::{PutShared, TakeShared, put_address, put_bytes, put_text, take_address, take_bytes, take_text};
 use super::words::{put_word, take_word};
 use crate::engine::facts::{Facts, ListSet, Place};
-use crate::engine::user::tail::{Judged, PackedText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn};
+use crate::engine::risk::incident::Incident;
+use crate::engine::user::tail::{FINDINGS_MAX, Judged, PackedText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn};
 use crate::engine::user::{Baseline, Lesson};
 
 pub(super) fn put(
@@ -78,13 +79,14 @@ fn take_sign_in(
     let place = if reader.flag()? { Some(shared.place(reader)?) } else { None };
     let agent = shared.agent(reader)?;
     let asn_organization = if reader.flag()? { Some(shared.organization(reader)?) } else { None };
+    let facts = take_facts(reader, frame, baseline, place.as_deref())?;
     Ok(TailSignIn {
-        facts: take_facts(reader, frame, baseline, place.as_deref())?,
+        facts,
         place,
         agent,
         asn_organization,
         lesson: Lesson { quarantined: reader.flag()?, surprise: reader.small(5, "surprise")? },
-        judged: take_list(reader, 0, "findings", take_judged)?,
+        judged: take_vec(reader, 0, FINDINGS_MAX, "findings", |reader| take_judged(reader, &facts))?.into(),
         text: PackedText(take_bytes(reader)?.into()),
     })
 }
@@ -97,13 +99,15 @@ fn put_judged(writer: &mut Writer<'_>, judged: &Judged) {
     writer.u64(judged.fingerprint);
 }
 
-fn take_judged(reader: &mut Reader<'_>) -> Result<Judged, StateCodecError> {
+fn take_judged(reader: &mut Reader<'_>, facts: &Facts) -> Result<Judged, StateCodecError> {
     Ok(Judged {
         kind: take_word(reader)?,
         level: take_word(reader)?,
         score: reader.bits(8)? as u8,
         suppressed_by: if reader.flag()? { Some(take_word(reader)?) } else { None },
         fingerprint: reader.u64()?,
+        // Version 3 says of which incident it is.
+        incident: Incident { began: facts.time, event: facts.event },
     })
 }
 
@@ -225,6 +229,9 @@ fn take_facts(
         client_hash: take_known(reader, &baseline.client)?,
         app_hash: take_hash(reader)?,
         session_hash: take_hash(reader)?,
+        // Since version 3, behind the tail.
+        issuer_hash: 0,
+        issuer_federated: false,
     })
 }
 
@@ -236,13 +243,13 @@ fn take_answer(reader: &mut Reader<'_>) -> Result<Option<bool>, StateCodecError>
     if reader.flag()? { reader.flag().map(Some) } else { Ok(None) }
 }
 
-fn put_hash(writer: &mut Writer<'_>, hash: u32) {
+pub(super) fn put_hash(writer: &mut Writer<'_>, hash: u32) {
     writer.flag(hash != 0);
     if hash != 0 {
         writer.bits(hash, 32);
     }
 }
 
-fn take_hash(reader: &mut Reader<'_>) -> Result<u32, StateCodecError> {
+pub(super) fn take_hash(reader: &mut Reader<'_>) -> Result<u32, StateCodecError> {
     if reader.flag()? { reader.bits(32) } else { Ok(0) }
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 use proptest::prelude::*;
 
+use super::super::denial::{DENIALS_MAX, Denial};
 use super::super::familiarity::{Entry, Rate, Table};
 use super::super::learning::{FamilyLearning, Learning};
 use super::super::record::Identity;
+use super::super::session::{Elsewhere, SESSIONS_MAX, Session, Stop};
 use super::super::tail::{FINDINGS_MAX, Judged, PackedText, TAIL_MAX, TailFeedback, TailSignIn};
 use super::super::{
     Anchor, Lesson, OPEN_RISKS_MAX, OpenRisk, Properties, QUARANTINE_MAX, Quarantined, RequestId, SEEN_MAX,
@@ -17,6 +19,7 @@ use super::words::Word;
 use super::*;
 use crate::engine::facts::{Agent, CountryCode, Facts, ListSet, NamedLocation, Place, Precision};
 use crate::engine::policy::EngineConfig;
+use crate::engine::risk::incident::Incident;
 
 /// SplitMix64 (Steele et al. 2014): any record from one number.
 pub(in crate::engine::user) struct Dice(pub(in crate::engine::user) u64);
@@ -220,7 +223,14 @@ impl Dice {
             client_hash: self.known(&baseline.client),
             app_hash: self.u32(),
             session_hash: self.u32(),
+            issuer_hash: self.known(&state.issuers),
+            issuer_federated: self.flag(),
         }
+    }
+
+    /// Of a sign-in at a time of these years.
+    pub(in crate::engine::user) fn any_facts(&mut self) -> Facts {
+        self.facts(&UserState::default(), EventTime::from_seconds(1_780_000_000), None)
     }
 
     fn tail_entry(&mut self, state: &UserState, time: EventTime) -> TailEntry {
@@ -234,20 +244,26 @@ impl Dice {
             });
         }
         let place = self.place();
+        let facts = self.facts(state, time, place.as_deref());
+        let own = Incident { began: facts.time, event: facts.event };
         TailEntry::SignIn(TailSignIn {
-            facts: self.facts(state, time, place.as_deref()),
+            facts,
             text: PackedText(self.text().into_bytes().into()),
             place,
             agent: self.agent(),
             asn_organization: self.organization(),
             lesson: Lesson { quarantined: self.flag(), surprise: self.u16() % 1_000 },
-            judged: self.list::<_, FINDINGS_MAX>(|dice| Judged {
-                kind: dice.word(),
-                level: dice.word(),
-                score: dice.u16() as u8,
-                suppressed_by: dice.flag().then(|| dice.word()),
-                fingerprint: dice.u64(),
-            }),
+            judged: self
+                .list::<_, FINDINGS_MAX>(|dice| Judged {
+                    kind: dice.word(),
+                    level: dice.word(),
+                    score: dice.u16() as u8,
+                    suppressed_by: dice.flag().then(|| dice.word()),
+                    fingerprint: dice.u64(),
+                    incident: dice.incident(own),
+                })
+                .as_slice()
+                .into(),
         })
     }
 
@@ -271,6 +287,42 @@ impl Dice {
             operating_system: self.known(&baseline.operating_system),
             client: self.known(&baseline.client),
             hour_of_week: self.below(168) as u8,
+        }
+    }
+
+    /// Mostly the sign-in's own.
+    fn incident(&mut self, own: Incident) -> Incident {
+        if self.below(3) > 0 { own } else { Incident { began: self.time(), event: self.u64() } }
+    }
+
+    fn stop(&mut self, state: &UserState) -> Stop {
+        let baseline = &state.baseline;
+        Stop {
+            time: self.time(),
+            request_id: RequestId::new(&self.text()),
+            address: self.address(),
+            asn: self.known(&baseline.asn),
+            connection: self.word(),
+            lists: ListSet(self.u16()),
+            country: CountryCode([self.u16() as u8, self.u16() as u8]),
+            region_hash: self.known(&baseline.region),
+            city_hash: self.known(&baseline.city),
+            device_hash: self.known(&baseline.device),
+            browser_hash: self.known(&baseline.browser),
+            operating_system_hash: self.known(&baseline.operating_system),
+        }
+    }
+
+    fn session(&mut self, state: &UserState) -> Session {
+        Session {
+            hash: self.u32(),
+            began: self.stop(state),
+            last: self.flag().then(|| self.stop(state)),
+            elsewhere: self.flag().then(|| Elsewhere { time: self.time(), asn: self.known(&state.baseline.asn) }),
+            is_interactive: self.flag(),
+            passed_mfa: self.flag(),
+            is_strange: self.flag(),
+            lacks_device: self.flag(),
         }
     }
 
@@ -304,6 +356,7 @@ impl Dice {
         let mut state = UserState::default();
         self.fill_baseline(&mut state);
         state.sessions = self.table();
+        state.issuers = self.table();
         state.seen = self.list::<_, SEEN_MAX>(Dice::u32);
         state.newest = self.flag().then(|| (self.time(), self.u64()));
         if let (Some(newest), Some(seen), true) = (&mut state.newest, state.seen.last(), self.flag()) {
@@ -332,17 +385,26 @@ impl Dice {
             properties: dice.properties(&state),
             compromised: dice.flag(),
         });
-        let open = self.list::<_, OPEN_RISKS_MAX>(|dice| OpenRisk {
-            kind: dice.word(),
-            level: dice.word(),
-            score: dice.u16() as u8,
-            state: dice.word(),
-            detail: dice.word(),
-            event: dice.u64(),
-            request_id: RequestId::new(&dice.text()),
-            time: dice.time(),
-            properties: dice.properties(&state),
+        let open = self.list::<_, OPEN_RISKS_MAX>(|dice| {
+            let own = Incident { began: dice.time(), event: dice.u64() };
+            OpenRisk {
+                kind: dice.word(),
+                level: dice.word(),
+                score: dice.u16() as u8,
+                state: dice.word(),
+                detail: dice.word(),
+                event: own.event,
+                request_id: RequestId::new(&dice.text()),
+                time: own.began,
+                properties: dice.properties(&state),
+                session_hash: dice.u32(),
+                incident: dice.incident(own),
+            }
         });
+        let followed = self.list::<_, SESSIONS_MAX>(|dice| dice.session(&state));
+        let denials = self.list::<_, DENIALS_MAX>(|dice| Denial { stop: dice.stop(&state), is_own: dice.flag() });
+        state.followed = followed.to_vec();
+        state.denials = denials.to_vec();
         state.quarantine = quarantine.to_vec();
         state.open = open.to_vec();
         state.risk_file = self.flag().then(|| {
@@ -486,4 +548,45 @@ fn more_than_a_list_holds_is_an_error() {
     assert_eq!(with_addresses(17), Err(StateCodecError::Count { list: "addresses", max: 16 }));
     assert_eq!(with_addresses(u32::MAX), Err(StateCodecError::Count { list: "addresses", max: 16 }));
     assert_ne!(with_addresses(16), Err(StateCodecError::Count { list: "addresses", max: 16 }));
+}
+
+/// Lists of version 3, each one longer than it may be.
+#[test]
+fn more_than_version_3_holds_is_an_error() {
+    let rules = rules();
+    let check = |list: &'static str, max: usize, fill: &dyn Fn(&mut UserRecord)| {
+        let mut record = UserRecord::default();
+        fill(&mut record);
+        let expected = Err(StateCodecError::Count { list, max });
+        assert_eq!(decode(&encoded(&record), &rules).map(|_| ()), expected);
+    };
+    let state = UserState::default();
+    check("sessions", SESSIONS_MAX, &|record| {
+        record.settled.followed = (0..=SESSIONS_MAX as u64).map(|seed| Dice(seed).session(&state)).collect();
+    });
+    check("denied prompts", DENIALS_MAX, &|record| {
+        let denial = |seed| Denial { stop: Dice(seed).stop(&state), is_own: false };
+        record.settled.denials = (0..=DENIALS_MAX as u64).map(denial).collect();
+    });
+    check("findings", FINDINGS_MAX, &|record| {
+        let mut dice = Dice(3);
+        let facts = dice.any_facts();
+        let judged = Judged {
+            kind: dice.word(),
+            level: dice.word(),
+            score: 50,
+            suppressed_by: None,
+            fingerprint: 1,
+            incident: Incident { began: facts.time, event: facts.event },
+        };
+        record.tail.push(TailEntry::SignIn(TailSignIn {
+            facts,
+            text: PackedText::default(),
+            place: None,
+            agent: dice.agent(),
+            asn_organization: None,
+            lesson: Lesson::default(),
+            judged: vec![judged; FINDINGS_MAX + 1].into(),
+        }));
+    });
 }

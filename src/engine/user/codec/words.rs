@@ -57,7 +57,8 @@ words! {
     Category, "category", 3: Interactive = 0 NonInteractive = 1 Adfs = 2;
     Outcome, "outcome", 3: Success = 0 Interrupted = 1 Blocked = 2 Failed = 3;
     Credential, "credential", 2: Right = 0 Wrong = 1 Unknown = 2;
-    Mfa, "multi-factor state", 4: Unknown = 0 NotRequired = 1 Performed = 2 Claim = 3 Pending = 4 Denied = 5;
+    Mfa, "multi-factor state", 4: Unknown = 0 NotRequired = 1 Performed = 2 Claim = 3 Pending = 4 Denied = 5
+        Reported = 6;
     AccountState, "account state", 4: Normal = 0 Disabled = 1 Deleted = 2 Locked = 3 Unknown = 4;
     ClientApp, "client app", 3: Unknown = 0 Browser = 1 Modern = 2 Legacy = 3;
     Connection, "connection", 4: Unknown = 0 Fixed = 1 Mobile = 2 Hosting = 3 Corporate = 4 Satellite = 5;

@@ -1,0 +1,58 @@
+//! Incidents: detections that tell one story. What one sign-in, one session, or one stranger gave rise to within a
+//! bounded time has one id, which is that of the first of them in the order of events.
+
+use uuid::Uuid;
+
+use crate::engine::facts::Facts;
+use crate::engine::finding::RiskState;
+use crate::engine::policy::Policy;
+use crate::engine::signin::EventTime;
+use crate::engine::user::{OpenRisk, Properties, UserState};
+
+/// An incident, by the sign-in that it began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Incident {
+    pub began: EventTime,
+    /// Hash of the id of the first sign-in, or feedback, it is about.
+    pub event: u64,
+}
+
+/// Namespace of incident ids: UUIDv5 of "farsign.incident" under the DNS namespace.
+pub fn incident_id(tenant_id: &str, incident: Incident) -> Uuid {
+    let namespace = Uuid::new_v5(&Uuid::NAMESPACE_DNS, b"farsign.incident");
+    Uuid::new_v5(&namespace, format!("{tenant_id}\u{1f}{:016x}", incident.event).as_bytes())
+}
+
+impl UserState {
+    /// The incident that a detection about this sign-in belongs to: the oldest that began within the window and holds
+    /// a detection of the same session, address or visit, which nobody said to be harmless; else its own.
+    pub fn incident_of(&self, facts: &Facts, policy: &Policy) -> Incident {
+        let window_s = f64::from(policy.incident.window_hours) * 3_600.0;
+        let properties = Properties::of(facts);
+        let belongs = |risk: &&OpenRisk| {
+            let harmless = matches!(risk.state, RiskState::Dismissed | RiskState::ConfirmedSafe);
+            let near = libm::fabs(facts.time.seconds_since(risk.incident.began)) <= window_s;
+            let same_session = facts.session_hash != 0 && risk.session_hash == facts.session_hash;
+            let same_address = facts.address_hash != 0 && risk.properties.address == facts.address_hash;
+            !harmless && near && (same_session || same_address || risk.properties.same_visit(&properties))
+        };
+        let oldest = self.open.iter().filter(belongs).map(|risk| risk.incident).min();
+        oldest.unwrap_or(Incident { began: facts.time, event: facts.event })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ids are in readers' tickets: they never change.
+    #[test]
+    fn an_incidents_id_is_of_the_tenant_and_its_first_event() {
+        let incident = |event| Incident { began: EventTime::from_seconds(5), event };
+        let id = incident_id("tenant", incident(7));
+        assert_eq!(id, incident_id("tenant", Incident { began: EventTime::MIN, event: 7 }));
+        assert_ne!(id, incident_id("tenant", incident(8)));
+        assert_ne!(id, incident_id("another", incident(7)));
+        assert_eq!((id.get_version_num(), id.to_string().len()), (5, 36));
+    }
+}
