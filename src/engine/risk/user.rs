@@ -101,9 +101,9 @@ fn family(kind: RiskEventType) -> Option<usize> {
         // What others' accounts saw of the same source.
         RiskEventType::PasswordSpray | RiskEventType::SuspiciousBrowser => Some(3),
         // What became of a session or a token.
-        RiskEventType::AnomalousToken
-        | RiskEventType::TokenIssuerAnomaly
-        | RiskEventType::AttackerInTheMiddle => Some(4),
+        RiskEventType::AnomalousToken | RiskEventType::TokenIssuerAnomaly | RiskEventType::AttackerInTheMiddle => {
+            Some(4)
+        }
         // What the owner did at the second factor.
         RiskEventType::UserReportedSuspiciousActivity | RiskEventType::MfaFatigue => Some(5),
         RiskEventType::AdminConfirmedUserCompromised => None,
