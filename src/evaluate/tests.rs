@@ -197,8 +197,8 @@ fn rates_and_medians() {
         [0.0, 0.99, 1.0, 1.99, 2.0].map(|rate| Exposure { user_days: 1_000 }.allowance(rate)),
         [0, 0, 1, 1, 2]
     );
-    // 0.1 × 30 is a little more than 3 in binary, 0.7 × 10 a little less than 7.
-    assert_eq!(Exposure { user_days: 10_000 }.allowance(0.7), 7);
+    // 0.29 × 100,000 is a little less than 29,000 in binary.
+    assert_eq!(Exposure { user_days: 100_000 }.allowance(0.29), 29);
     assert_eq!(median(vec![]), None);
     assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
     assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));

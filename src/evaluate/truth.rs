@@ -20,6 +20,8 @@ struct Label {
     request_id: String,
     time: String,
     user_id: String,
+    #[serde(default)]
+    user_principal_name: String,
     credential_right: bool,
     malicious: bool,
     #[serde(default)]
@@ -47,6 +49,7 @@ impl SignInKey {
 pub struct AttackSignIn {
     pub time: EventTime,
     pub key: SignInKey,
+    /// The account; its name where there is no such account.
     pub user_id: String,
     /// The first factor was right, or a token stood for it.
     pub credential_right: bool,
@@ -173,7 +176,8 @@ impl Truth {
     ) -> anyhow::Result<()> {
         let key = SignInKey::new(&label.request_id);
         let number = if label.malicious {
-            let Label { campaign, attack, user_id, credential_right, imitates, .. } = label;
+            let Label { campaign, attack, user_id, user_principal_name, credential_right, imitates, .. } = label;
+            let user_id = if user_id.is_empty() { user_principal_name } else { user_id };
             let make = || Campaign { id: campaign.clone(), attack, sign_ins: Vec::new() };
             let at = intern(campaign_index, &mut self.campaigns, &campaign, make);
             let sign_in = AttackSignIn { time, key, user_id, credential_right, imitates };

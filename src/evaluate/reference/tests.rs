@@ -10,7 +10,7 @@ use crate::engine::signin::EventTime;
 
 /// Facts of a sign-in that nothing is known of, to be filled in.
 fn blank() -> Facts {
-    let record = br#"{"schema":"farsign.sign_in/1","id":"x","time":"2026-03-02T00:00:00Z","tenantId":"t","userId":"u","result":"success"}"#;
+    let record = br#"{"type":"signIn","id":"x","time":"2026-03-02T00:00:00Z","tenantId":"t","userId":"u","outcome":"success"}"#;
     let mut enricher = Enricher::new(std::sync::Arc::new(Tables::builder().build().unwrap()));
     let mut facts = None;
     decode(Format::Farsign, record, &mut |decoded| {
@@ -131,15 +131,15 @@ fn likelihood_ratios_by_hand() {
     let ln = f64::ln;
     // p(all) = (c + 1) / (4 + 1), p(user) = (c + p(all)) / (3 + 1).
     let ratio = |all: f64, own: f64| ln((all + 1.0) / 5.0) - ln((own + (all + 1.0) / 5.0) / 4.0);
-    let device = ratio(4.0, 3.0);
-    let known = ratio(2.0, 2.0) + 2.0 * ratio(3.0, 3.0) + 2.0 * ratio(3.0, 3.0) + ratio(4.0, 3.0);
+    let system = ratio(4.0, 3.0);
+    let known = ratio(2.0, 2.0) + 2.0 * ratio(3.0, 3.0) + 2.0 * ratio(3.0, 3.0) + system;
     let rarity = -2.0 * ln(4.0 / 5.0);
     // A kind of device that is unknown is the value 0, and left out.
     assert_eq!(Attribute::DeviceKind.value(&blank()), 0);
     let familiar = score(likelihood::judge, &history, &from(1, 10, "NO", 5));
     check_close(familiar, known + rarity);
     let strange = score(likelihood::judge, &history, &from(3, 20, "SE", 6));
-    check_close(strange, ratio(1.0, 0.0) * 5.0 + device - 2.0 * ln(2.0 / 5.0));
+    check_close(strange, ratio(1.0, 0.0) * 5.0 + system - 2.0 * ln(2.0 / 5.0));
     // Without a history only rarity speaks.
     let cold = likelihood::judge(&history, user(9), &from(8, 30, "BR", 6)).expect("a score").score;
     check_close(cold, -2.0 * ln(1.0 / 5.0));
