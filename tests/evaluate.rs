@@ -282,7 +282,8 @@ fn a_simulated_stream_gives_the_same_bytes_and_counts() {
         assert!(count <= allowed && (above == 0 || with_next > allowed), "budget {budget}: {count}, {with_next}");
     }
     for (reference, budget) in [("Freeman", 1.0), ("likelihood ratios + rarity", 5.0)] {
-        let rate = point(&report, reference, &format!("budget {budget}"))["falseAlertRate"].as_f64().unwrap();
+        let rate =
+            point(&report, reference, &format!("budget {budget}"))["falseAlertRate"]["value"].as_f64().unwrap();
         assert!(rate <= budget + 1e-9, "{reference}: {rate}");
     }
     let misfires = report["impossibleTravel"][0]["speedRuleMisfireRate"].as_f64().unwrap();

@@ -1,19 +1,21 @@
-//! Shares of campaigns with 95 % intervals, by bootstrap over campaigns.
+//! Shares of campaigns with 95 % intervals, by bootstrap over campaigns; rates of false alerts with theirs.
 //!
 //! Campaigns are drawn with replacement within their kind of attack, so that every kind keeps its weight. The draws come
 //! from a fixed seed and depend on the number of campaigns only: all detectors are measured on the same draws.
-//! What is not in the interval: how much the false alerts vary, and with them the threshold of a budget.
+//! What is not in a share's interval: how much the false alerts vary, and with them the threshold of a budget.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{Rng, SeedableRng};
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::Exposure;
+
 const SEED: u64 = 20_260_302;
 /// What lies outside of an interval on each side.
 const TAIL: f64 = 0.025;
 
-/// A share, and where it lies with 95 % confidence. All from 0 to 1.
+/// A share (0 to 1) or a rate, and where it lies with 95 % confidence.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
 pub struct Estimate {
     pub value: f64,
@@ -49,6 +51,17 @@ pub fn mean(shares: &[(f64, Vec<f64>)]) -> Option<Estimate> {
     let value = shares.iter().map(|(value, _)| value).sum::<f64>() / count;
     let of_draw = |draw: usize| shares.iter().map(|(_, draws)| draws[draw]).sum::<f64>() / count;
     Some(estimate(value, (0..first.len()).map(of_draw).collect()))
+}
+
+/// A rate, of how often it happened to each user to whom it did. A user's occurrences come together, so they vary as their
+/// squares; of none at all, no more than three could be overlooked.
+pub fn rate(of_users: impl Iterator<Item = u64>, exposure: Exposure) -> Estimate {
+    let (count, squares) =
+        of_users.fold((0.0, 0.0), |(count, squares), n| (count + n as f64, squares + (n * n) as f64));
+    let per = exposure.rate(1);
+    let spread = 1.96 * libm::sqrt(squares);
+    let high = if count > 0.0 { count + spread } else { 3.0 };
+    Estimate { value: count * per, low: (count - spread).max(0.0) * per, high: high * per }
 }
 
 /// The smallest of sorted values that at least this share of them does not exceed (nearest rank).

@@ -4,9 +4,10 @@
 //! highest score. Where repeats are left out it counts only from the score of the earlier alert that it repeats
 //! (`FalseAlert::above`): with a higher threshold that one would not have been raised, and this one is the first.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use super::{About, Alert, SignInKey, Truth};
+use super::interval::{self, Estimate};
+use super::{About, Alert, Exposure, SignInKey, Truth};
 use crate::engine::signin::EventTime;
 
 /// An alert on a malicious sign-in.
@@ -25,6 +26,13 @@ pub struct FalseAlert {
     pub score: f32,
     /// Index among the pooled sets of causes.
     pub cause_set: u32,
+    /// Whose it was, hashed.
+    pub user: u32,
+}
+
+/// 32 bits of an account's hash: enough to tell who has several false alerts.
+pub fn user_hash(user_id: &str) -> u32 {
+    xxhash_rust::xxh3::xxh3_64(user_id.as_bytes()) as u32
 }
 
 impl FalseAlert {
@@ -70,7 +78,12 @@ impl Marks {
                 About::Owner { cause_set, .. } => {
                     let key = SignInKey::new(alert.request_id.as_deref().unwrap_or_default());
                     let at = *index.entry(key).or_insert(marks.false_alerts.len());
-                    let found = FalseAlert { above: f32::NEG_INFINITY, score, cause_set: cause_set as u32 };
+                    let found = FalseAlert {
+                        above: f32::NEG_INFINITY,
+                        score,
+                        cause_set: cause_set as u32,
+                        user: user_hash(&alert.user_id),
+                    };
                     match marks.false_alerts.get_mut(at) {
                         Some(known) => known.score = known.score.max(score),
                         None => marks.false_alerts.push(found),
@@ -83,10 +96,15 @@ impl Marks {
         marks
     }
 
-    /// Adds those of another stream, whose sets of causes have these numbers in the pool.
-    pub fn append(&mut self, other: Marks, cause_sets: &[u32]) {
+    /// Adds those of the stream of this number, whose sets of causes have these numbers in the pool.
+    pub fn append(&mut self, other: Marks, stream: u32, cause_sets: &[u32]) {
         self.hits.extend(other.hits);
-        let pooled = |found: FalseAlert| FalseAlert { cause_set: cause_sets[found.cause_set as usize], ..found };
+        let pooled = |found: FalseAlert| FalseAlert {
+            cause_set: cause_sets[found.cause_set as usize],
+            // The same account in another stream is another one.
+            user: found.user.wrapping_add(stream.wrapping_mul(0x9E37_79B9)),
+            ..found
+        };
         self.false_alerts.extend(other.false_alerts.into_iter().map(pooled));
         self.echoes += other.echoes;
         self.disturbed_user_days += other.disturbed_user_days;
@@ -94,6 +112,15 @@ impl Marks {
 
     pub fn false_alerts_at(&self, threshold: f32) -> u64 {
         self.false_alerts.iter().filter(|found| found.counts_at(threshold)).count() as u64
+    }
+
+    /// Rate of false alerts; it varies as users with several of them come and go.
+    pub fn rate_at(&self, threshold: f32, exposure: Exposure) -> Estimate {
+        let mut of_users: BTreeMap<u32, u64> = BTreeMap::new();
+        for found in self.false_alerts.iter().filter(|found| found.counts_at(threshold)) {
+            *of_users.entry(found.user).or_default() += 1;
+        }
+        interval::rate(of_users.values().copied(), exposure)
     }
 
     /// Distinct malicious sign-ins with an alert.

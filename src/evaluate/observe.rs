@@ -170,7 +170,7 @@ impl Watch {
             About::Owner { cause_set, .. } => {
                 self.disturbed.insert((user, facts.time.day()));
                 if above < score {
-                    let found = FalseAlert { above, score, cause_set: cause_set as u32 };
+                    let found = FalseAlert { above, score, cause_set: cause_set as u32, user: user.0 as u32 };
                     self.marks.false_alerts.push(found);
                 }
             }

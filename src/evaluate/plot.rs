@@ -83,6 +83,7 @@ fn curves(report: &Report, area: &Area<'_>) -> Drawn {
         .x_desc("false alerts per 1,000 active users per day")
         .y_desc("campaigns caught, kinds of attack weighted equally, %")
         .x_label_formatter(&|rate| format!("{rate}"))
+        .y_max_light_lines(1)
         .label_style((FONT, 14))
         .draw()?;
     let mut colors = COLORS.iter().copied().cycle();
@@ -97,7 +98,7 @@ fn curves(report: &Report, area: &Area<'_>) -> Drawn {
     for Measured { detector, recall, false_alert_rate, .. } in report.points.iter().filter(|p| p.at == "flag") {
         let color = colors.next().unwrap_or(BLACK);
         let at = (
-            false_alert_rate.unwrap_or(0.0).clamp(RATES.start, RATES.end),
+            false_alert_rate.map_or(0.0, |rate| rate.value).clamp(RATES.start, RATES.end),
             recall.map_or(0.0, |r| r.value * 100.0),
         );
         chart
@@ -126,12 +127,18 @@ fn bar_chart(area: &Area<'_>, caption: &str, mut bars: Vec<(String, f64)>) -> Dr
         .x_label_area_size(32)
         .y_label_area_size(220)
         .build_cartesian_2d(0.0..highest * 1.12, 0.0..rows)?;
-    chart.configure_mesh().disable_y_mesh().disable_y_axis().label_style((FONT, 14)).draw()?;
+    chart
+        .configure_mesh()
+        .disable_y_mesh()
+        .disable_y_axis()
+        .x_max_light_lines(1)
+        .label_style((FONT, 14))
+        .draw()?;
     let color = COLORS[0];
     for (row, (name, value)) in bars.iter().enumerate() {
         let middle = rows - row as f64 - 0.5;
         chart.draw_series([Rectangle::new([(0.0, middle - 0.35), (*value, middle + 0.35)], color.filled())])?;
-        let value_text = if *value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
+        let value_text = if highest < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") };
         chart.draw_series([Text::new(value_text, (value + highest * 0.01, middle + 0.12), (FONT, 14))])?;
         let (_, y) = chart.backend_coord(&(0.0, middle));
         area.draw(&Text::new(name.clone(), (20, y - 7), (FONT, 14)))?;

@@ -42,7 +42,7 @@ impl Ground<'_> {
             at: at.to_owned(),
             above: threshold.is_finite().then_some(f64::from(threshold)),
             false_alerts,
-            false_alert_rate: self.exposure.map(|exposure| exposure.rate(false_alerts)),
+            false_alert_rate: self.exposure.map(|exposure| marks.rate_at(threshold, exposure)),
             causes: self.causes(marks, threshold),
             recall: recalls.all,
             recall_without_imitating: recalls.without_imitating,

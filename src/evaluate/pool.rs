@@ -62,6 +62,7 @@ impl Pool {
 
     /// Adds a stream: either each has what was observed of its sign-ins, or none.
     pub fn add(&mut self, truth: &Truth, detections: &Detections, observed: Option<Observed>) {
+        let stream = self.input.runs as u32;
         self.input.runs += 1;
         let cause_sets = self.pool_causes(truth);
         self.campaigns.extend(truth.campaigns().iter().cloned());
@@ -69,12 +70,12 @@ impl Pool {
         let score = |alert: &super::Alert| f32::from(alert.score);
         let travels = [ImpossibleTravelName::Mcas.name(), ImpossibleTravelName::Plain.name()];
         let of_travel = standing().filter(|alert| travels.contains(&alert.kind.as_str()));
-        self.levels.append(Marks::of_alerts(truth, standing(), level_score), &cause_sets);
-        self.scores.append(Marks::of_alerts(truth, standing(), score), &cause_sets);
-        self.travel.append(Marks::of_alerts(truth, of_travel, score), &cause_sets);
+        self.levels.append(Marks::of_alerts(truth, standing(), level_score), stream, &cause_sets);
+        self.scores.append(Marks::of_alerts(truth, standing(), score), stream, &cause_sets);
+        self.travel.append(Marks::of_alerts(truth, of_travel, score), stream, &cause_sets);
         self.count(truth, detections);
         if let Some(observed) = observed {
-            self.observe(observed, &cause_sets);
+            self.observe(observed, stream, &cause_sets);
         }
     }
 
@@ -95,7 +96,7 @@ impl Pool {
         self.calibration.add(&Calibration::of(truth, detections));
     }
 
-    fn observe(&mut self, observed: Observed, cause_sets: &[u32]) {
+    fn observe(&mut self, observed: Observed, stream: u32, cause_sets: &[u32]) {
         let user_days = self.exposure.unwrap_or_default().user_days + observed.exposure.user_days;
         self.exposure = Some(Exposure { user_days });
         *self.input.owner_sign_ins.get_or_insert_default() += observed.owner_sign_ins;
@@ -103,7 +104,7 @@ impl Pool {
         *self.failed_sign_in.get_or_insert_default() += observed.detections_on_failed;
         self.references.resize_with(observed.references.len(), Marks::default);
         for (sum, marks) in self.references.iter_mut().zip(observed.references) {
-            sum.append(marks, cause_sets);
+            sum.append(marks, stream, cause_sets);
         }
     }
 

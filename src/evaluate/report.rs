@@ -61,7 +61,7 @@ pub struct Point {
     pub above: Option<f64>,
     /// Legitimate sign-ins with an alert, each once.
     pub false_alerts: u64,
-    pub false_alert_rate: Option<f64>,
+    pub false_alert_rate: Option<Estimate>,
     /// By benign cause; a sign-in with several counts under each.
     pub causes: BTreeMap<String, u64>,
     /// Mean over kinds of attack of the share of campaigns caught.

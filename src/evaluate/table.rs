@@ -3,7 +3,7 @@
 use super::interval::Estimate;
 use super::pool::FARSIGN;
 use super::report::{Counted, Input, Point, Report, SprayReport, TimeToDetect};
-use crate::render::text::{count, heading, paragraph, table};
+use crate::render::text::{count, heading, paragraph, wide_table as table};
 
 const DASH: &str = "-";
 
@@ -27,7 +27,7 @@ fn input(input: &Input) -> String {
     text.push_str(&paragraph(&format!(
         "{} stream{}, {} active user-days, {} sign-ins of owners and {} of attackers with a right credential; {} \
          campaigns, {} of them without a right credential (in no recall), {} that copy the victim's network, city and \
-         browser. Warm-up: {} days. Rates are per 1,000 active users per day; brackets hold 95 % intervals of {} draws of \
+         browser. Warm-up: {} days. Rates are per 1,000 active users per day; brackets hold 95 % intervals, of recall by {} draws of \
          campaigns.",
         input.runs,
         if input.runs == 1 { "" } else { "s" },
@@ -58,7 +58,9 @@ fn detectors(report: &Report) -> String {
             point.detector.clone(),
             point.at.clone(),
             count(point.false_alerts),
-            rate(point.false_alert_rate),
+            point
+                .false_alert_rate
+                .map_or_else(dash, |found| format!("{:.2} [{:.1}–{:.1}]", found.value, found.low, found.high)),
             interval(point.recall),
             interval(point.recall_without_imitating),
             point.precision.map_or_else(dash, percent),
@@ -109,8 +111,9 @@ fn neighbours(report: &Report) -> String {
     let shown = |point: &&Point| ["budget 1", "flag"].contains(&point.at.as_str());
     let points: Vec<&Point> = report.points.iter().filter(shown).collect();
     let Some(first) = points.first() else { return String::new() };
-    let names = points.iter().map(|point| point.detector.as_str());
-    let header: Vec<&str> = std::iter::once("attack").chain(names).collect();
+    // Two lines, or the columns would be wider than what they hold.
+    let names: Vec<String> = points.iter().map(|point| point.detector.replacen(' ', "\n", 1)).collect();
+    let header: Vec<&str> = std::iter::once("attack").chain(names.iter().map(String::as_str)).collect();
     let rows = first.attacks.keys().map(|attack| {
         let shares = points.iter().map(|point| interval(Some(point.attacks[attack].recall)));
         std::iter::once(attack.clone()).chain(shares).collect::<Vec<_>>()

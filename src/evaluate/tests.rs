@@ -2,7 +2,7 @@
 
 use super::checks::Checks;
 use super::incidents::Incidents;
-use super::interval::{estimate, median, rank, resample};
+use super::interval::{self, estimate, median, rank, resample};
 use super::marks::{FalseAlert, Marks};
 use super::outcome::level_score;
 use super::report::{Point, Report};
@@ -226,7 +226,7 @@ fn a_bad_line_is_named() {
 }
 
 fn marks(scores: &[(f32, f32)]) -> Marks {
-    let found = |(above, score): &(f32, f32)| FalseAlert { above: *above, score: *score, cause_set: 0 };
+    let found = |(above, score): &(f32, f32)| FalseAlert { above: *above, score: *score, cause_set: 0, user: 0 };
     Marks { false_alerts: scores.iter().map(found).collect(), ..Marks::default() }
 }
 
@@ -316,7 +316,7 @@ fn scored() -> Report {
 fn kinds_of_attack_weigh_the_same_and_copies_can_be_left_out() {
     let report = scored();
     let low = point(&report, "low");
-    assert_eq!((low.false_alerts, low.false_alert_rate), (3, Some(3.0)));
+    assert_eq!((low.false_alerts, low.false_alert_rate.unwrap().value), (3, 3.0));
     // Kind a: two of three, without the copy two of two; kind b: one of one.
     assert_eq!(low.recall.unwrap().value, (2.0 / 3.0 + 1.0) / 2.0);
     assert_eq!(low.recall_without_imitating.unwrap().value, 1.0);
@@ -373,7 +373,7 @@ fn streams_are_pooled_and_equal_ids_in_them_kept_apart() {
     let report = pool.report();
     let low = point(&report, "low");
     assert_eq!((low.attacks["kind-a"].campaigns, low.attacks["kind-a"].caught), (2, 1));
-    assert_eq!((low.false_alert_rate, low.causes["vpn"]), (Some(2.0), 1));
+    assert_eq!((low.false_alert_rate.unwrap().value, low.causes["vpn"]), (2.0, 1));
     assert_eq!(report.input.runs, 2);
 }
 
@@ -496,6 +496,20 @@ fn intervals_are_repeatable_and_hold_the_value() {
     assert!((0.57..0.66).contains(&found.low) && (0.84..0.93).contains(&found.high), "{found:?}");
     let sure = estimate(1.0, resample(&[true; 5], 0, 100).1);
     assert_eq!((sure.low, sure.high), (1.0, 1.0));
+}
+
+#[test]
+fn a_rate_varies_by_users() {
+    let check = |of_users: &[u64], expected: (f64, f64, f64)| {
+        let found = interval::rate(of_users.iter().copied(), Exposure { user_days: 1_000 });
+        let close = |a: f64, b: f64| (a - b).abs() < 1e-9;
+        let all = close(found.value, expected.0) && close(found.low, expected.1) && close(found.high, expected.2);
+        assert!(all, "{of_users:?}: {found:?}");
+    };
+    // Nine of nine users: ± 1.96 × 3; nine of one user: ± 1.96 × 9, and no less than none.
+    check(&[1; 9], (9.0, 9.0 - 5.88, 9.0 + 5.88));
+    check(&[9], (9.0, 0.0, 9.0 + 17.64));
+    check(&[], (0.0, 0.0, 3.0));
 }
 
 #[test]

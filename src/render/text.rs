@@ -1,4 +1,4 @@
-//! Text for a terminal: headings, paragraphs and tables of at most [`WIDTH`] columns, without colour.
+//! Text for a terminal: headings, paragraphs and tables of at most [`WIDTH`] columns (but [`wide_table`]), without colour.
 //!
 //! The same values give the same text: nothing here depends on the terminal, the clock or the machine.
 
@@ -38,11 +38,24 @@ pub fn wrapped(text: &str, indent: &str) -> String {
 /// A table; columns in `numbers` are aligned to the right.
 pub fn table<R: IntoIterator<Item = String>>(header: &[&str], numbers: &[usize], rows: Vec<R>) -> String {
     let mut table = Table::new();
-    table
-        .load_style(presets::UTF8_FULL_CONDENSED)
-        .force_no_tty()
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
+    filled(table, header, numbers, rows)
+}
+
+/// A table as wide as what it holds: for figures that a line break would tear apart.
+pub fn wide_table<R: IntoIterator<Item = String>>(header: &[&str], numbers: &[usize], rows: Vec<R>) -> String {
+    let mut table = Table::new();
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    filled(table, header, numbers, rows)
+}
+
+fn filled<R: IntoIterator<Item = String>>(
+    mut table: Table,
+    header: &[&str],
+    numbers: &[usize],
+    rows: Vec<R>,
+) -> String {
+    table.load_style(presets::UTF8_FULL_CONDENSED).force_no_tty();
     let aligned = |(index, text): (usize, String)| {
         let side = if numbers.contains(&index) { CellAlignment::Right } else { CellAlignment::Left };
         Cell::new(text).set_alignment(side)
