@@ -38,6 +38,9 @@ if [[ -n ${QUALITY_CONFIG:-} ]]; then
     config=(--config "$QUALITY_CONFIG")
 fi
 
+# Three backticks: what stands between them is set as it is.
+fence=$(printf '\140%.0s' 1 2 3)
+
 echo "# Detection quality"
 echo
 echo "$users users, $days days, the first $warm_up_days of them warm-up; seeds ${seeds[*]}; attacks of each: $attacks."
@@ -55,9 +58,9 @@ for population in "${populations[@]}"; do
     done
     "$farsign" evaluate "${seeds[@]/#/$folder/}" "${config[@]}" "${tables[@]}" --warm-up-days "$warm_up_days" \
         --json "$folder/report.json" --plots "$folder/plots" --calibrate "$folder/calibration.csv" >"$folder/report.txt"
-    printf '\n## %s\n\n```' "$population"
+    printf '\n## %s\n\n%s' "$population" "$fence"
     cat "$folder/report.txt"
-    echo '```'
+    echo "$fence"
     if [[ -z ${QUALITY_KEEP:-} ]]; then
         rm -rf "${seeds[@]/#/$folder/}"
     fi

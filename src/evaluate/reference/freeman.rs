@@ -18,7 +18,7 @@ const AGENT: [(Attribute, f64); 4] = [
     (Attribute::Agent, 0.538_665_384_055_135_9),
     (Attribute::BrowserVersion, 0.268_045_149_862_566_6),
     (Attribute::OperatingSystem, 0.188_182_951_001_095_36),
-    (Attribute::DeviceKind, 0.005_106_515_081_202_182_5),
+    (Attribute::DeviceKind, 0.005_106_515_081_202_183),
 ];
 /// What stands for a feature of which nothing was seen for the user: this part of its population value.
 const UNSEEN_PART: f64 = 0.25;
