@@ -10,7 +10,7 @@
 //!   an *echo*, which leads an analyst to the takeover but catches nothing by itself.
 //!
 //! [`evaluate`](evaluate()) counts one stream for `farsign demo`; a [`Pool`] takes several, with what the
-//! [`reference`] detectors said of the same sign-ins, and gives the [`Report`] of `farsign evaluate`. Memory grows by
+//! [`mod@reference`] detectors said of the same sign-ins, and gives the [`Report`] of `farsign evaluate`. Memory grows by
 //! about a hundred bytes for each label, a few hundred for each detection, and 16 for each sign-in and scoring reference.
 
 mod calibration;
