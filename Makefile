@@ -3,7 +3,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup demo test lint bench bench-kafka chaos fuzz kafka
+.PHONY: help setup demo test lint bench bench-kafka bench-quality chaos fuzz kafka
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -12,7 +12,7 @@ setup: ## check the toolchain and install missing system packages
 	@scripts/setup.sh $(NEEDS)
 
 # They go without Java, Maven and Prometheus, which the tests need.
-demo bench fuzz: NEEDS = --build
+demo bench bench-quality fuzz: NEEDS = --build
 
 demo: setup ## simulate an organisation under attack, replay its logs, explain the alerts
 	$(CARGO) run --release --locked -- demo
@@ -42,6 +42,20 @@ endif
 bench-kafka: setup ## measure farsign run on a real broker, beside a consumer alone
 	@scripts/bench-header.sh
 	$(CARGO) bench --locked --bench kafka
+
+# Minutes; sizes, seeds and populations are in scripts/bench-quality.sh. Kept in benches/results with RECORD=1.
+QUALITY = benches/results/$(shell date -u +%F)-quality.md
+
+bench-quality: setup ## measure the detections on simulated organisations, beside reference detectors
+	$(CARGO) build --release --locked
+ifdef RECORD
+	@mkdir -p benches/results
+	@scripts/bench-header.sh > $(QUALITY)
+	@scripts/bench-quality.sh >> $(QUALITY)
+	@cat $(QUALITY)
+else
+	@scripts/bench-quality.sh
+endif
 
 chaos: setup ## kill, freeze and scale instances on a real broker for minutes, then prove exactly once (CHAOS_SEED)
 	$(CARGO) test --locked --test kafka_chaos --test kafka_proxy -- --ignored --nocapture --test-threads 1

@@ -178,6 +178,7 @@ fn documents_name_only_what_exists() {
         "CHANGELOG.md",
         "docs/README.md",
         "docs/output.md",
+        "docs/evaluate.md",
         "docs/operate.md",
         "docs/metrics.md",
         "docs/detections/README.md",

@@ -18,7 +18,8 @@ use anyhow::Context;
 use super::replay::watch_for_interrupt;
 use super::{INTERRUPTED, say};
 use crate::engine::finding::RiskEventType;
-use crate::evaluate::{self, Exposure};
+use crate::evaluate;
+use crate::render::text::{heading, paragraph};
 use crate::simulate;
 use report::Facts;
 use stage::Stage;
@@ -91,14 +92,15 @@ fn evaluated(
         totals,
         judged: summary.counts.sign_ins_judged,
         seed: args.seed,
-        exposure: Exposure { users: args.users.into(), days: args.days.into() },
+        users: args.users.into(),
+        days: args.days.into(),
         evaluation: &evaluation,
         closeness: &closeness,
         keep: args.keep.as_deref(),
     };
     let mut text = report::findings(&facts);
-    text.push_str(&report::heading("6. Three alerts, explained in full"));
-    text.push_str(&report::paragraph(
+    text.push_str(&heading("6. Three alerts, explained in full"));
+    text.push_str(&paragraph(
         "The rule of choice: the true alert of highest score of impossible travel, then of unfamiliar properties, \
          then of new country, then of any other type; each of another type and another attack than those before it.",
     ));
@@ -116,8 +118,8 @@ fn evaluated(
 }
 
 fn attack_of<'a>(truth: &'a evaluate::Truth, request: &str) -> &'a str {
-    match truth.of(request) {
-        evaluate::TruthOf::Malicious { campaign } => &truth.campaigns()[campaign].attack,
-        evaluate::TruthOf::Legitimate { .. } => "",
+    match truth.of(evaluate::SignInKey::new(request)) {
+        evaluate::TruthOf::Malicious { campaign, .. } => &truth.campaigns()[campaign].attack,
+        _ => "",
     }
 }

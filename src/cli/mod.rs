@@ -12,6 +12,7 @@ pub mod check;
 pub mod dead_letter;
 pub mod demo;
 mod deployment;
+pub mod evaluate;
 pub mod geoip;
 pub mod health;
 pub mod probe;
@@ -21,6 +22,7 @@ pub mod reset;
 pub mod run;
 pub mod simulate;
 pub mod state;
+mod table_args;
 pub mod topics;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
@@ -54,6 +56,8 @@ enum Command {
     Demo(demo::Args),
     /// Write the sign-in logs of an invented organisation, with ground truth.
     Simulate(simulate::Args),
+    /// Hold detections against ground truth, beside reference detectors over the same sign-ins.
+    Evaluate(evaluate::Args),
     /// Make and verify the topics on Kafka.
     Topics(topics::TopicsArgs),
     /// Look at records that could not be read, and send them again.
@@ -76,6 +80,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Health(args) => health::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::DeadLetter(args) => dead_letter::run(&args),
         Command::Reset(args) => reset::run(&args),

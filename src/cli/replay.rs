@@ -9,14 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
-use clap::ValueEnum;
 
+use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, deployment, replay_kafka, say};
 use crate::config::{self, Config};
-use crate::engine::decode::Format;
-use crate::engine::enrich::Role;
 use crate::engine::enrich::Tables;
-use crate::engine::facts::ListKind;
 use crate::engine::policy::EngineConfig;
 use crate::engine::signin::SECONDS_PER_DAY;
 use crate::engine::watermark::AHEAD_MAX_S;
@@ -27,7 +24,7 @@ use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::summary::Summary;
-use crate::runtime::tables::{self, TableFiles, parse_list_argument};
+use crate::runtime::tables;
 
 const WRITE_BUFFER_LENGTH: usize = 256 * 1024;
 
@@ -45,21 +42,8 @@ pub struct Args {
     /// With --kafka, where each partition ends, as it is now: latest, an offset, or time=RFC3339.
     #[arg(long, value_name = "PLACE", default_value = "latest", requires = "kafka", value_parser = deployment::bound)]
     pub(super) to: Bound,
-    /// Format of the records.
-    #[arg(long, value_enum, default_value = "auto")]
-    format: FormatName,
-    /// City database; several are asked in order.
-    #[arg(long, value_name = "MMDB")]
-    city_db: Vec<PathBuf>,
-    /// Database of autonomous systems.
-    #[arg(long, value_name = "MMDB")]
-    asn_db: Vec<PathBuf>,
-    /// Database of anonymous addresses.
-    #[arg(long, value_name = "MMDB")]
-    anonymous_db: Vec<PathBuf>,
-    /// Network list: one address, CIDR or AS number a line.
-    #[arg(long, value_name = "KIND=FILE", value_parser = parse_list_argument)]
-    list: Vec<(ListKind, PathBuf)>,
+    #[command(flatten)]
+    tables: TableArgs,
     /// Where detections go; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -87,13 +71,6 @@ pub struct Args {
     /// Files, folders, globs; `-` is stdin. Plain, gzip or zstd.
     #[arg(required_unless_present = "kafka", value_name = "INPUT")]
     inputs: Vec<String>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-enum FormatName {
-    Auto,
-    Entra,
-    Farsign,
 }
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
@@ -133,11 +110,7 @@ pub(super) struct Judging {
 }
 
 pub(super) fn judging(args: &Args, config: &Config) -> anyhow::Result<Judging> {
-    let mut files = TableFiles::of(&config.tables);
-    files.prepend(Role::Anonymous, &args.anonymous_db);
-    files.prepend(Role::Network, &args.asn_db);
-    files.prepend(Role::Place, &args.city_db);
-    files.lists.extend(args.list.iter().cloned());
+    let files = args.tables.files(config);
     let tables = files.load()?;
     let mut engine = config.engine.clone();
     engine.emit_suppressed |= args.emit_suppressed || config.output.suppressed;
@@ -167,11 +140,7 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
     let Judging { engine, tables, context } = judging(args, &config)?;
     let options = Options {
         inputs: input::expand(&args.inputs)?,
-        format: match args.format {
-            FormatName::Auto => Format::Auto,
-            FormatName::Entra => Format::Entra,
-            FormatName::Farsign => Format::Farsign,
-        },
+        format: args.tables.format(),
         threads,
         engine: Arc::new(engine),
         tables: Arc::new(tables),

@@ -31,6 +31,8 @@ struct Line<'a> {
     #[serde(borrow)]
     activity_date_time: Cow<'a, str>,
     #[serde(borrow)]
+    detected_date_time: Cow<'a, str>,
+    #[serde(borrow)]
     user_id: Option<Cow<'a, str>>,
     risk_score: u8,
     farsign: FarsignPart,
@@ -41,6 +43,7 @@ struct Line<'a> {
 struct FarsignPart {
     suppressed_by: Option<String>,
     evidence: Option<EvidencePart>,
+    incident_id: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,21 +68,30 @@ pub struct Alert {
     pub level: RiskLevel,
     /// 0–100.
     pub score: u8,
+    /// Of the sign-in.
     pub time: EventTime,
+    /// When it became known: later than the sign-in where something after it gave it away.
+    pub detected_time: EventTime,
     pub user_id: String,
     /// The reason that silenced it; `None`: it stands.
     pub suppressed_by: Option<String>,
     /// The sign-in it was compared with.
     pub reference_id: Option<String>,
+    /// The story it is part of.
+    pub incident_id: Option<String>,
     /// 1-based line of the last version.
     pub line: u64,
     withdrawn: bool,
+    /// Hash of the last version's line.
+    text_hash: u64,
 }
 
 /// All detections, in order of their first versions.
 #[derive(Default)]
 pub struct Detections {
     list: Vec<Alert>,
+    /// Lines that say nothing that the line before with the same id did not say.
+    repeated_lines: u64,
 }
 
 impl Detections {
@@ -92,13 +104,25 @@ impl Detections {
             let failed = || format!("line {number} of the detections is not a detection");
             let read: Line<'_> = serde_json::from_str(&line).with_context(failed)?;
             let mut alert = alert(read, number).with_context(failed)?;
+            alert.text_hash = xxhash_rust::xxh3::xxh3_64(line.as_bytes());
+            let known = detections.list.len();
             let at = intern(&mut index, &mut detections.list, &alert.id.clone(), || alert.clone());
             // An update of a detection so old that only its summary is kept has no evidence of its own.
             let before = &detections.list[at];
+            detections.repeated_lines += u64::from(at < known && before.text_hash == alert.text_hash);
             alert.reference_id = alert.reference_id.or_else(|| before.reference_id.clone());
             detections.list[at] = alert;
         }
         Ok(detections)
+    }
+
+    pub fn repeated_lines(&self) -> u64 {
+        self.repeated_lines
+    }
+
+    /// Those that stand: neither withdrawn nor silenced.
+    pub fn standing(&self) -> impl Iterator<Item = &Alert> {
+        self.iter().filter(|alert| alert.suppressed_by.is_none())
     }
 
     /// Those that were not withdrawn, silenced ones included.
@@ -110,6 +134,8 @@ impl Detections {
 fn alert(line: Line<'_>, number: u64) -> anyhow::Result<Alert> {
     let withdrawn = line.risk_state == RiskState::Dismissed.name()
         && line.risk_detail == RiskDetail::AiConfirmedSigninSafe.name();
+    let evidence = line.farsign.evidence;
+    let reference_id = evidence.and_then(|evidence| evidence.reference).and_then(|reference| reference.request_id);
     Ok(Alert {
         id: line.id.into_owned(),
         request_id: line.request_id.map(Cow::into_owned),
@@ -117,15 +143,14 @@ fn alert(line: Line<'_>, number: u64) -> anyhow::Result<Alert> {
         level: level(&line.risk_level)?,
         score: line.risk_score,
         time: event_time(&line.activity_date_time)?,
+        detected_time: event_time(&line.detected_date_time)?,
         user_id: line.user_id.map(Cow::into_owned).unwrap_or_default(),
         suppressed_by: line.farsign.suppressed_by,
-        reference_id: line
-            .farsign
-            .evidence
-            .and_then(|evidence| evidence.reference)
-            .and_then(|reference| reference.request_id),
+        reference_id,
+        incident_id: line.farsign.incident_id,
         line: number,
         withdrawn,
+        text_hash: 0,
     })
 }
 

@@ -1,15 +1,17 @@
 //! Labels → the truth about every sign-in, and the campaigns they belong to.
 //!
-//! A sign-in without a label is legitimate and unremarkable.
+//! A sign-in without a label is legitimate and unremarkable, and its credential was right. Ids are kept as 128-bit
+//! hashes. Days of warm-up, at the beginning of the stream, are learnt from and not counted: an alert in them is
+//! neither true nor false, and a campaign that begins in them is left out whole.
 
 use std::collections::HashMap;
 use std::io::BufRead;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use super::intern;
-use crate::engine::signin::EventTime;
+use super::{Alert, intern};
+use crate::engine::signin::{EventTime, SECONDS_PER_DAY};
 
 /// One line of ground truth.
 #[derive(Deserialize)]
@@ -18,6 +20,8 @@ struct Label {
     request_id: String,
     time: String,
     user_id: String,
+    #[serde(default)]
+    user_principal_name: String,
     credential_right: bool,
     malicious: bool,
     #[serde(default)]
@@ -25,17 +29,32 @@ struct Label {
     #[serde(default)]
     campaign: String,
     #[serde(default)]
+    imitates: bool,
+    #[serde(default)]
     causes: Vec<String>,
+}
+
+/// A sign-in's id, hashed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SignInKey(u128);
+
+impl SignInKey {
+    pub fn new(request_id: &str) -> SignInKey {
+        SignInKey(xxhash_rust::xxh3::xxh3_128(request_id.as_bytes()))
+    }
 }
 
 /// A malicious sign-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AttackSignIn {
     pub time: EventTime,
-    pub request_id: String,
+    pub key: SignInKey,
+    /// The account; its name where there is no such account.
     pub user_id: String,
     /// The first factor was right, or a token stood for it.
     pub credential_right: bool,
+    /// The attacker copies the victim's network, city and browser.
+    pub imitates: bool,
 }
 
 /// One attacker's doing.
@@ -44,67 +63,150 @@ pub struct Campaign {
     pub id: String,
     /// The kind of attack.
     pub attack: String,
-    /// By time, then id.
+    /// By time, then key.
     pub sign_ins: Vec<AttackSignIn>,
+}
+
+impl Campaign {
+    /// Sign-ins with a right credential.
+    pub fn right(&self) -> impl Iterator<Item = &AttackSignIn> {
+        self.sign_ins.iter().filter(|sign_in| sign_in.credential_right)
+    }
+
+    /// The attacker had something to lose: a right credential.
+    pub fn had_access(&self) -> bool {
+        self.right().next().is_some()
+    }
+
+    /// Every sign-in with a right credential copies the victim's network, city and browser.
+    pub fn imitates(&self) -> bool {
+        self.had_access() && self.right().all(|sign_in| sign_in.imitates)
+    }
 }
 
 /// What a sign-in was.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TruthOf<'a> {
-    /// Index among [`Truth::campaigns`].
     Malicious {
+        /// Index among [`Truth::campaigns`].
         campaign: usize,
+        /// Index among the campaign's sign-ins.
+        sign_in: usize,
     },
     Legitimate {
         causes: &'a [String],
+        /// Index among [`Truth::cause_sets`].
+        cause_set: usize,
+        credential_right: bool,
+    },
+    /// Belongs to a campaign that began during warm-up.
+    LeftOut,
+}
+
+/// What a detection that was not withdrawn is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum About<'a> {
+    /// A user as a whole.
+    NoSignIn,
+    /// In the warm-up, or of a campaign that began in it.
+    LeftOut,
+    Attack {
+        campaign: usize,
+        sign_in: usize,
+    },
+    /// A legitimate sign-in that looks wrong because it is compared with the attacker's.
+    Echo,
+    Owner {
+        causes: &'a [String],
+        cause_set: usize,
     },
 }
 
 #[derive(Clone, Copy)]
 enum Number {
-    Campaign(usize),
-    Causes(usize),
+    Attack { campaign: u32, sign_in: u32 },
+    Owner { cause_set: u32, credential_right: bool },
+    LeftOut,
 }
 
 /// All labels.
-#[derive(Default)]
 pub struct Truth {
-    sign_ins: HashMap<String, Number>,
+    sign_ins: HashMap<SignInKey, Number>,
     campaigns: Vec<Campaign>,
-    /// Every set of causes that occurs, once.
-    causes: Vec<Vec<String>>,
+    /// Every set of causes that occurs, once; the first is empty.
+    cause_sets: Vec<Vec<String>>,
+    /// End of the warm-up.
+    counted_from: EventTime,
 }
 
 impl Truth {
     /// Reads labels, one JSON object a line. Errors name the line.
-    pub fn read(labels: impl BufRead) -> anyhow::Result<Truth> {
-        let mut truth = Truth::default();
-        let (mut campaign_index, mut causes_index) = (HashMap::new(), HashMap::new());
+    pub fn read(labels: impl BufRead, warm_up_days: u32) -> anyhow::Result<Truth> {
+        let mut truth = Truth {
+            sign_ins: HashMap::new(),
+            campaigns: Vec::new(),
+            cause_sets: vec![Vec::new()],
+            counted_from: EventTime::MIN,
+        };
+        let mut campaign_index = HashMap::new();
+        let mut cause_index = HashMap::from([(String::new(), 0)]);
+        let mut first: Option<EventTime> = None;
         for (line, number) in labels.lines().zip(1u64..) {
             let line = line.context("cannot read the labels")?;
             let failed = || format!("line {number} of the labels is not a label");
             let label: Label = serde_json::from_str(&line).with_context(failed)?;
-            let of = if label.malicious {
-                let make =
-                    || Campaign { id: label.campaign.clone(), attack: label.attack.clone(), sign_ins: Vec::new() };
-                let campaign = intern(&mut campaign_index, &mut truth.campaigns, &label.campaign, make);
-                truth.campaigns[campaign].sign_ins.push(AttackSignIn {
-                    time: event_time(&label.time).with_context(failed)?,
-                    request_id: label.request_id.clone(),
-                    user_id: label.user_id,
-                    credential_right: label.credential_right,
-                });
-                Number::Campaign(campaign)
-            } else {
-                let key = label.causes.join(",");
-                Number::Causes(intern(&mut causes_index, &mut truth.causes, &key, || label.causes))
-            };
-            truth.sign_ins.insert(label.request_id, of);
+            let time = event_time(&label.time).with_context(failed)?;
+            first = Some(first.map_or(time, |first| first.min(time)));
+            truth.take(label, time, &mut campaign_index, &mut cause_index).with_context(failed)?;
         }
-        for campaign in &mut truth.campaigns {
-            campaign.sign_ins.sort_by(|a, b| (a.time, &a.request_id).cmp(&(b.time, &b.request_id)));
+        if let Some(first) = first.filter(|_| warm_up_days > 0) {
+            let day = i64::from(first.day()) + i64::from(warm_up_days);
+            truth.counted_from = EventTime::from_seconds(day * SECONDS_PER_DAY);
         }
+        truth.number_campaigns();
         Ok(truth)
+    }
+
+    fn take(
+        &mut self,
+        label: Label,
+        time: EventTime,
+        campaign_index: &mut HashMap<String, usize>,
+        cause_index: &mut HashMap<String, usize>,
+    ) -> anyhow::Result<()> {
+        let key = SignInKey::new(&label.request_id);
+        let number = if label.malicious {
+            let Label { campaign, attack, user_id, user_principal_name, credential_right, imitates, .. } = label;
+            let user_id = if user_id.is_empty() { user_principal_name } else { user_id };
+            let make = || Campaign { id: campaign.clone(), attack, sign_ins: Vec::new() };
+            let at = intern(campaign_index, &mut self.campaigns, &campaign, make);
+            let sign_in = AttackSignIn { time, key, user_id, credential_right, imitates };
+            self.campaigns[at].sign_ins.push(sign_in);
+            // Its number follows when all are known and sorted.
+            Number::LeftOut
+        } else {
+            let words = label.causes.join(",");
+            let cause_set = intern(cause_index, &mut self.cause_sets, &words, || label.causes);
+            Number::Owner { cause_set: u32::try_from(cause_set)?, credential_right: label.credential_right }
+        };
+        if self.sign_ins.insert(key, number).is_some() {
+            bail!("`{}` has a label already", label.request_id);
+        }
+        Ok(())
+    }
+
+    /// Leaves campaigns out that began in the warm-up, and numbers the sign-ins of the others.
+    fn number_campaigns(&mut self) {
+        for campaign in &mut self.campaigns {
+            campaign.sign_ins.sort_by_key(|sign_in| (sign_in.time, sign_in.key));
+        }
+        let from = self.counted_from;
+        self.campaigns.retain(|campaign| campaign.sign_ins.iter().all(|sign_in| sign_in.time >= from));
+        for (campaign, number) in self.campaigns.iter().zip(0u32..) {
+            for (sign_in, index) in campaign.sign_ins.iter().zip(0u32..) {
+                self.sign_ins.insert(sign_in.key, Number::Attack { campaign: number, sign_in: index });
+            }
+        }
     }
 
     /// In order of their first label.
@@ -112,11 +214,47 @@ impl Truth {
         &self.campaigns
     }
 
-    pub fn of(&self, request_id: &str) -> TruthOf<'_> {
-        match self.sign_ins.get(request_id) {
-            Some(Number::Campaign(campaign)) => TruthOf::Malicious { campaign: *campaign },
-            Some(Number::Causes(causes)) => TruthOf::Legitimate { causes: &self.causes[*causes] },
-            None => TruthOf::Legitimate { causes: &[] },
+    pub fn cause_sets(&self) -> &[Vec<String>] {
+        &self.cause_sets
+    }
+
+    /// What came before is warm-up.
+    pub fn counted_from(&self) -> EventTime {
+        self.counted_from
+    }
+
+    pub fn of(&self, key: SignInKey) -> TruthOf<'_> {
+        match self.sign_ins.get(&key) {
+            Some(Number::Attack { campaign, sign_in }) => {
+                TruthOf::Malicious { campaign: *campaign as usize, sign_in: *sign_in as usize }
+            }
+            Some(Number::Owner { cause_set, credential_right }) => TruthOf::Legitimate {
+                causes: &self.cause_sets[*cause_set as usize],
+                cause_set: *cause_set as usize,
+                credential_right: *credential_right,
+            },
+            Some(Number::LeftOut) => TruthOf::LeftOut,
+            None => TruthOf::Legitimate { causes: &[], cause_set: 0, credential_right: true },
+        }
+    }
+
+    /// What an alert is about.
+    pub fn about(&self, alert: &Alert) -> About<'_> {
+        let Some(request) = &alert.request_id else { return About::NoSignIn };
+        let reference = alert.reference_id.as_deref().map(SignInKey::new);
+        self.about_sign_in(SignInKey::new(request), alert.time, reference)
+    }
+
+    /// What a detector's word on a sign-in, compared with another, is about.
+    pub fn about_sign_in(&self, key: SignInKey, time: EventTime, reference: Option<SignInKey>) -> About<'_> {
+        match self.of(key) {
+            TruthOf::LeftOut => About::LeftOut,
+            _ if time < self.counted_from => About::LeftOut,
+            TruthOf::Malicious { campaign, sign_in } => About::Attack { campaign, sign_in },
+            TruthOf::Legitimate { causes, cause_set, .. } => match reference.map(|reference| self.of(reference)) {
+                Some(TruthOf::Malicious { .. } | TruthOf::LeftOut) => About::Echo,
+                _ => About::Owner { causes, cause_set },
+            },
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`graph::write()`] makes one Microsoft Graph `riskDetection` object of one [`Detection`], with what Farsign knows
 //! beyond Graph in a `farsign` object beside it ([`farsign`]), [`risky_user::write()`] a `riskyUser` of one user's risk,
-//! and [`user_state`] shows people one user's state. The same detection and [`RenderContext`] always give
+//! [`user_state`] shows people one user's state, and [`text`] is what reports on a terminal are made of. The same detection and [`RenderContext`] always give
 //! the same bytes: properties have a written order, and every fraction is rounded to decimals that its doc names.
 //! Nothing is judged here, and no text of the record is left out or interpreted.
 //!
@@ -11,6 +11,7 @@
 pub mod farsign;
 pub mod graph;
 pub mod risky_user;
+pub mod text;
 pub mod user_state;
 
 use crate::engine::signin::EventTime;

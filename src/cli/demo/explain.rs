@@ -4,8 +4,8 @@
 
 use serde::Deserialize;
 
-use super::report::{WIDTH, count, duration, table, wrapped};
 use crate::evaluate::Alert;
+use crate::render::text::{WIDTH, count, duration, table, wrapped};
 
 const INDENT: &str = "    ";
 
@@ -184,7 +184,7 @@ fn ends(record: &Record, evidence: &Evidence) -> String {
         only("outcome", result),
         both("sign-in id", &|end| end.request_id.clone().unwrap_or_else(|| known(&record.request_id).to_owned())),
     ];
-    table(["", "this sign-in", "compared with"], &[], rows)
+    table(&["", "this sign-in", "compared with"], &[], rows)
 }
 
 fn how(sign_in: &SignIn) -> &'static str {
@@ -244,7 +244,7 @@ fn properties(evidence: &Evidence) -> String {
         ]
     });
     let header = ["property", "value", "to this user", "share", "bits", "colleagues"];
-    let mut text = table(header, &[3, 4, 5], rows.collect());
+    let mut text = table(&header, &[3, 4, 5], rows.collect());
     let total = evidence.total_bits.map(|bits| format!(" Together {bits:+.1} bits."));
     text.push_str(&wrapped(
         &format!(

@@ -137,7 +137,7 @@ impl Stage {
     }
 
     pub fn labels(&self) -> anyhow::Result<Truth> {
-        Truth::read(self.read(LABELS)?)
+        Truth::read(self.read(LABELS)?, 0)
     }
 
     pub fn detections(&self) -> anyhow::Result<Detections> {

@@ -11,6 +11,7 @@
 pub mod block;
 pub mod framing;
 pub mod input;
+pub mod items;
 pub mod merge;
 pub mod output;
 pub mod pool;

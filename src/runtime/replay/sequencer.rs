@@ -149,7 +149,7 @@ impl<'a> Sequencer<'a> {
             outputs,
             interrupted,
             pool,
-            merge: Merge::new(&first_times(options)?, OPEN_FILES_MAX),
+            merge: Merge::new(&first_times(&options.inputs, options.format)?, OPEN_FILES_MAX),
             readings: options.inputs.iter().map(|_| (Reading::Unopened, 0)).collect(),
             read: Arc::default(),
             tasks: std::iter::repeat_with(task).take(SHARDS).collect(),
@@ -260,9 +260,7 @@ impl<'a> Sequencer<'a> {
                 None => match self.merge.take_turn() {
                     Turn::Run(run) => run,
                     Turn::Blocked => return Ok(Filled::Blocked),
-                    Turn::TooManyOverlap(count) => bail!(
-                        "{count} files overlap in time, and at most {OPEN_FILES_MAX} can be merged; {FEWER_FILES}"
-                    ),
+                    Turn::TooManyOverlap(count) => bail!(too_many_overlap(count)),
                     Turn::Ended => return Ok(Filled::Ended),
                 },
             };
@@ -457,8 +455,13 @@ fn write(outputs: &mut Outputs, summary: &mut Summary, detection: &Detection) ->
     outputs.detection(detection)
 }
 
+/// Why files cannot be merged.
+pub(super) fn too_many_overlap(count: usize) -> String {
+    format!("{count} files overlap in time, and at most {OPEN_FILES_MAX} can be merged; {FEWER_FILES}")
+}
+
 /// Why a file that the merge has come to cannot be opened, with this many open.
-fn cannot_open(input: &Input, error: &io::Error, joined: usize) -> String {
+pub(super) fn cannot_open(input: &Input, error: &io::Error, joined: usize) -> String {
     let name = &input.name;
     // What unix calls EMFILE and ENFILE; the standard library has no name for them.
     if cfg!(unix) && matches!(error.raw_os_error(), Some(23 | 24)) {
@@ -472,17 +475,17 @@ fn cannot_open(input: &Input, error: &io::Error, joined: usize) -> String {
 
 /// The first event time of every file, as far as a look at its beginning tells. Not needed for a single file, and
 /// not to be had of a pipe.
-fn first_times(options: &Options) -> anyhow::Result<Vec<EventTime>> {
-    let single = options.inputs.len() == 1;
+pub(super) fn first_times(inputs: &[Input], format: Format) -> anyhow::Result<Vec<EventTime>> {
+    let single = inputs.len() == 1;
     let first = |input: &Input| {
         if single || input.length.is_none() {
             return Ok(EventTime::MIN);
         }
         let source = source::open(&input.path, Arc::default());
         let mut source = source.with_context(|| format!("cannot read `{}`", input.name))?;
-        Ok(first_time(&mut source, options.format))
+        Ok(first_time(&mut source, format))
     };
-    options.inputs.iter().map(first).collect()
+    inputs.iter().map(first).collect()
 }
 
 fn first_time(source: &mut Source, format: Format) -> EventTime {

@@ -86,6 +86,11 @@ impl<R: Read> Read for Counting<R> {
 /// A file, pipe or standard input, open for reading.
 pub type Source = BlockReader<Box<dyn Read + Send>>;
 
+/// A file's bytes, decompressed.
+pub fn bytes(path: &std::path::Path) -> io::Result<Box<dyn Read + Send>> {
+    decompress(File::open(path)?)
+}
+
 /// Opens a file. `read` counts its bytes as they are on disk.
 pub fn open(path: &std::path::Path, read: Arc<AtomicU64>) -> io::Result<Source> {
     Ok(BlockReader::new(decompress(Counting { reader: File::open(path)?, read })?))

@@ -1,0 +1,203 @@
+//! `farsign evaluate`: labels and detections, and the sign-ins they are of → how good the detections are.
+//!
+//! The tables go to stdout and are the same for the same files; talk goes to stderr.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use anyhow::{Context, bail};
+
+use super::replay::watch_for_interrupt;
+use super::table_args::TableArgs;
+use super::{INTERRUPTED, PROBLEMS, say};
+use crate::config;
+use crate::engine::decode::Format;
+use crate::engine::enrich::Tables;
+use crate::engine::facts::Item;
+use crate::evaluate::{Detections, Observed, Observer, Pool, Report, Truth, tables, write_plots};
+use crate::runtime::replay::{input, items, source};
+
+/// Hold detections against ground truth, beside reference detectors over the same sign-ins.
+///
+/// LABELS and DETECTIONS as `farsign simulate --labels` and `farsign replay` write them; or folders with
+/// labels.ndjson, detections.ndjson and, for the references, signins.ndjson (each plain, .gz or .zst), which are pooled.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// LABELS DETECTIONS, or one folder or more.
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The sign-ins that were replayed: for rates, budgets and the reference detectors.
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    sign_ins: Vec<String>,
+    /// Active user-days of all streams together, for rates and budgets where no sign-ins tell.
+    #[arg(long, value_name = "N", conflicts_with = "sign_ins", value_parser = clap::value_parser!(u64).range(1..))]
+    user_days: Option<u64>,
+    /// Days at the beginning of each stream that are learnt from and not counted.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    warm_up_days: u32,
+    /// Draws of campaigns behind each 95 % interval.
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    resamples: u32,
+    /// Write everything here, as JSON.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Write charts into this folder, as SVG.
+    #[arg(long, value_name = "DIR")]
+    plots: Option<PathBuf>,
+    /// Write the realised false alerts of every score here, as CSV.
+    #[arg(long, value_name = "FILE")]
+    calibrate: Option<PathBuf>,
+    /// Configuration file (YAML): its databases and lists enrich the sign-ins.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    tables: TableArgs,
+}
+
+/// The files of one stream.
+struct Stream {
+    labels: PathBuf,
+    detections: PathBuf,
+    sign_ins: Vec<String>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let config = match config::load(args.config.as_deref(), &environment) {
+        Ok(config) => config,
+        Err(problems) if problems.unreadable => bail!(problems),
+        Err(problems) => {
+            say(&format!("error: the configuration is not valid\n{problems}"));
+            return Ok(ExitCode::from(PROBLEMS));
+        }
+    };
+    let streams = streams(args)?;
+    let tables = Arc::new(args.tables.files(&config).load()?);
+    let interrupted = watch_for_interrupt()?;
+    let mut pool = Pool::new(args.warm_up_days, args.resamples);
+    let mut is_damaged = false;
+    for stream in &streams {
+        let truth = Truth::read(open(&stream.labels)?, args.warm_up_days);
+        let truth = truth.with_context(|| format!("cannot use `{}`", stream.labels.display()))?;
+        let detections = Detections::read(open(&stream.detections)?);
+        let detections = detections.with_context(|| format!("cannot use `{}`", stream.detections.display()))?;
+        let observed = if stream.sign_ins.is_empty() {
+            None
+        } else {
+            let seen = observe(stream, args.tables.format(), &tables, &truth, &detections, &interrupted)?;
+            let Some((observed, damaged)) = seen else { return Ok(ExitCode::from(INTERRUPTED)) };
+            is_damaged |= damaged;
+            Some(observed)
+        };
+        pool.add(&truth, &detections, observed);
+    }
+    if let Some(user_days) = args.user_days {
+        pool.set_user_days(user_days);
+    }
+    write(args, &pool.report())?;
+    Ok(if is_damaged { ExitCode::from(PROBLEMS) } else { ExitCode::SUCCESS })
+}
+
+/// The streams that the arguments name.
+fn streams(args: &Args) -> anyhow::Result<Vec<Stream>> {
+    if !args.paths.iter().any(|path| path.is_dir()) {
+        let [labels, detections] = args.paths.as_slice() else {
+            bail!("expected LABELS and DETECTIONS, or folders; {} files are named", args.paths.len());
+        };
+        let (labels, detections) = (labels.clone(), detections.clone());
+        return Ok(vec![Stream { labels, detections, sign_ins: args.sign_ins.clone() }]);
+    }
+    if let Some(file) = args.paths.iter().find(|path| !path.is_dir()) {
+        bail!("`{}` is no folder: name LABELS and DETECTIONS, or folders only", file.display());
+    }
+    if !args.sign_ins.is_empty() {
+        bail!("--sign-ins goes with LABELS and DETECTIONS; a folder brings its own signins.ndjson");
+    }
+    let streams: Vec<Stream> = args.paths.iter().map(|folder| stream(folder)).collect::<anyhow::Result<_>>()?;
+    let with = streams.iter().filter(|stream| !stream.sign_ins.is_empty()).count();
+    if with != 0 && with != streams.len() {
+        bail!("{with} of {} folders hold signins.ndjson: all must, or none", streams.len());
+    }
+    if with != 0 && args.user_days.is_some() {
+        bail!("--user-days is for streams without sign-ins, and the folders hold signins.ndjson");
+    }
+    Ok(streams)
+}
+
+fn stream(folder: &Path) -> anyhow::Result<Stream> {
+    let find = |name: &str| {
+        let endings = ["", ".zst", ".gz"].map(|ending| folder.join(format!("{name}.ndjson{ending}")));
+        endings.into_iter().find(|path| path.is_file())
+    };
+    let needed = |name: &str| {
+        find(name).with_context(|| format!("`{}` holds no {name}.ndjson, plain, .gz or .zst", folder.display()))
+    };
+    let sign_ins = find("signins").map(|path| path.display().to_string());
+    Ok(Stream {
+        labels: needed("labels")?,
+        detections: needed("detections")?,
+        sign_ins: sign_ins.into_iter().collect(),
+    })
+}
+
+fn open(path: &Path) -> anyhow::Result<BufReader<Box<dyn io::Read + Send>>> {
+    let bytes = source::bytes(path).with_context(|| format!("cannot read `{}`", path.display()))?;
+    Ok(BufReader::new(bytes))
+}
+
+/// What the stream's sign-ins say, and whether they could not be read in full; `None` when interrupted.
+fn observe(
+    stream: &Stream,
+    format: Format,
+    tables: &Arc<Tables>,
+    truth: &Truth,
+    detections: &Detections,
+    interrupted: &Arc<AtomicBool>,
+) -> anyhow::Result<Option<(Observed, bool)>> {
+    let inputs = input::expand(&stream.sign_ins)?;
+    let mut observer = Observer::new(truth, detections);
+    let read = items::each(&inputs, format, tables.clone(), interrupted, &mut |item| {
+        if let Item::SignIn(prepared) = item {
+            observer.take(prepared);
+        }
+    })?;
+    if read.interrupted {
+        return Ok(None);
+    }
+    for (file, error) in &read.broken {
+        say(&format!("warning: `{file}` could not be read to its end: {error}"));
+    }
+    if read.rejected > 0 {
+        say(&format!("warning: {} of {} records could not be read", read.rejected, read.records));
+    }
+    let is_damaged = !read.broken.is_empty() || read.rejected >= read.records;
+    Ok(Some((observer.finish(), is_damaged)))
+}
+
+fn write(args: &Args, report: &Report) -> anyhow::Result<()> {
+    if let Some(path) = &args.json {
+        let failed = || format!("cannot write `{}`", path.display());
+        let mut file = BufWriter::new(File::create(path).with_context(failed)?);
+        serde_json::to_writer_pretty(&mut file, report).with_context(failed)?;
+        writeln!(file).and_then(|()| file.flush()).with_context(failed)?;
+    }
+    if let Some(path) = &args.calibrate {
+        let failed = || format!("cannot write `{}`", path.display());
+        let mut writer = csv::Writer::from_path(path).with_context(failed)?;
+        report.calibration.iter().try_for_each(|row| writer.serialize(row)).with_context(failed)?;
+        writer.flush().with_context(failed)?;
+    }
+    if let Some(folder) = &args.plots {
+        write_plots(report, folder)?;
+    }
+    match io::stdout().lock().write_all(tables(report).as_bytes()) {
+        // `farsign evaluate … | head` is no failure.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        result => result.context("cannot write the report"),
+    }
+}
