@@ -108,6 +108,8 @@ impl Metrics {
         all.late.inc_by(counts.late);
         all.withdrawn.inc_by(counts.withdrawn);
         all.tail_overflows.inc_by(counts.tail_overflow);
+        all.attempts.inc_by(counts.attempts);
+        all.unreviewed.inc_by(counts.unreviewed);
         all.users_new.inc_by(counts.users_new);
         all.users_forgotten.inc_by(counts.users_forgotten);
         all.contributions.inc_by(counts.contributions);
@@ -194,6 +196,8 @@ impl Metrics {
         raise(&all.profile_evicted_keys, stats.evicted_keys);
         raise(&all.profile_dropped, stats.dropped_contributions);
         raise(&all.profile_expired, stats.expired_contributions);
+        all.attempt_traces.set(saturated(stats.attempts.traces.iter().sum()));
+        raise(&all.attempt_traces_dropped, stats.attempts.dropped);
     }
 
     /// A day was entered before every partition's contributions were there.

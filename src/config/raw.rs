@@ -210,8 +210,10 @@ mirror! {
         /// Users who failed with one user agent, within `slow_window_hours`.
         #[schemars(range(min = 3, max = 400))]
         user_agent_users_min: u32,
+        /// For an address or prefix.
         #[schemars(range(min = 1, max = 336))]
         window_hours: u32,
+        /// For a network or a user agent: slow sprays add up over days.
         #[schemars(range(min = 1, max = 336))]
         slow_window_hours: u32,
         /// So many more users are needed for each that the organisation knows at the address or prefix.
@@ -230,8 +232,10 @@ mirror! {
         /// Users to whom it is new.
         #[schemars(range(min = 3, max = 400))]
         users_min: u32,
+        /// Countries they were in.
         #[schemars(range(min = 1, max = 50))]
         countries_min: u32,
+        /// Within so many hours.
         #[schemars(range(min = 1, max = 336))]
         window_hours: u32,
     }

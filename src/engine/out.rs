@@ -109,7 +109,7 @@ pub struct Counts {
     /// Sign-ins that arrived when their day was complete, and count for the organisation as of the first day that
     /// was not.
     pub contributed_late: u64,
-    /// Failed sign-ins, and strangers', that the organisation was told of at once.
+    /// Failed sign-ins that the organisation was told of.
     pub attempts: u64,
     /// Sign-ins that were not looked at again in the light of other users' attempts, as too many waited.
     pub unreviewed: u64,

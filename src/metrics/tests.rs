@@ -1,6 +1,7 @@
 //! Tests of the metrics: what is counted is what is rendered.
 
 use super::*;
+use crate::engine::attempts::AttemptStats;
 use crate::engine::decode::{RejectReason, SkipReason};
 use crate::engine::signin::EventTime;
 use crate::engine::user::store::StoreStats;
@@ -192,6 +193,7 @@ fn profiles_and_configuration_are_what_was_said_last() {
         dropped_contributions: 0,
         expired_contributions: 1,
         bytes: 99,
+        attempts: AttemptStats { traces: [1, 2, 3, 4], attempts: 12, dropped: 6 },
     };
     stats.keys[ProfileKind::Asn.index()] = 4;
     metrics.profiles(&stats);
@@ -205,6 +207,8 @@ fn profiles_and_configuration_are_what_was_said_last() {
             ("farsign_profile_day", "20000"),
             (r#"farsign_profile_keys{kind="asn"}"#, "4"),
             ("farsign_profile_evicted_keys_total", "5"),
+            ("farsign_attempt_traces", "10"),
+            ("farsign_attempt_traces_dropped_total", "6"),
             (r#"farsign_config_info{hash="00000000000000cd"}"#, "1"),
             ("farsign_config_last_reload_timestamp_seconds", "13.5"),
             ("farsign_config_last_reload_successful", "0"),

@@ -19,7 +19,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::attempts::Attempts;
+use super::attempts::{AttemptStats, Attempts};
 use super::signin::EventTime;
 pub use codec::ProfileCodecError;
 pub use contribute::contributions_of;
@@ -187,8 +187,9 @@ pub struct ProfileStats {
     pub dropped_contributions: u64,
     /// Contributions that came when they could count on no later day.
     pub expired_contributions: u64,
-    /// Estimated heap bytes.
+    /// Estimated heap bytes, attempts apart.
     pub bytes: usize,
+    pub attempts: AttemptStats,
 }
 
 /// Stands for "no advance yet": days of event times never reach it.
@@ -279,6 +280,7 @@ impl Profiles {
             dropped_contributions: pending.dropped,
             expired_contributions: pending.expired,
             bytes: self.table.bytes(&sizes) + pending.bytes(),
+            attempts: self.attempts.stats(),
         }
     }
 

@@ -105,8 +105,11 @@ impl UserRecord {
         self.settle(bench, out);
         let order = (prepared.facts.time, prepared.facts.event);
         let arrival = self.arrival(order, bench);
-        if !matches!(arrival, Arrival::Duplicate) {
-            out.attempts.extend(Attempt::failed(bench.judge.tenant, bench.member, &prepared.facts));
+        if !matches!(arrival, Arrival::Duplicate)
+            && let Some(attempt) = Attempt::failed(bench.judge.tenant, bench.member, &prepared.facts)
+        {
+            out.counts.attempts += 1;
+            out.attempts.push(attempt);
         }
         match arrival {
             Arrival::Duplicate => out.counts.duplicates += 1,

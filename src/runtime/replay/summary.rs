@@ -84,6 +84,8 @@ impl Summary {
             "farAhead": self.far_ahead,
             "withdrawn": counts.withdrawn,
             "tailOverflow": counts.tail_overflow,
+            "attempts": counts.attempts,
+            "unreviewed": counts.unreviewed,
             "detections": detections(counts),
             "suppressions": suppressions(counts),
             "written": self.written,
@@ -170,7 +172,8 @@ impl fmt::Display for Summary {
         let Counts { duplicates, reordered, late, .. } = counts;
         let order =
             format!("{duplicates} duplicates, {reordered} reordered, {late} late, {} far ahead", self.far_ahead)
-                + &told(counts.tail_overflow, " beyond what is kept for reordering");
+                + &told(counts.tail_overflow, " beyond what is kept for reordering")
+                + &told(counts.unreviewed, " beyond what waits for a review");
         line(f, "order", order)?;
         line(f, "written", format!("{} detections, {} updates", self.written, self.written_updates))?;
         for (title, types) in [("detections", detections(counts)), ("suppressions", suppressions(counts))] {
