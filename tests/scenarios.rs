@@ -59,32 +59,32 @@ fn feedback() {
 
 #[test]
 fn anomalous_token() {
-    check_folder("anomalous_token", 24);
+    check_folder("anomalous_token", 33);
 }
 
 #[test]
 fn attacker_in_the_middle() {
-    check_folder("attacker_in_the_middle", 15);
+    check_folder("attacker_in_the_middle", 20);
 }
 
 #[test]
 fn mfa_fatigue() {
-    check_folder("mfa_fatigue", 17);
+    check_folder("mfa_fatigue", 19);
 }
 
 #[test]
 fn reported_activity() {
-    check_folder("reported_activity", 7);
+    check_folder("reported_activity", 8);
 }
 
 #[test]
 fn risky_address() {
-    check_folder("risky_address", 12);
+    check_folder("risky_address", 15);
 }
 
 #[test]
 fn token_issuer() {
-    check_folder("token_issuer", 11);
+    check_folder("token_issuer", 12);
 }
 
 #[test]

@@ -47,7 +47,7 @@ pub struct RiskyUserRecord<'a> {
 struct FarsignUser<'a> {
     /// Tenant of the user.
     tenant_id: &'a str,
-    /// Detections of the user that are at risk or confirmed compromised; at most sixteen are kept.
+    /// Detections of the user that are at risk or confirmed compromised; at most thirty-two are kept.
     open_detections: u32,
     /// Hash of the effective configuration and the tables: 16 hexadecimal digits.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]

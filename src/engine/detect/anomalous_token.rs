@@ -3,8 +3,8 @@
 //! ## What it sees
 //! A session that is followed continues from another network, and one strange to the user; and with it another browser
 //! or system, a device id that is gone, a hosting network, or use from two places at once (from there, from the owner's
-//! network, and from there again within minutes). Another country, a network rare in the organisation and a session of
-//! unusual age add to it. Each sign counts points; their sum is the level. `unfamiliarFeatures` weighs the same sign-in
+//! network, and from there again within minutes). Another country or an unusual region, a network rare in the
+//! organisation and a session of unusual age add to it. A device id that the session itself had until now counts twice. Each sign counts points; their sum is the level. `unfamiliarFeatures` weighs the same sign-in
 //! as a whole and knows of the session only that it moved: two detections, one incident.
 //! ## Why it matters
 //! ATT&CK T1539, T1550.004, T1528: who steals a session cookie or a refresh token needs neither password nor second
@@ -46,8 +46,12 @@ struct Signs {
     other_client: bool,
     other_system: bool,
     device_gone: bool,
+    /// The session had a device id until now.
+    device_left_behind: bool,
     hosting: bool,
     abroad: bool,
+    /// In the country, but in a region that is not usual for the user.
+    in_another_region: bool,
     rare: bool,
     /// The owner used the session elsewhere minutes ago.
     close: bool,
@@ -113,7 +117,8 @@ impl Signs {
         let other_region =
             home.region_hash != 0 && facts.region_hash != 0 && home.region_hash != facts.region_hash;
         let since_home_s = libm::fabs(facts.time.seconds_since(home.time));
-        let close = other_region && since_home_s <= window_s;
+        // Who switches a VPN or relay on and off is in two places at once, too.
+        let close = other_region && since_home_s <= window_s && !home.is_hosting_or_hidden();
         let was_here =
             session.elsewhere.filter(|elsewhere| elsewhere.asn == facts.asn && elsewhere.time < home.time);
         let age_s = facts.time.seconds_since(session.began.time);
@@ -122,7 +127,11 @@ impl Signs {
             other_system: !assessment.known_agent && home.is_other_system(facts),
             device_gone: facts.device_hash == 0
                 && (home.device_hash != 0 || case.state.lacks_device(facts, case.judge.decay)),
+            device_left_behind: facts.device_hash == 0 && home.device_hash != 0,
             hosting: is_hosting_or_hidden(facts.connection, facts.lists),
+            in_another_region: other_region
+                && home.country == facts.country
+                && !is_usual_region(case, facts.region_hash),
             abroad: home.country.is_known() && facts.country.is_known() && home.country != facts.country,
             rare: is_rare_network(&case.organization, facts.asn),
             close,
@@ -141,8 +150,10 @@ impl Signs {
         let one = [
             self.other_system,
             self.device_gone,
+            self.device_left_behind,
             self.hosting,
             self.abroad,
+            self.in_another_region,
             self.rare,
             self.close,
             self.alternating,
@@ -194,7 +205,7 @@ fn consider(case: &Case<'_>, home: &Stop, signs: &Signs, draft: &mut Draft) {
     let mobile = facts.connection == Connection::Mobile && home.connection == Connection::Mobile;
     draft.consider_either(
         Suppression::MobileGateway,
-        mobile && !signs.abroad && !signs.other_client,
+        mobile && !signs.abroad && same_client,
         [
             "from one mobile carrier to another in one country",
             "not from one mobile carrier to another in one country",

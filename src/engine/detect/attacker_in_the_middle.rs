@@ -54,7 +54,10 @@ fn continuation(case: &Case<'_>, assessment: &Assessment, session: &Session) -> 
     let rare = is_rare_network(&case.organization, began.asn);
     let is_relay = began.is_hosting_or_hidden() || (rare && session.lacks_device);
     let goes_on = began.asn != 0 && began.asn != facts.asn;
-    if !(session.is_interactive && session.is_strange && is_relay && goes_on && soon) || same_device {
+    // One browser from one rented network to another is its owner's way out.
+    let other_hands = session.lacks_device || began.is_other_client(facts);
+    if !(session.is_interactive && session.is_strange && is_relay && goes_on && soon && other_hands) || same_device
+    {
         return None;
     }
     let signs = [
