@@ -157,9 +157,10 @@ fn a_device_of_the_users_own_silences_it_and_a_familiar_address_is_never_in_ques
     let own = Spec { device: "laptop".to_owned(), ..entry(NOON_S + HOUR_S) };
     let told = answer(&emitting(), tries(0..20, NOON_S).chain([own]));
     assert_eq!(suppressed_by(spray(&told, "entry").expect("considered")), Some(Suppression::FamiliarDevice));
-    let usual =
-        (14..20).map(|day| Spec::new(&format!("usual-{day}"), at(day, NOON_S), "victim", SOURCE, "stranger"));
-    let told = answer(&emitting(), usual.chain(tries(0..20, NOON_S)).chain([entry(NOON_S + HOUR_S)]));
+    let resident =
+        (0..20).map(|day| Spec::new(&format!("usual-{day}"), at(day, 0), "resident", SOURCE, "home-pc"));
+    let usual = Spec { user: "resident".to_owned(), ..entry(NOON_S + HOUR_S) };
+    let told = answer(&emitting(), resident.chain(tries(0..20, NOON_S)).chain([usual]));
     assert!(spray(&told, "entry").is_none());
 }
 
