@@ -189,7 +189,8 @@ const OWN_ISSUERS: [&str; 3] = ["AzureAD", "Azure Active Directory", "AzureADBac
 
 fn is_federated(kind: &str, name: &str) -> bool {
     let is_own = OWN_ISSUERS.into_iter().any(|own| kind.eq_ignore_ascii_case(own));
-    !is_own && !(kind.is_empty() && name.is_empty())
+    let is_named = !kind.is_empty() || !name.is_empty();
+    is_named && !is_own
 }
 
 /// Hash of an id without regard to ASCII case (GUIDs are written both ways), as facts hold it; 0 for no id.

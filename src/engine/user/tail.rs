@@ -211,10 +211,6 @@ pub struct TailFeedback {
 
 /// One entry of the tail.
 #[derive(Clone, Debug, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "feedback is rare, and boxing sign-ins would cost an allocation each"
-)]
 pub enum TailEntry {
     SignIn(TailSignIn),
     Feedback(TailFeedback),
