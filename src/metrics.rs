@@ -196,7 +196,7 @@ impl Metrics {
         raise(&all.profile_evicted_keys, stats.evicted_keys);
         raise(&all.profile_dropped, stats.dropped_contributions);
         raise(&all.profile_expired, stats.expired_contributions);
-        all.attempt_traces.set(saturated(stats.attempts.traces.iter().sum()));
+        all.attempt_traces.set(saturated(stats.attempts.traces.iter().sum::<usize>()));
         raise(&all.attempt_traces_dropped, stats.attempts.dropped);
     }
 
