@@ -128,11 +128,12 @@ impl Counts {
         self.tail_overflow += other.tail_overflow;
         self.users_new += other.users_new;
         self.users_forgotten += other.users_forgotten;
+        // Exact modulo 2^64: a review takes back what an earlier step counted.
         for (mine, theirs) in self.detections.iter_mut().flatten().zip(other.detections.iter().flatten()) {
-            *mine += theirs;
+            *mine = mine.wrapping_add(*theirs);
         }
         for (mine, theirs) in self.suppressions.iter_mut().flatten().zip(other.suppressions.iter().flatten()) {
-            *mine += theirs;
+            *mine = mine.wrapping_add(*theirs);
         }
         self.contributions += other.contributions;
         self.contributed_late += other.contributed_late;

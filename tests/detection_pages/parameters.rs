@@ -5,6 +5,8 @@ use serde_json::Value;
 use crate::source::Source;
 
 /// Every detection can be switched off; no doc comment need say so.
+/// The section that is no detection's own: what makes one incident of several detections.
+const OF_ALL: &str = "incident";
 const SWITCH: &str = "enabled";
 
 pub struct Schema(Value);
@@ -75,7 +77,7 @@ impl Schema {
     pub fn unnamed(&self, sources: &[Source]) -> Vec<String> {
         let known: Vec<Named> = sources.iter().flat_map(|source| named(source.section("Parameters"))).collect();
         let sections = self.0["properties"]["detections"]["properties"].as_object().expect("detections");
-        let keys = sections.iter().flat_map(|(section, schema)| {
+        let keys = sections.iter().filter(|(section, _)| *section != OF_ALL).flat_map(|(section, schema)| {
             let keys = schema["properties"].as_object().into_iter().flatten();
             keys.map(move |(key, _)| (section.as_str(), key.as_str()))
         });
