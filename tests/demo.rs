@@ -70,7 +70,11 @@ fn counted(folder: &Path) -> Counted {
         }
     }
     let (mut caught, mut false_by_type, mut silenced) = (BTreeSet::new(), BTreeMap::new(), 0);
-    for detection in lines(&folder.join("detections.ndjson")) {
+    // Of several versions the last counts.
+    let detections = lines(&folder.join("detections.ndjson")).into_iter();
+    let last: BTreeMap<String, Value> =
+        detections.map(|detection| (detection["id"].to_string(), detection)).collect();
+    for detection in last.into_values() {
         let of = |id: &Value| campaign_of.get(&id.to_string());
         let farsign = &detection["farsign"];
         if !farsign["suppressedBy"].is_null() {

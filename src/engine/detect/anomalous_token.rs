@@ -37,9 +37,6 @@ const HIGH_POINTS: i32 = 5;
 /// A network is rare when at most one user in this many is seen on it, in an organisation of so many.
 const RARE_ONE_IN: u32 = 200;
 const RARE_USERS_MIN: u32 = 20;
-/// Colleagues who make a network common.
-const COMMON_USERS_MIN: u32 = 3;
-const COMMON_SHARE: f64 = 0.01;
 
 /// What speaks for other hands.
 struct Signs {
@@ -250,11 +247,9 @@ pub(super) fn is_rare_network(organization: &Organization<'_>, asn: u32) -> bool
             .is_some_and(|with| with <= organization.users / RARE_ONE_IN)
 }
 
-/// At least three colleagues and one in a hundred.
+/// Regularly used by colleagues.
 pub(super) fn is_common_network(organization: &Organization<'_>, asn: u32) -> bool {
-    organization.users_with(ProfileKind::Asn, asn).is_some_and(|with| {
-        with >= COMMON_USERS_MIN && f64::from(with) >= COMMON_SHARE * f64::from(organization.users)
-    })
+    organization.is_common(ProfileKind::Asn, asn)
 }
 
 fn sentence(case: &Case<'_>, session: &Session, signs: &Signs) -> String {

@@ -11,6 +11,7 @@
 //! `atypical_travel.min_distance_km` (500), `.low_bits` (8), `.medium_bits` (12), `.high_bits` (17),
 //! `.learning_days` (14) or `.learning_sign_ins` (10), `.relearn_after_days` (90), `.sensitivity`.
 
+use super::cloud;
 use super::evidence::place_name;
 use super::impossible_travel::{after, is_usual_region};
 use super::properties::Assessment;
@@ -61,6 +62,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         attack: None,
     };
     consider(case, anchor, rules.sensitivity, &mut draft);
+    cloud::consider(case, assessment, &mut draft);
     Some(draft)
 }
 

@@ -13,6 +13,7 @@
 //! `.learning_days` (7), `.relearn_after_days` (90).
 
 use super::borders::share_border;
+use super::cloud;
 use super::evidence::place_name;
 use super::properties::Assessment;
 use super::travel::Journey;
@@ -49,7 +50,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         sentence: sentence(case, assessment, anchor, &journey),
         attack: None,
     };
-    consider_system(case, anchor, &journey, &mut draft);
+    consider_system(case, assessment, anchor, &journey, &mut draft);
     if rules.sensitivity <= Sensitivity::Medium {
         consider_user(case, anchor, &mut draft);
     }
@@ -92,7 +93,13 @@ fn strength(journey: &Journey, max_speed_kmh: f64) -> f64 {
 }
 
 /// Suppressions that always apply.
-fn consider_system(case: &Case<'_>, anchor: &Anchor, journey: &Journey, draft: &mut Draft) {
+fn consider_system(
+    case: &Case<'_>,
+    assessment: &Assessment,
+    anchor: &Anchor,
+    journey: &Journey,
+    draft: &mut Draft,
+) {
     let facts = case.facts;
     let same_address = facts.address.is_some() && facts.address == anchor.address;
     draft.consider_either(
@@ -128,7 +135,8 @@ fn consider_system(case: &Case<'_>, anchor: &Anchor, journey: &Journey, draft: &
     let cloud = !facts.is_interactive()
         && (facts.connection == Connection::Hosting || facts.lists.contains(ListKind::Hosting))
         && facts.session_hash != 0
-        && facts.session_hash == anchor.session_hash;
+        && facts.session_hash == anchor.session_hash
+        || cloud::is_service_refresh(case, assessment);
     draft.consider_either(
         Suppression::CloudRefresh,
         cloud,

@@ -9,6 +9,7 @@ pub mod anomalous_token;
 pub mod attacker_in_the_middle;
 pub mod atypical_travel;
 pub mod borders;
+mod cloud;
 pub mod evidence;
 pub mod impossible_travel;
 pub mod listed_address;

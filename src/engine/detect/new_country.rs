@@ -11,6 +11,7 @@
 //! `new_country.infrequent_after_days` (90), `.common_share` (0.05), `.learning_days` (7),
 //! `.relearn_after_days` (90), `.sensitivity`.
 
+use super::cloud;
 use super::evidence::place_name;
 use super::properties::Assessment;
 use super::{Case, Draft};
@@ -65,6 +66,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         facts.named.egress,
         ["a named location marked as egress", "no named location marked as egress"],
     );
+    cloud::consider(case, assessment, &mut draft);
     if rules.sensitivity <= Sensitivity::Medium {
         let moving = facts.is_moving_network();
         draft.consider_either(

@@ -61,10 +61,15 @@ impl<'a> Organization<'a> {
     }
 
     /// Regularly used by colleagues: at least three of them and one in a hundred.
-    pub fn is_common_place(&self, city_hash: u32) -> bool {
-        self.users_with(ProfileKind::City, city_hash).is_some_and(|with| {
+    pub fn is_common(&self, kind: ProfileKind, value: u32) -> bool {
+        self.users_with(kind, value).is_some_and(|with| {
             with >= COMMON_USERS_MIN && f64::from(with) >= COMMON_SHARE * f64::from(self.users)
         })
+    }
+
+    /// The same of a city.
+    pub fn is_common_place(&self, city_hash: u32) -> bool {
+        self.is_common(ProfileKind::City, city_hash)
     }
 }
 

@@ -22,12 +22,13 @@
 
 use super::evidence::{place_name, prefix_text};
 use super::properties::Assessment;
+use super::suspicious_browser::is_stranger;
 use super::{Case, Draft};
 use crate::engine::attempts::{Attack, Bar, Trace, minute_of};
 use crate::engine::finding::{AttackEvidence, RiskEventType, RiskLevel, Suppression, Threshold};
 use crate::engine::policy::PasswordSpray;
 use crate::engine::profile::ProfileKind;
-use crate::engine::signin::EventTime;
+use crate::engine::signin::{Category, ClientApp, EventTime};
 
 /// Device evidence from which the device counts as a stranger's, bits.
 const UNFAMILIAR_DEVICE_BITS: f64 = 2.0;
@@ -59,9 +60,12 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     Some(draft)
 }
 
-/// Whether others' attempts can say anything of this sign-in: they are known, and it is not where the user always is.
+/// Whether others' attempts can say anything of this sign-in: they are known, a password may have been typed, and it is
+/// not where the user always is. What a session renews by itself needs no password that was guessed.
 pub(super) fn is_in_question(case: &Case<'_>, assessment: &Assessment) -> bool {
-    case.judge.knows_attempts(case.facts) && !assessment.known_address && assessment.total_bits > 0.0
+    let facts = case.facts;
+    let is_typed = facts.category != Category::NonInteractive || facts.client_app == ClientApp::Legacy;
+    is_typed && case.judge.knows_attempts(facts) && !assessment.known_address && assessment.total_bits > 0.0
 }
 
 /// A device known to be the user's, by an id that an attacker does not have.
@@ -84,20 +88,19 @@ fn search(
     let (least, window_hours, factor) = match trace {
         Trace::Address => (rules.address_users_min, rules.window_hours, rules.known_users_factor),
         Trace::Prefix => (rules.prefix_users_min, rules.window_hours, rules.known_users_factor),
-        Trace::Asn if assessment.known_asn => return None,
+        Trace::Asn if assessment.known_asn || assessment.device_bits <= 0.0 => return None,
         Trace::Asn => (rules.asn_users_min, rules.slow_window_hours, rules.slow_known_users_factor),
-        Trace::UserAgent if assessment.known_agent || assessment.known_asn => return None,
+        // The user's own browser in a new version is nobody's tool.
+        Trace::UserAgent if !is_stranger(case.state, case.facts, case.judge.decay) => return None,
         Trace::UserAgent => (rules.user_agent_users_min, rules.slow_window_hours, rules.slow_known_users_factor),
     };
     let kind = match trace {
         Trace::Address => ProfileKind::Address,
         Trace::Prefix => ProfileKind::Prefix,
         Trace::Asn => ProfileKind::Asn,
-        Trace::UserAgent => ProfileKind::Browser,
+        Trace::UserAgent => ProfileKind::UserAgent,
     };
-    // The organisation knows browsers by family: all that use it may mistype with this very text.
-    let value = if trace == Trace::UserAgent { case.facts.browser_hash } else { trace.of(case.facts) };
-    let known_users = case.organization.users_with(kind, value).unwrap_or(0);
+    let known_users = case.organization.users_with(kind, trace.of(case.facts)).unwrap_or(0);
     let bar = bar(least, window_hours, factor, known_users);
     let (minute, until) = (minute_of(case.facts.time), case.judge.hindsight_minute(case.facts));
     let attempts = case.judge.profiles.attempts();

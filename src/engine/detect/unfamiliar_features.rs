@@ -12,6 +12,7 @@
 //! `unfamiliar_features.low_bits` (9), `.medium_bits` (14), `.high_bits` (18), `.learning_min_days` (5),
 //! `.learning_max_days` (30), `.settled_bits` (3), `.relearn_after_days` (60), `.sensitivity`.
 
+use super::cloud;
 use super::evidence::property_value;
 use super::properties::Assessment;
 use super::{Case, Draft};
@@ -61,6 +62,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         case.facts.named.egress,
         ["a named location marked as egress", "no named location marked as egress"],
     );
+    cloud::consider(case, assessment, &mut draft);
     if rules.sensitivity == Sensitivity::Low {
         let learnt = case.organization.is_learnt_egress(case.facts.address_hash);
         draft.consider_either(
