@@ -56,6 +56,7 @@ struct Signs {
     alternating: bool,
     old: bool,
     same_city: bool,
+    known_agent: bool,
 }
 
 pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
@@ -135,6 +136,7 @@ impl Signs {
             alternating: close && was_here.is_some_and(|here| home.time.seconds_since(here.time) <= window_s),
             old: age_s >= (i64::from(rules.unusual_age_days) * SECONDS_PER_DAY) as f64,
             same_city: home.city_hash != 0 && home.city_hash == facts.city_hash,
+            known_agent: assessment.known_agent,
         }
     }
 
@@ -157,7 +159,10 @@ impl Signs {
             self.old,
         ];
         let ones = one.into_iter().map(i32::from).sum::<i32>();
-        2 * i32::from(self.other_client) + ones - i32::from(self.same_city)
+        // A browser that the user has, where the session never had a device id: a private window on a journey, if nothing
+        // else is odd.
+        let own_browser = self.known_agent && !self.hosting && !self.close && !self.device_left_behind;
+        2 * i32::from(self.other_client) + ones - i32::from(self.same_city) - i32::from(own_browser)
     }
 
     /// Nothing but the network differs.

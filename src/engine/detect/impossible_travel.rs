@@ -80,8 +80,9 @@ fn level(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor) -> RiskLevel
     } else if assessment.known_device || assessment.known_agent {
         level = level.lowered();
     }
+    // A session that goes on, or one that is renewed while nobody is there: of a user's two devices one may stay at home.
     let same_session = facts.session_hash != 0 && facts.session_hash == anchor.session_hash;
-    if same_session && (assessment.known_agent || assessment.known_device) {
+    if (same_session || !facts.is_interactive()) && (assessment.known_agent || assessment.known_device) {
         level = level.lowered();
     }
     level

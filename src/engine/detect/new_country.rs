@@ -98,7 +98,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
 }
 
 /// Low to begin with. A stranger's device raises, twice where nobody works; a device that is known lowers, and so
-/// does a country where many work.
+/// does a session that goes on with its client, and a country where many work.
 fn level(case: &Case<'_>, assessment: &Assessment, common: bool, rare: bool) -> RiskLevel {
     let mut level = RiskLevel::Low;
     if assessment.device_bits > UNFAMILIAR_DEVICE_BITS {
@@ -107,7 +107,7 @@ fn level(case: &Case<'_>, assessment: &Assessment, common: bool, rare: bool) -> 
             level = level.raised();
         }
     }
-    if assessment.known_device {
+    if assessment.known_device || assessment.session_bits < 0.0 {
         level = level.lowered();
     }
     if common && case.judge.policy.new_country.sensitivity == Sensitivity::Medium {
