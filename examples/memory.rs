@@ -59,6 +59,8 @@ fn facts(user: u64, step: u64) -> Facts {
         client_hash: hash(10, 2),
         app_hash: 1,
         session_hash: hash(11, 3),
+        issuer_hash: 0,
+        issuer_federated: false,
     }
 }
 
