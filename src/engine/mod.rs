@@ -165,10 +165,10 @@ impl Engine {
     /// [ripe](Rules::ripe), and tells the organisation of strangers among those a hindsight younger. A runtime calls it
     /// before the first item of each [review](EngineConfig::review_at), when all attempts that came before are contributed.
     pub fn review(&mut self, stream_time: EventTime, out: &mut Out) {
-        let hour = self.at_review(stream_time);
+        let hour = self.hour(stream_time);
         let later = self.waiting.split_off(&(hour.ripe, UserKey(0)));
         let ripe = std::mem::replace(&mut self.waiting, later);
-        let orderly = hour.known.unwrap_or(hour.ripe);
+        let orderly = hour.ripe.plus_seconds(i64::from(self.rules.config.hindsight_s));
         let is_due = |(time, _): &&(EventTime, UserKey)| (self.told..orderly).contains(time);
         let due = ripe.iter().chain(&self.waiting).filter(is_due).map(|(_, key)| *key).collect();
         self.tell_of_users(due, orderly, out);
@@ -184,7 +184,7 @@ impl Engine {
 
     fn tell_of_users(&mut self, keys: BTreeSet<UserKey>, before: EventTime, out: &mut Out) {
         let (rules, profiles) = (&self.rules, &self.profiles);
-        let hour = Hour { boundary: before, ripe: before, reviewed: before, known: None };
+        let hour = Hour { boundary: before, ripe: before, reviewed: before, is_review: true };
         for key in keys {
             self.users.look_at(key, rules, |record| {
                 let bench = bench(rules, profiles, key, record.scope, hour, 0, ("", ""));
@@ -200,7 +200,7 @@ impl Engine {
 
     /// [`Self::review`] of every sign-in that waits: the input has ended, so no more attempts come.
     pub fn review_all(&mut self, stream_time: EventTime, out: &mut Out) {
-        let hour = Hour { reviewed: EventTime::MAX, ..self.at_review(stream_time) };
+        let hour = Hour { reviewed: EventTime::MAX, ..self.hour(stream_time) };
         let all = std::mem::take(&mut self.waiting);
         self.review_users(all.into_iter().map(|(_, key)| key).collect(), hour, out);
     }
@@ -219,6 +219,7 @@ impl Engine {
 
     fn review_users(&mut self, keys: BTreeSet<UserKey>, hour: Hour, out: &mut Out) {
         let (rules, profiles) = (&self.rules, &self.profiles);
+        let hour = Hour { is_review: true, ..hour };
         for key in keys {
             self.users.change(key, rules, |record| {
                 let told = record.told();
@@ -320,16 +321,8 @@ impl Engine {
             boundary: stream_time.minus_seconds(i64::from(self.rules.config.lateness_horizon_s)),
             ripe,
             reviewed: if self.sight == Sight::Live { EventTime::MAX } else { ripe },
-            known: None,
+            is_review: false,
         }
-    }
-}
-
-impl Engine {
-    fn at_review(&self, stream_time: EventTime) -> Hour {
-        let hour = self.hour(stream_time);
-        let known = hour.ripe.plus_seconds(i64::from(self.rules.config.hindsight_s));
-        Hour { known: Some(known), ..hour }
     }
 }
 
@@ -342,8 +335,8 @@ struct Hour {
     ripe: EventTime,
     /// See [`Judge::reviewed`].
     reviewed: EventTime,
-    /// See [`Bench::known`].
-    known: Option<EventTime>,
+    /// See [`Bench::is_review`].
+    is_review: bool,
 }
 
 /// Notes that a sign-in waits for its review.
@@ -378,7 +371,7 @@ fn bench<'a>(
         },
         boundary: hour.boundary,
         ripe: hour.ripe,
-        known: hour.known,
+        is_review: hour.is_review,
         position,
         member: hash32(Seed::ProfileUser, &key.0.to_le_bytes()),
         quarantine_days: rules.config.baseline.quarantine_days,

@@ -55,8 +55,9 @@ pub struct Bench<'a> {
     pub boundary: EventTime,
     /// Events before this have been reviewed, and settle: [`Rules::ripe`].
     pub ripe: EventTime,
-    /// Event time up to which everything is known, where that and no event is the cause of a verdict.
-    pub known: Option<EventTime>,
+    /// No event is the cause, but what was attempted on others: what comes of it is dated at the sign-in it is about, so
+    /// that it does not show when anybody looked.
+    pub is_review: bool,
     pub position: u64,
     /// Hash of the user as a member of profiles.
     pub member: u32,
@@ -483,9 +484,9 @@ impl UserRecord {
         }
     }
 
-    /// When what is judged anew came to be known: with the user's newest event, or at a review.
+    /// When what is judged anew came to be known: with the user's newest event, a review apart.
     fn known_time(&self, at_least: EventTime, bench: &Bench<'_>) -> EventTime {
-        bench.known.map_or_else(|| self.newest_time(at_least), |known| known.max(at_least))
+        if bench.is_review { at_least } else { self.newest_time(at_least) }
     }
 
     fn newest_time(&self, at_least: EventTime) -> EventTime {

@@ -27,8 +27,10 @@ use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
 use crate::runtime::task::Task;
 
-/// Which input record caused an output: `topic/partition/offset`.
+/// Which input record caused an output: `topic/partition/offset`, or [`REVIEW_ORIGIN`].
 pub const ORIGIN_HEADER: &str = "farsign.origin";
+/// The origin of outputs that no record of the task caused, but what was attempted on other users, or time alone.
+pub const REVIEW_ORIGIN: &str = "review";
 /// The number of the task's transaction that wrote a record.
 pub const TRANSACTION_HEADER: &str = "farsign.transaction";
 /// The timestamp of the input record, milliseconds since 1970.

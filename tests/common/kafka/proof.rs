@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use farsign::runtime::kafka::marker::{MARKER_KEY, Marker};
-use farsign::runtime::kafka::partition::{ORIGIN_HEADER, TRANSACTION_HEADER};
+use farsign::runtime::kafka::partition::{ORIGIN_HEADER, REVIEW_ORIGIN, TRANSACTION_HEADER};
 use farsign::runtime::kafka::probe::{ProbeRecord, roll};
 
 use super::{Deployment, Isolation, Stored};
@@ -212,6 +212,9 @@ fn torn(evidence: &Evidence) -> Vec<String> {
         }
     }
     for (partition, transaction, origin) in &evidence.outputs {
+        if origin == REVIEW_ORIGIN && marker_at_or_after(*partition, *transaction).is_some() {
+            continue;
+        }
         let (place, offset) = origin.rsplit_once('/').unwrap_or_default();
         let (topic, origin_partition) = place.rsplit_once('/').unwrap_or_default();
         let ends = marker_at_or_after(*partition, *transaction).and_then(|marker| marker.next_of(topic));

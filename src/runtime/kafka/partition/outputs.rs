@@ -3,7 +3,7 @@
 use super::super::outbox::{Destination, OutHeader};
 use super::super::probe::ProbeRecord;
 use super::super::record::{Record, SourceKind};
-use super::{ORIGIN_HEADER, PartitionTask, TIMESTAMP_HEADER, TRANSACTION_HEADER, output_key};
+use super::{ORIGIN_HEADER, PartitionTask, REVIEW_ORIGIN, TIMESTAMP_HEADER, TRANSACTION_HEADER, output_key};
 use crate::engine::Input;
 use crate::engine::hash::UserKey;
 use crate::engine::out::{Detection, Out};
@@ -82,6 +82,8 @@ impl PartitionTask {
             if let Some(timestamp) = origin.timestamp_ms {
                 headers.push(text(TIMESTAMP_HEADER, timestamp.to_string()));
             }
+        } else {
+            headers.push(text(ORIGIN_HEADER, REVIEW_ORIGIN.to_owned()));
         }
         headers
     }
