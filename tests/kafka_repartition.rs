@@ -11,7 +11,7 @@ use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
-use common::kafka::{Broker, Record, Stored, assert_same_detections, attacked_user, eventually};
+use common::kafka::{Broker, Record, Stored, assert_same_detections, attacked_users, eventually};
 use farsign::engine::decode::{Decoded, Format, decode};
 use farsign::engine::hash::UserKey;
 use farsign::runtime::kafka::probe::ProbeRecord;
@@ -417,7 +417,7 @@ fn check_detections(bench: &Bench) {
     assert!(replayed.contains("\"dismissed\""), "feedback has had an effect");
     let told: Vec<String> = live.iter().map(Stored::text).collect();
     assert_same_detections(&told, &wanted);
-    let attacked: BTreeSet<String> = told.iter().filter_map(|line| attacked_user(line)).collect();
+    let attacked = attacked_users(&told, &wanted);
     for stored in &live {
         let value: Value = serde_json::from_slice(stored.value.as_ref().unwrap()).unwrap();
         let origin = stored.header("farsign.origin").unwrap();

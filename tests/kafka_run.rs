@@ -91,6 +91,44 @@ fn dead_letters(deployment: &Deployment<'_>) -> BTreeMap<String, Stored> {
     letters.into_iter().map(|letter| (letter.header("farsign.offset").unwrap(), letter)).collect()
 }
 
+/// Many users' wrong passwords from one address, spread over partitions, and one that was right.
+#[test]
+fn a_spray_over_partitions_is_told_at_once() {
+    let deployment = Deployment::new(Broker::shared(), "spray").create(4);
+    let attempt = |user: &str, time: &str, outcome: &str, address: &str| {
+        let line = json!({
+            "type": "signIn", "tenantId": "t", "id": format!("{user}-{time}"), "time": time, "userId": user,
+            "outcome": outcome, "credential": if outcome == "failed" { "wrong" } else { "right" }, "ipAddress": address,
+            "userAgent": "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/126.0.0.0 Safari/537.36",
+        });
+        Record::keyed(user, line.to_string())
+    };
+    let home = (1..8).map(|day| attempt("victim", &format!("2026-03-0{day}T08:00:00Z"), "success", "192.0.2.7"));
+    let tries = (10..34).map(|minute| {
+        attempt(&format!("target-{minute}"), &format!("2026-03-08T12:{minute}:00Z"), "failed", "203.0.113.9")
+    });
+    let entry = attempt("victim", "2026-03-08T12:40:00Z", "success", "203.0.113.9");
+    let records: Vec<Record> = home.chain(tries).chain([entry]).collect();
+    let instances = [deployment.start_ready(), deployment.start_ready()];
+    deployment.broker.produce(&deployment.input(), &records);
+    eventually("the spray", || {
+        let lines = deployment.lines("risk-detections");
+        let found = lines.iter().find(|line| line.contains("\"passwordSpray\""));
+        found.cloned().ok_or_else(|| lines.join("\n"))
+    });
+    deployment.wait_until_done();
+    let lines = deployment.lines("risk-detections");
+    let spray = lines.iter().rfind(|line| line.contains("\"passwordSpray\"")).unwrap();
+    let spray: Value = serde_json::from_str(spray).unwrap();
+    assert_eq!((&spray["userId"], &spray["riskLevel"]), (&json!("victim"), &json!("high")));
+    let attack = &spray["farsign"]["evidence"]["attack"];
+    assert_eq!((&attack["trace"], &attack["users"]), (&json!("ipAddress"), &json!(24)), "of all partitions");
+    let targets = lines.iter().filter(|line| line.contains("target-"));
+    assert_eq!(targets.count(), 0, "a wrong password is no detection");
+    assert_exactly_once(&deployment);
+    instances.into_iter().for_each(|instance| drop(instance.terminate()));
+}
+
 #[test]
 fn bad_records_become_dead_letters() {
     let deployment = Deployment::new(Broker::shared(), "bad").create(1);
@@ -305,7 +343,20 @@ fn a_reload_changes_verdicts_between_two_transactions() {
     instance.wait_for_log(&["detections.impossible_travel.enabled"]);
 
     // Everything off.
-    let kinds = ["impossible_travel", "atypical_travel", "new_country", "unfamiliar_features"];
+    let kinds = [
+        "impossible_travel",
+        "atypical_travel",
+        "new_country",
+        "unfamiliar_features",
+        "anomalous_token",
+        "attacker_in_the_middle",
+        "token_issuer",
+        "mfa_fatigue",
+        "reported_activity",
+        "risky_address",
+        "password_spray",
+        "suspicious_browser",
+    ];
     let off = |kind: &&str| format!("  {kind}: {{enabled: false}}\n");
     let off: String = kinds.iter().map(off).collect();
     deployment.replace_rest(&format!("detections:\n{off}"));

@@ -18,7 +18,7 @@ pub mod topics;
 #[allow(unused_imports, reason = "each test target uses its own part")]
 pub use broker::{Broker, Options};
 #[allow(unused_imports, reason = "each test target uses its own part")]
-pub use deployment::{Deployment, assert_same_detections, attacked_user, by_field};
+pub use deployment::{Deployment, assert_same_detections, attacked_users, by_field};
 #[allow(unused_imports, reason = "each test target uses its own part")]
 pub use instance::Instance;
 #[allow(unused_imports, reason = "each test target uses its own part")]
