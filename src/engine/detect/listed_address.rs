@@ -15,7 +15,7 @@
 //! `.malicious_attempts_min` (30), `.malicious_window_hours` (24).
 
 use super::evidence::place_name;
-use super::password_spray::{bar, consider_device, is_in_question, trace_text};
+use super::password_spray::{bar, consider_device, count_text, is_in_question, trace_text};
 use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::attempts::{Trace, minute_of};
@@ -55,7 +55,9 @@ pub fn malicious(case: &Case<'_>, assessment: &Assessment, sprays: bool) -> Opti
     let found = hammered(case)?;
     let what = format!(
         "an address from which {} wrong passwords of {} users came within {} hours",
-        found.attack.attempts, found.attack.users, found.window_hours
+        count_text(found.attack.attempts, found.attack.attempts),
+        found.attack.users,
+        found.window_hours
     );
     let mut draft = draft(case, assessment, kind, RiskLevel::Medium, &what);
     let hours = f64::from(rules.malicious_window_hours);

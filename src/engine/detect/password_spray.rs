@@ -24,7 +24,7 @@ use super::evidence::{place_name, prefix_text};
 use super::properties::Assessment;
 use super::suspicious_browser::is_stranger;
 use super::{Case, Draft};
-use crate::engine::attempts::{Attack, Bar, Trace, minute_of};
+use crate::engine::attempts::{Attack, Bar, TRACE_ATTEMPTS_MAX, Trace, minute_of};
 use crate::engine::finding::{AttackEvidence, RiskEventType, RiskLevel, Suppression, Threshold};
 use crate::engine::policy::PasswordSpray;
 use crate::engine::profile::ProfileKind;
@@ -158,6 +158,7 @@ fn thresholds(rules: &PasswordSpray, trace: Trace) -> Vec<Threshold> {
 fn sentence(case: &Case<'_>, found: &AttackEvidence) -> String {
     let Attack { users, attempts, no_such_user, recognised, .. } = found.attack;
     let here = place_name(case.text.place, case.facts.country);
+    let users = count_text(users, attempts);
     let stuffing = f64::from(no_such_user) > STUFFING_SHARE * f64::from(attempts);
     let what = if stuffing { "credential stuffing" } else { "a password spray" };
     let names = if no_such_user == 0 {
@@ -174,6 +175,11 @@ fn sentence(case: &Case<'_>, found: &AttackEvidence) -> String {
         trace_word(found.trace),
         found.window_hours,
     )
+}
+
+/// "48", or "at least 512" where no more are kept.
+pub(super) fn count_text(count: u32, attempts: u32) -> String {
+    if attempts as usize >= TRACE_ATTEMPTS_MAX { format!("at least {count}") } else { count.to_string() }
 }
 
 pub(super) fn trace_word(trace: Trace) -> &'static str {
