@@ -85,15 +85,18 @@ impl List {
         let recognised = recognised(run, bar, by_user)?;
         let last = self.end_of(run, &marks, until);
         // Before its first attempt a trace is as good as any other.
-        let first = run.iter().map(|mark| mark.minute).find(|first| recognised - first < bar.window_minutes)?;
+        let first = run
+            .iter()
+            .map(|mark| mark.minute)
+            .find(|first| recognised.saturating_sub(*first) < bar.window_minutes)?;
         (minute >= first).then(|| summary(run, recognised, first, last))
     }
 
     /// The attempts without a pause as long as the window, in which or at most a window after which `minute` is.
     fn run_at<'m>(&self, marks: &'m [Mark], minute: i32, until: i32, window_minutes: i32) -> Option<&'m [Mark]> {
-        marks
-            .chunk_by(|one, next| next.minute - one.minute < window_minutes)
-            .find(|run| minute >= run[0].minute && minute - self.end_of(run, marks, until) < window_minutes)
+        marks.chunk_by(|one, next| next.minute.saturating_sub(one.minute) < window_minutes).find(|run| {
+            minute >= run[0].minute && minute.saturating_sub(self.end_of(run, marks, until)) < window_minutes
+        })
     }
 
     /// The last minute of a run, up to `until`. Where the list is full only the newest failure of all is known.
@@ -110,7 +113,7 @@ fn recognised(marks: &[Mark], bar: Bar, by_user: bool) -> Option<i32> {
     let mut start = 0;
     let mut inside: Vec<(u32, u32)> = Vec::new();
     for (end, mark) in marks.iter().enumerate() {
-        while mark.minute - marks[start].minute >= bar.window_minutes {
+        while mark.minute.saturating_sub(marks[start].minute) >= bar.window_minutes {
             leave(&mut inside, marks[start].member);
             start += 1;
         }

@@ -62,7 +62,11 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         attack: None,
     };
     consider(case, anchor, rules.sensitivity, &mut draft);
-    cloud::consider(case, assessment, &mut draft);
+    draft.consider_either(
+        Suppression::CloudRefresh,
+        cloud::is_service_refresh(case, assessment),
+        cloud::SERVICE_REFRESH,
+    );
     Some(draft)
 }
 

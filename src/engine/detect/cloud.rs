@@ -7,7 +7,6 @@
 use super::Case;
 use super::properties::Assessment;
 use crate::engine::facts::{Connection, ListKind};
-use crate::engine::finding::Suppression;
 use crate::engine::profile::ProfileKind;
 use crate::engine::user::familiarity::compact_day;
 
@@ -25,14 +24,8 @@ pub(super) fn is_service_refresh(case: &Case<'_>, assessment: &Assessment) -> bo
         && case.organization.is_common(ProfileKind::Prefix, facts.prefix_hash)
 }
 
-/// Notes the suppression as considered.
-pub(super) fn consider(case: &Case<'_>, assessment: &Assessment, draft: &mut super::Draft) {
-    draft.consider_either(
-        Suppression::CloudRefresh,
-        is_service_refresh(case, assessment),
-        [
-            "a known session renewed from a prefix of a cloud that colleagues' sessions are renewed from",
-            "no known session renewed from where colleagues' sessions are renewed",
-        ],
-    );
-}
+/// What is said of [`is_service_refresh`]: where it holds, and where not.
+pub(super) const SERVICE_REFRESH: [&str; 2] = [
+    "a known session renewed from a prefix of a cloud that colleagues' sessions are renewed from",
+    "no known session renewed from where colleagues' sessions are renewed",
+];

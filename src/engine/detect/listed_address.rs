@@ -15,16 +15,13 @@
 //! `.malicious_attempts_min` (30), `.malicious_window_hours` (24).
 
 use super::evidence::place_name;
-use super::password_spray::{bar, consider_device, count_text, is_in_question, trace_text};
-use super::properties::Assessment;
+use super::password_spray::{OWN_DEVICE, attack_evidence, bar, count_text, is_in_question, is_own_device};
+use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::{Case, Draft};
 use crate::engine::attempts::{Trace, minute_of};
 use crate::engine::facts::ListKind;
 use crate::engine::finding::{AttackEvidence, RiskEventType, RiskLevel, Suppression, Threshold};
 use crate::engine::profile::ProfileKind;
-
-/// Device evidence from which the device counts as a stranger's, bits.
-const UNFAMILIAR_DEVICE_BITS: f64 = 2.0;
 
 /// `anonymizedIPAddress`: Tor medium, anonymous proxy low; one step by what is known of device and network.
 pub fn anonymized(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
@@ -66,7 +63,7 @@ pub fn malicious(case: &Case<'_>, assessment: &Assessment, sprays: bool) -> Opti
         Threshold { key: "listed_address.malicious_window_hours", value: hours },
     ];
     draft.attack = Some(found);
-    consider_device(case, assessment, &mut draft);
+    draft.consider_either(Suppression::FamiliarDevice, is_own_device(case, assessment), OWN_DEVICE);
     Some(draft)
 }
 
@@ -78,15 +75,7 @@ fn hammered(case: &Case<'_>) -> Option<AttackEvidence> {
     let (minute, until) = (minute_of(case.facts.time), case.judge.hindsight_minute(case.facts));
     let attempts = case.judge.profiles.attempts();
     let attack = attempts.hammered(case.judge.tenant, Trace::Address, address, minute, until, bar)?;
-    Some(AttackEvidence {
-        trace: Trace::Address,
-        value: trace_text(case, Trace::Address),
-        attack,
-        known_users,
-        enough: bar.enough,
-        window_hours: rules.malicious_window_hours,
-        in_hindsight: attack.recognised > minute,
-    })
+    Some(attack_evidence(case, Trace::Address, attack, bar, known_users))
 }
 
 /// `nationStateIP`: a verified threat actor's address; always high.

@@ -13,7 +13,7 @@
 
 use super::cloud;
 use super::evidence::place_name;
-use super::properties::Assessment;
+use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::{Case, Draft};
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
 use crate::engine::policy::Sensitivity;
@@ -66,7 +66,11 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         facts.named.egress,
         ["a named location marked as egress", "no named location marked as egress"],
     );
-    cloud::consider(case, assessment, &mut draft);
+    draft.consider_either(
+        Suppression::CloudRefresh,
+        cloud::is_service_refresh(case, assessment),
+        cloud::SERVICE_REFRESH,
+    );
     if rules.sensitivity <= Sensitivity::Medium {
         let moving = facts.is_moving_network();
         draft.consider_either(
@@ -115,9 +119,6 @@ fn level(case: &Case<'_>, assessment: &Assessment, common: bool, rare: bool) -> 
     }
     level
 }
-
-/// Device evidence from which the device counts as a stranger's.
-const UNFAMILIAR_DEVICE_BITS: f64 = 2.0;
 
 fn strength(assessment: &Assessment) -> f64 {
     ((assessment.network_bits + assessment.device_bits) / 20.0).clamp(0.0, 1.0)

@@ -21,7 +21,7 @@
 //! `.slow_known_users_factor` (3).
 
 use super::evidence::{place_name, prefix_text};
-use super::properties::Assessment;
+use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::suspicious_browser::is_stranger;
 use super::{Case, Draft};
 use crate::engine::attempts::{Attack, Bar, TRACE_ATTEMPTS_MAX, Trace, minute_of};
@@ -30,8 +30,6 @@ use crate::engine::policy::PasswordSpray;
 use crate::engine::profile::ProfileKind;
 use crate::engine::signin::{Category, ClientApp, EventTime};
 
-/// Device evidence from which the device counts as a stranger's, bits.
-const UNFAMILIAR_DEVICE_BITS: f64 = 2.0;
 /// Share of attempts on accounts that do not exist from which the names came from elsewhere: credential stuffing.
 const STUFFING_SHARE: f64 = 0.3;
 
@@ -56,7 +54,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         sentence: sentence(case, &found),
         attack: Some(found),
     };
-    consider_device(case, assessment, &mut draft);
+    draft.consider_either(Suppression::FamiliarDevice, is_own_device(case, assessment), OWN_DEVICE);
     Some(draft)
 }
 
@@ -69,13 +67,32 @@ pub(super) fn is_in_question(case: &Case<'_>, assessment: &Assessment) -> bool {
 }
 
 /// A device known to be the user's, by an id that an attacker does not have.
-pub(super) fn consider_device(case: &Case<'_>, assessment: &Assessment, draft: &mut Draft) {
+pub(super) fn is_own_device(case: &Case<'_>, assessment: &Assessment) -> bool {
     let managed = case.facts.device_managed == Some(true) || case.facts.device_compliant == Some(true);
-    draft.consider_either(
-        Suppression::FamiliarDevice,
-        assessment.known_device || managed,
-        ["a device that is known, or managed by the organisation", "no device that is known or managed"],
-    );
+    assessment.known_device || managed
+}
+
+/// What is said of [`is_own_device`]: where it holds, and where not.
+pub(super) const OWN_DEVICE: [&str; 2] =
+    ["a device that is known, or managed by the organisation", "no device that is known or managed"];
+
+/// The evidence of an attack that was found.
+pub(super) fn attack_evidence(
+    case: &Case<'_>,
+    trace: Trace,
+    attack: Attack,
+    bar: Bar,
+    known_users: u32,
+) -> AttackEvidence {
+    AttackEvidence {
+        trace,
+        value: trace_text(case, trace),
+        attack,
+        known_users,
+        enough: bar.enough,
+        window_hours: bar.window_minutes.unsigned_abs() / 60,
+        in_hindsight: attack.recognised > minute_of(case.facts.time),
+    }
 }
 
 fn search(
@@ -105,15 +122,7 @@ fn search(
     let (minute, until) = (minute_of(case.facts.time), case.judge.hindsight_minute(case.facts));
     let attempts = case.judge.profiles.attempts();
     let attack = attempts.spray(case.judge.tenant, trace, trace.of(case.facts), minute, until, bar)?;
-    Some(AttackEvidence {
-        trace,
-        value: trace_text(case, trace),
-        attack,
-        known_users,
-        enough: bar.enough,
-        window_hours,
-        in_hindsight: attack.recognised > minute,
-    })
+    Some(attack_evidence(case, trace, attack, bar, known_users))
 }
 
 /// The bar where the organisation knows so many users already.
@@ -122,7 +131,7 @@ pub(super) fn bar(least: u32, window_hours: u32, factor: f64, known_users: u32) 
     Bar { enough: least.saturating_add(more), window_minutes: window_hours as i32 * 60 }
 }
 
-pub(super) fn trace_text(case: &Case<'_>, trace: Trace) -> String {
+fn trace_text(case: &Case<'_>, trace: Trace) -> String {
     match trace {
         Trace::Address => case.text.address_text.to_owned(),
         Trace::Prefix => case.facts.address.map(prefix_text).unwrap_or_default(),

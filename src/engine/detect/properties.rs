@@ -59,6 +59,8 @@ mod owner {
     pub(super) const MANAGED: f64 = 0.3;
 }
 
+/// Device evidence from which the device counts as a stranger's, bits.
+pub(super) const UNFAMILIAR_DEVICE_BITS: f64 = 2.0;
 /// Sign-ins after which half of the user's own evidence counts.
 const CONFIDENCE_SIGN_INS: f64 = 5.0;
 /// How much of the weaker of two correlated surprises counts beside the stronger.
@@ -151,8 +153,8 @@ impl Assessment {
 pub const FAMILIAR_BITS_MAX: f64 = 8.0;
 
 /// Nothing here can surprise: address, country and device (or agent) are known, no list names the address, and the
-/// place is where the user was last; and no session, prompt or issuer asks to be looked at. Ends most judgements early: with these known, no detection can reach a
-/// threshold of [`FAMILIAR_BITS_MAX`] or more.
+/// place is where the user was last; and no session, prompt or issuer asks to be looked at. Ends most judgements early:
+/// with these known, no detection can reach a threshold of [`FAMILIAR_BITS_MAX`] or more.
 pub fn is_wholly_familiar(state: &UserState, facts: &Facts, decay: &Decay) -> bool {
     let day = compact_day(facts.time.day());
     let baseline = &state.baseline;

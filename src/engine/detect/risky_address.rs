@@ -14,7 +14,7 @@
 //! `risky_address.common_share` (0.01), `.sensitivity`.
 
 use super::evidence::place_name;
-use super::properties::Assessment;
+use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::{Case, Draft};
 use crate::engine::facts::{Connection, ListKind};
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
@@ -22,8 +22,7 @@ use crate::engine::policy::Sensitivity;
 use crate::engine::profile::ProfileKind;
 use crate::engine::user::learning::Family;
 
-/// Device evidence from which the device counts as a stranger's, and as one beyond doubt, bits.
-const UNFAMILIAR_DEVICE_BITS: f64 = 2.0;
+/// Device evidence from which the device is a stranger's beyond doubt, bits.
 const STRANGE_DEVICE_BITS: f64 = 4.0;
 /// Users below which "nobody comes from there" is no evidence.
 const RARE_USERS_MIN: u32 = 50;

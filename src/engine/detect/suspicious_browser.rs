@@ -13,12 +13,12 @@
 //! ## Parameters
 //! `suspicious_browser.enabled`, `.users_min` (3), `.countries_min` (2), `.window_hours` (24).
 
-use super::password_spray::{bar, consider_device, is_in_question, trace_text};
+use super::password_spray::{OWN_DEVICE, attack_evidence, bar, is_in_question, is_own_device};
 use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::attempts::{Trace, minute_of};
 use crate::engine::facts::Facts;
-use crate::engine::finding::{AttackEvidence, RiskEventType, RiskLevel, Threshold};
+use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
 use crate::engine::profile::ProfileKind;
 use crate::engine::user::UserState;
 use crate::engine::user::familiarity::{Decay, compact_day};
@@ -62,15 +62,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     let attack = attempts
         .strangers(case.judge.tenant, facts.user_agent_hash, minute, until, bar)
         .filter(|attack| attack.countries >= rules.countries_min)?;
-    let found = AttackEvidence {
-        trace: Trace::UserAgent,
-        value: trace_text(case, Trace::UserAgent),
-        attack,
-        known_users,
-        enough: bar.enough,
-        window_hours: rules.window_hours,
-        in_hindsight: attack.recognised > minute,
-    };
+    let found = attack_evidence(case, Trace::UserAgent, attack, bar, known_users);
     let mut draft = Draft {
         kind: RiskEventType::SuspiciousBrowser,
         level: if attack.users > rules.users_min { RiskLevel::High } else { RiskLevel::Medium },
@@ -92,6 +84,6 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         ),
         attack: Some(found),
     };
-    consider_device(case, assessment, &mut draft);
+    draft.consider_either(Suppression::FamiliarDevice, is_own_device(case, assessment), OWN_DEVICE);
     Some(draft)
 }

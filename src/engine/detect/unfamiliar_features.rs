@@ -62,7 +62,11 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         case.facts.named.egress,
         ["a named location marked as egress", "no named location marked as egress"],
     );
-    cloud::consider(case, assessment, &mut draft);
+    draft.consider_either(
+        Suppression::CloudRefresh,
+        cloud::is_service_refresh(case, assessment),
+        cloud::SERVICE_REFRESH,
+    );
     if rules.sensitivity == Sensitivity::Low {
         let learnt = case.organization.is_learnt_egress(case.facts.address_hash);
         draft.consider_either(
