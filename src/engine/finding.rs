@@ -267,6 +267,8 @@ pub enum Property {
     OrganizationRarity,
     /// Whether a known session goes on as it was.
     Session,
+    /// A new client that comes back, on strange networks only.
+    Visitor,
 }
 
 impl Property {
@@ -288,6 +290,7 @@ impl Property {
             Property::NetworkKind => "networkKind",
             Property::OrganizationRarity => "organizationRarity",
             Property::Session => "session",
+            Property::Visitor => "visitor",
         }
     }
 }

@@ -295,7 +295,8 @@ fn risk_reasons(evidence: &Evidence) -> Vec<&'static str> {
             | Property::FailureHistory
             | Property::NetworkKind
             | Property::OrganizationRarity
-            | Property::Session => continue,
+            | Property::Session
+            | Property::Visitor => continue,
         };
         if !reasons.contains(&reason) {
             reasons.push(reason);

@@ -162,7 +162,20 @@ pub fn property_value(case: &Case<'_>, property: Property) -> String {
         Property::FailureHistory | Property::OrganizationRarity => String::new(),
         Property::NetworkKind => case.facts.lists.kinds().map(|kind| kind.name()).collect::<Vec<_>>().join(", "),
         Property::Session => text.session_id.to_owned(),
+        Property::Visitor => visitor_text(case),
     }
+}
+
+/// "3 networks in 2 days".
+fn visitor_text(case: &Case<'_>) -> String {
+    let Some(visitor) = case.state.visitor(case.facts) else { return String::new() };
+    let (networks, days) = (visitor.networks.len(), visitor.days(case.facts) + 1);
+    let word = |count: bool, one: &'static str, many: &'static str| if count { one } else { many };
+    format!(
+        "{networks} {} in {days} {}",
+        word(networks == 1, "network", "networks"),
+        word(days == 1, "day", "days"),
+    )
 }
 
 /// The /24 or /48 that the address is in.

@@ -122,6 +122,7 @@ impl Assessment {
         let session_bits = weigher.session();
         let hour_bits = weigher.hour(confidence);
         let failure_bits = weigher.failures();
+        let visitor_bits = weigher.visitor();
         let decay = case.judge.decay;
         let known_address = baseline.address.get(values.address, day, decay).is_some();
         Assessment {
@@ -129,7 +130,13 @@ impl Assessment {
             rarity_bits,
             device_bits,
             session_bits,
-            total_bits: network_bits + device_bits + session_bits + client_bits + hour_bits + failure_bits,
+            total_bits: network_bits
+                + device_bits
+                + session_bits
+                + client_bits
+                + hour_bits
+                + failure_bits
+                + visitor_bits,
             journey: journey(case),
             known_device: facts.device_hash != 0 && baseline.device.get(values.device, day, decay).is_some(),
             known_agent: values.user_agent != 0
@@ -524,6 +531,24 @@ impl Weigher<'_> {
         bits
     }
 
+    /// A new client that was met before, on strange networks only. An owner's new device is met on a known one sooner or
+    /// later; each further network and day on which it was not speaks for a stranger.
+    fn visitor(&mut self) -> f64 {
+        let Case { state, facts, judge, .. } = self.case;
+        let Some(visitor) = state.visitor(facts).filter(|visitor| visitor.first < facts.time) else { return 0.0 };
+        if !state.is_visit(facts, judge.policy, judge.decay) {
+            return 0.0;
+        }
+        let (operators, networks) = visitor.elsewhere(facts);
+        let moved_bits = VISITOR_OPERATOR_BITS * operators as f64 + VISITOR_NETWORK_BITS * networks as f64;
+        let days_bits = VISITOR_DAY_BITS * f64::from(visitor.days(facts));
+        let bits = moved_bits.min(VISITOR_MOVED_BITS_MAX) + days_bits.min(VISITOR_DAYS_BITS_MAX);
+        if bits > 0.0 {
+            self.push(Property::Visitor, Familiarity::Unfamiliar, 0.0, bits);
+        }
+        bits
+    }
+
     /// One level of a chain: `probabilities` = that the value is new, for a stranger and for the owner.
     fn level<const CAP: usize>(
         &mut self,
@@ -581,5 +606,12 @@ const AGENT_PROPERTIES: [Property; 3] = [Property::UserAgent, Property::Browser,
 /// Session continuity, bits. Judgement, to be refitted.
 const SESSION_CONTINUED_BITS: f64 = -3.0;
 const SESSION_MOVED_BITS: f64 = 2.5;
+/// A visitor on the network of another operator, on another network of the same operator, on another day; and the most
+/// that each is worth, bits. Judgement, to be refitted.
+const VISITOR_OPERATOR_BITS: f64 = 2.0;
+const VISITOR_NETWORK_BITS: f64 = 1.0;
+const VISITOR_DAY_BITS: f64 = 1.5;
+const VISITOR_MOVED_BITS_MAX: f64 = 5.0;
+const VISITOR_DAYS_BITS_MAX: f64 = 3.0;
 const BACKWARD_VERSION_BITS: f64 = 1.5;
 const LEGACY_BITS: f64 = 1.0;

@@ -132,6 +132,7 @@ fn word(property: Property) -> &'static str {
         Property::FailureHistory => "wrong passwords from elsewhere shortly before",
         Property::NetworkKind => "a hosting or anonymising network",
         Property::OrganizationRarity => "a network or country rare in the organisation",
+        Property::Visitor => "a new client on strange networks again,",
         Property::Session => "a session continued with another agent or from a hosting network",
     }
 }

@@ -29,6 +29,9 @@ pub(super) fn contribute(
     if facts.credential != Credential::Right || facts.outcome != Outcome::Success || sign_in.lesson.quarantined {
         return;
     }
+    if settled.is_on_probation(facts, &bench.teacher()) {
+        return;
+    }
     let previous_city = settled
         .anchor
         .as_ref()

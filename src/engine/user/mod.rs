@@ -15,6 +15,7 @@ mod risky;
 pub mod session;
 pub mod store;
 pub mod tail;
+pub mod visitor;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use denial::Denial;
 use familiarity::{Day, Decay, Rate, Rhythm, Table, compact_day};
 use learning::Learning;
 use session::Session;
+use visitor::Visitor;
 
 /// Sign-ins in quarantine per user; the oldest is discarded when full (it then simply taught nothing).
 pub const QUARANTINE_MAX: usize = 8;
@@ -255,6 +257,8 @@ pub struct UserState {
     pub denials: Vec<Denial>,
     /// Token issuers.
     pub issuers: Table<3>,
+    /// Clients on probation, at most [`visitor::VISITORS_MAX`]. On the heap, as most users have none.
+    pub visitors: Vec<Visitor>,
 }
 
 /// What a verdict leaves for learning.
@@ -290,7 +294,13 @@ impl UserState {
             self.follow_session(facts, text.request_id, lesson.quarantined, teacher.decay);
         }
         match (facts.credential, facts.outcome) {
-            (Credential::Right, Outcome::Success) if lesson.quarantined => self.quarantine(facts),
+            (Credential::Right, Outcome::Success) if lesson.quarantined => {
+                self.quarantine(facts);
+                self.note_visit(facts, teacher);
+            }
+            (Credential::Right, Outcome::Success) if self.is_on_probation(facts, teacher) => {
+                self.note_visit(facts, teacher);
+            }
             (Credential::Right, Outcome::Success) => self.learn_success(facts, text, lesson, teacher),
             (Credential::Wrong, _) => self.learn_failure(facts, teacher.decay),
             _ => {}
@@ -343,6 +353,7 @@ impl UserState {
         if facts.issuer_hash != 0 {
             self.issuers.observe(facts.issuer_hash, day, teacher.decay);
         }
+        self.welcome(&properties);
         self.move_anchor(facts, text, day);
         self.last_learnt = Some(facts.time);
     }

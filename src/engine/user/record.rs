@@ -66,7 +66,7 @@ pub struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn teacher(&self) -> Teacher<'_> {
+    pub(super) fn teacher(&self) -> Teacher<'_> {
         Teacher { policy: self.judge.policy, decay: self.judge.decay, quarantine_days: self.quarantine_days }
     }
 }

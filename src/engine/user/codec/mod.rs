@@ -7,7 +7,8 @@
 //! current state is not written: it is the settled one with the tail folded in.
 //!
 //! Version 2 adds what is remembered of the user's risk as a whole ([`risk`]) behind the tail; the rest is version 1's.
-//! Version 3 adds sessions, denied prompts, issuers and incidents ([`version_3`]) behind that.
+//! Version 3 adds sessions, denied prompts, issuers and incidents ([`version_3`]) behind that, version 4
+//! visitors ([`version_4`]).
 //!
 //! State is read for ever. A version that changes more gets modules of its own and an arm in [`decode`]; those of version 1 stay
 //! and fill whatever is new with the value that an unknowing user has. Only the newest version is written. What a
@@ -20,6 +21,7 @@ mod state;
 mod tail;
 pub(super) mod text;
 mod version_3;
+mod version_4;
 mod words;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -34,7 +36,7 @@ use crate::engine::rules::Rules;
 use crate::engine::signin::EventTime;
 
 /// The version written.
-pub const VERSION: u8 = 3;
+pub const VERSION: u8 = 4;
 const CHECKSUM_BYTES: usize = 4;
 const TIME_BYTES: usize = 8;
 
@@ -97,6 +99,7 @@ pub(super) fn encode_body(record: &UserRecord, shared: &mut impl PutShared, out:
     tail::put(&mut writer, &frame, &record.settled.baseline, &record.tail, shared);
     risk::put(&mut writer, &frame, record.settled.risk_file.as_deref(), record.identity.as_deref());
     version_3::put(&mut writer, &frame, &record.settled, &record.tail);
+    version_4::put(&mut writer, &frame, &record.settled);
     writer.finish();
 }
 
@@ -126,6 +129,9 @@ fn decode_body_of(
     settled.risk_file = risk_file;
     if version >= 3 {
         version_3::take(&mut reader, &frame, &mut settled, &mut tail)?;
+    }
+    if version >= 4 {
+        version_4::take(&mut reader, &frame, &mut settled)?;
     }
     reader.finish()?;
     let record = UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy));

@@ -113,6 +113,8 @@ pub(super) fn put(writer: &mut Writer<'_>, frame: &Frame, state: &UserState, sha
         followed: _,
         denials: _,
         issuers: _,
+        // Behind that, since version 4.
+        visitors: _,
     } = state;
     frame.put_day(writer, frame.first_day, 6);
     put_baseline(writer, frame, baseline);
@@ -190,6 +192,7 @@ pub(super) fn take(
         followed: Vec::new(),
         denials: Vec::new(),
         issuers: Table::default(),
+        visitors: Vec::new(),
     };
     Ok((frame, state))
 }

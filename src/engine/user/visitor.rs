@@ -1,0 +1,158 @@
+//! Visitors: clients that are new to a user and were met on strange networks only.
+//!
+//! Who gets a new device sooner or later uses it at home or at work; an intruder never does. So a client that is new, on a
+//! network that is new, is on *probation*: what it shows teaches nothing until it is met on a network the user is known
+//! on, or has come back for as long as the quarantine lasts without being at risk. Meanwhile each further network and day is evidence
+//! (see [`crate::engine::detect::properties`]): otherwise an intruder who stayed below a level once would be familiar
+//! from then on.
+
+use arrayvec::ArrayVec;
+
+use super::learning::Family;
+use super::{Properties, Teacher, UserState};
+use crate::engine::facts::Facts;
+use crate::engine::finding::LearningPhase;
+use crate::engine::policy::Policy;
+use crate::engine::signin::{EventTime, SECONDS_PER_DAY};
+use crate::engine::user::familiarity::{Decay, compact_day};
+
+/// Visitors remembered per user; when full the one unseen for longest is forgotten.
+pub const VISITORS_MAX: usize = 4;
+/// Networks remembered per visitor; further ones add no evidence.
+pub const VISITOR_NETWORKS_MAX: usize = 6;
+/// Sign-ins learnt before a client can be new.
+const SIGN_INS_MIN: u16 = 10;
+/// Unseen for so many days a visitor is another one.
+const FORGOTTEN_AFTER_DAYS: i64 = 30;
+
+/// A network as a visitor leaves it behind. Hash 0 = absent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct VisitedNetwork {
+    pub asn: u32,
+    pub prefix: u32,
+}
+
+/// One client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visitor {
+    pub device: u32,
+    pub browser: u32,
+    pub operating_system: u32,
+    pub first: EventTime,
+    pub last: EventTime,
+    /// In the order they were met.
+    pub networks: ArrayVec<VisitedNetwork, VISITOR_NETWORKS_MAX>,
+}
+
+impl Visitor {
+    fn is(&self, properties: &Properties) -> bool {
+        self.device == properties.device
+            && self.browser == properties.browser
+            && self.operating_system == properties.operating_system
+    }
+
+    /// Networks of others' than this one's operator that it was met on, and other networks of the same operator.
+    pub fn elsewhere(&self, facts: &Facts) -> (usize, usize) {
+        let mut asns: ArrayVec<u32, VISITOR_NETWORKS_MAX> =
+            self.networks.iter().map(|network| network.asn).filter(|asn| *asn != facts.asn).collect();
+        asns.sort_unstable();
+        let operators = asns.chunk_by(|one, next| one == next).count();
+        let here = |network: &&VisitedNetwork| network.asn == facts.asn && network.prefix != facts.prefix_hash;
+        (operators, self.networks.iter().filter(here).count())
+    }
+
+    /// Midnights (UTC) since it was first met.
+    pub fn days(&self, facts: &Facts) -> i32 {
+        (facts.time.day() - self.first.day()).max(0)
+    }
+
+    fn note(&mut self, facts: &Facts) {
+        self.last = self.last.max(facts.time);
+        let network = VisitedNetwork { asn: facts.asn, prefix: facts.prefix_hash };
+        if !self.networks.contains(&network) && !self.networks.is_full() {
+            self.networks.push(network);
+        }
+    }
+}
+
+impl UserState {
+    /// A client that is new to a user who is known, on a network that is new, too; not one that the organisation manages
+    /// or trusts.
+    pub fn is_visit(&self, facts: &Facts, policy: &Policy, decay: &Decay) -> bool {
+        let day = compact_day(facts.time.day());
+        let baseline = &self.baseline;
+        let is_new = |key: u32, known: bool| key != 0 && !known;
+        let new_device = match facts.device_hash {
+            0 => false,
+            device if baseline.device.get(device, day, decay).is_some() => return false,
+            _ => true,
+        };
+        let managed = facts.device_managed == Some(true) || facts.device_compliant == Some(true);
+        let new_client = new_device
+            || is_new(facts.browser_hash, baseline.browser.get(facts.browser_hash, day, decay).is_some())
+            || is_new(
+                facts.operating_system_hash,
+                baseline.operating_system.get(facts.operating_system_hash, day, decay).is_some(),
+            );
+        new_client
+            && !managed
+            && !facts.named.trusted
+            && !facts.named.egress
+            && is_new(facts.prefix_hash, baseline.prefix.get(facts.prefix_hash, day, decay).is_some())
+            && baseline.sign_ins >= SIGN_INS_MIN
+            && self.learning.phase_at(Family::UnfamiliarFeatures, facts.time, policy) == LearningPhase::Active
+    }
+
+    /// The visitor that this sign-in's client is, if it was met before.
+    pub fn visitor(&self, facts: &Facts) -> Option<&Visitor> {
+        let properties = Properties::of(facts);
+        let oldest = facts.time.minus_seconds(FORGOTTEN_AFTER_DAYS * SECONDS_PER_DAY);
+        self.visitors.iter().find(|visitor| visitor.is(&properties) && visitor.last >= oldest)
+    }
+
+    /// Does a success teach nothing yet, although it is not at risk?
+    pub(super) fn is_on_probation(&self, facts: &Facts, teacher: &Teacher<'_>) -> bool {
+        let limit = facts.time.minus_seconds(i64::from(teacher.quarantine_days) * SECONDS_PER_DAY);
+        self.is_visit(facts, teacher.policy, teacher.decay)
+            && self.visitor(facts).is_none_or(|visitor| visitor.first >= limit)
+    }
+
+    /// Remembers a visit that teaches nothing.
+    pub(super) fn note_visit(&mut self, facts: &Facts, teacher: &Teacher<'_>) {
+        if !self.is_visit(facts, teacher.policy, teacher.decay) {
+            return;
+        }
+        let properties = Properties::of(facts);
+        if self.visitor(facts).is_none() {
+            self.visitors.retain(|visitor| !visitor.is(&properties));
+            self.make_room_for_visitor();
+            self.visitors.push(Visitor {
+                device: properties.device,
+                browser: properties.browser,
+                operating_system: properties.operating_system,
+                first: facts.time,
+                last: facts.time,
+                networks: ArrayVec::new(),
+            });
+        }
+        for visitor in self.visitors.iter_mut().filter(|visitor| visitor.is(&properties)) {
+            visitor.note(facts);
+        }
+    }
+
+    /// The client was learnt: it is no visitor any more.
+    pub(super) fn welcome(&mut self, properties: &Properties) {
+        self.visitors.retain(|visitor| !visitor.is(properties));
+    }
+
+    fn make_room_for_visitor(&mut self) {
+        if self.visitors.len() < VISITORS_MAX {
+            return;
+        }
+        let oldest = self.visitors.iter().enumerate().min_by_key(|(index, visitor)| (visitor.last, *index));
+        if let Some(index) = oldest.map(|(index, _)| index) {
+            self.visitors.remove(index);
+        }
+    }
+}
+
