@@ -204,16 +204,19 @@ mirror! {
         /// Users who failed from one /24 or /48, within `window_hours`.
         #[schemars(range(min = 3, max = 400))]
         prefix_users_min: u32,
-        /// Users who failed from one network, within `slow_window_hours`.
+        /// Users who failed from one network (ASN), within `window_hours`.
         #[schemars(range(min = 3, max = 400))]
         asn_users_min: u32,
-        /// Users who failed with one user agent, within `slow_window_hours`.
+        /// Users who failed from one prefix or network (ASN) with one user agent, within `slow_window_hours`.
+        #[schemars(range(min = 3, max = 400))]
+        network_and_user_agent_users_min: u32,
+        /// Users who failed with one user agent from anywhere, within `slow_window_hours`.
         #[schemars(range(min = 3, max = 400))]
         user_agent_users_min: u32,
-        /// For an address or prefix.
+        /// For an address, prefix or network; and an attack is over when so long nothing came.
         #[schemars(range(min = 1, max = 336))]
         window_hours: u32,
-        /// For a network or a user agent: slow sprays add up over days.
+        /// Where a user agent takes part: slow sprays add up over days.
         #[schemars(range(min = 1, max = 336))]
         slow_window_hours: u32,
         /// So many more users are needed for each that the organisation knows at the address or prefix.

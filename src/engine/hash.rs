@@ -46,6 +46,8 @@ pub enum Seed {
     Transition = 15,
     ProfileUser = 16,
     Issuer = 17,
+    AsnAndUserAgent = 18,
+    PrefixAndUserAgent = 19,
 }
 
 pub fn hash64(seed: Seed, bytes: &[u8]) -> u64 {

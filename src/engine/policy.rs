@@ -86,9 +86,13 @@ pub struct PasswordSpray {
     /// Users who failed from one address, within `window_hours`.
     pub address_users_min: u32,
     pub prefix_users_min: u32,
-    /// The same for a whole network or a user agent, within `slow_window_hours`.
+    /// The same for a whole network, within `window_hours`.
     pub asn_users_min: u32,
+    /// The same with one user agent from one network, within `slow_window_hours`.
+    pub network_and_user_agent_users_min: u32,
+    /// The same with one user agent from anywhere, within `slow_window_hours`.
     pub user_agent_users_min: u32,
+    /// An attack is over once so many hours pass without an attempt.
     pub window_hours: u32,
     pub slow_window_hours: u32,
     /// So many more users for each that the organisation knows at the address or prefix: who share a gateway mistype
@@ -269,7 +273,8 @@ impl Default for Policy {
                 enabled: true,
                 address_users_min: 8,
                 prefix_users_min: 12,
-                asn_users_min: 12,
+                asn_users_min: 25,
+                network_and_user_agent_users_min: 6,
                 user_agent_users_min: 15,
                 window_hours: 24,
                 slow_window_hours: 168,

@@ -81,7 +81,7 @@ impl List {
         }
         let marks: Vec<Mark> =
             self.marks.iter().filter(|mark| mark.minute <= until && counts(mark.kind)).copied().collect();
-        let run = self.run_at(&marks, minute, until, bar.window_minutes)?;
+        let run = self.run_at(&marks, minute, until, bar.pause_minutes)?;
         let recognised = recognised(run, bar, by_user)?;
         let last = self.end_of(run, &marks, until);
         // Before its first attempt a trace is as good as any other.
@@ -92,10 +92,10 @@ impl List {
         (minute >= first).then(|| summary(run, recognised, first, last))
     }
 
-    /// The attempts without a pause as long as the window, in which or at most a window after which `minute` is.
-    fn run_at<'m>(&self, marks: &'m [Mark], minute: i32, until: i32, window_minutes: i32) -> Option<&'m [Mark]> {
-        marks.chunk_by(|one, next| next.minute.saturating_sub(one.minute) < window_minutes).find(|run| {
-            minute >= run[0].minute && minute.saturating_sub(self.end_of(run, marks, until)) < window_minutes
+    /// The attempts without a long pause, in which or at most a pause after which `minute` is.
+    fn run_at<'m>(&self, marks: &'m [Mark], minute: i32, until: i32, pause_minutes: i32) -> Option<&'m [Mark]> {
+        marks.chunk_by(|one, next| next.minute.saturating_sub(one.minute) < pause_minutes).find(|run| {
+            minute >= run[0].minute && minute.saturating_sub(self.end_of(run, marks, until)) < pause_minutes
         })
     }
 

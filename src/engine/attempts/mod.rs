@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dashmap::DashMap;
 
 use super::facts::{CountryCode, Facts};
+use super::hash::{Seed, hash32};
 use super::signin::{AccountState, Category, Credential, EventTime, Outcome};
 pub use list::Attack;
 use list::List;
@@ -31,19 +32,32 @@ pub enum Trace {
     Address = 0,
     /// /24 of IPv4, /48 of IPv6.
     Prefix = 1,
-    Asn = 2,
+    /// The prefix or ASN together with the user agent: one tool that changes its address.
+    PrefixAndUserAgent = 2,
+    AsnAndUserAgent = 3,
+    Asn = 4,
     /// The user agent's exact text.
-    UserAgent = 3,
+    UserAgent = 5,
 }
 
 impl Trace {
-    pub const ALL: [Trace; 4] = [Trace::Address, Trace::Prefix, Trace::Asn, Trace::UserAgent];
+    /// From the narrowest to the widest.
+    pub const ALL: [Trace; 6] = [
+        Trace::Address,
+        Trace::Prefix,
+        Trace::PrefixAndUserAgent,
+        Trace::AsnAndUserAgent,
+        Trace::Asn,
+        Trace::UserAgent,
+    ];
 
     /// The word used in output and configuration.
     pub fn name(self) -> &'static str {
         match self {
             Trace::Address => "ipAddress",
             Trace::Prefix => "ipPrefix",
+            Trace::PrefixAndUserAgent => "ipPrefixAndUserAgent",
+            Trace::AsnAndUserAgent => "asnAndUserAgent",
             Trace::Asn => "asn",
             Trace::UserAgent => "userAgent",
         }
@@ -51,13 +65,38 @@ impl Trace {
 
     /// The sign-in's value; 0 = absent.
     pub fn of(self, facts: &Facts) -> u32 {
+        self.within(&recorded(facts))
+    }
+
+    /// The value among those that an attempt records.
+    fn within(self, [address, prefix, asn, user_agent]: &[u32; RECORDED]) -> u32 {
         match self {
-            Trace::Address => facts.address_hash,
-            Trace::Prefix => facts.prefix_hash,
-            Trace::Asn => facts.asn,
-            Trace::UserAgent => facts.user_agent_hash,
+            Trace::Address => *address,
+            Trace::Prefix => *prefix,
+            Trace::PrefixAndUserAgent => both(Seed::PrefixAndUserAgent, *prefix, *user_agent),
+            Trace::AsnAndUserAgent => both(Seed::AsnAndUserAgent, *asn, *user_agent),
+            Trace::Asn => *asn,
+            Trace::UserAgent => *user_agent,
         }
     }
+}
+
+/// No user agent at all is what a tool has in common, too; but without a network there is no trace.
+fn both(seed: Seed, network: u32, user_agent: u32) -> u32 {
+    if network == 0 {
+        return 0;
+    }
+    let mut bytes = [0; 8];
+    bytes[..4].copy_from_slice(&network.to_le_bytes());
+    bytes[4..].copy_from_slice(&user_agent.to_le_bytes());
+    hash32(seed, &bytes)
+}
+
+/// Values that an attempt records: address, prefix, ASN, user agent.
+pub const RECORDED: usize = 4;
+
+fn recorded(facts: &Facts) -> [u32; RECORDED] {
+    [facts.address_hash, facts.prefix_hash, facts.asn, facts.user_agent_hash]
 }
 
 /// How an attempt ended.
@@ -90,8 +129,8 @@ pub struct Attempt {
     pub minute: i32,
     pub kind: AttemptKind,
     pub country: CountryCode,
-    /// Values of [`Trace::ALL`]; 0 = absent.
-    pub traces: [u32; Trace::ALL.len()],
+    /// Address, prefix, ASN, user agent; 0 = absent.
+    pub traces: [u32; RECORDED],
 }
 
 /// Minute of an event time, since 1970, rounded down.
@@ -107,7 +146,7 @@ impl Attempt {
             minute: minute_of(facts.time),
             kind,
             country: facts.country,
-            traces: Trace::ALL.map(|trace| trace.of(facts)),
+            traces: recorded(facts),
         }
     }
 
@@ -146,6 +185,15 @@ pub struct Bar {
     pub enough: u32,
     /// Within so many minutes.
     pub window_minutes: i32,
+    /// Over once so many minutes pass without an attempt.
+    pub pause_minutes: i32,
+}
+
+impl Bar {
+    /// The same, over once so many hours pass without an attempt.
+    pub fn paused_by(self, hours: u32) -> Bar {
+        Bar { pause_minutes: (hours as i32 * 60).min(self.window_minutes), ..self }
+    }
 }
 
 /// Traces kept per kind of trace, all tenants together. A new one beyond it is not kept, and counted.
@@ -200,7 +248,8 @@ impl Attempts {
     /// Takes attempts of any time and order.
     pub fn contribute(&self, attempts: &[Attempt]) {
         for attempt in attempts {
-            for (trace, value) in Trace::ALL.into_iter().zip(attempt.traces) {
+            for trace in Trace::ALL {
+                let value = trace.within(&attempt.traces);
                 // What strangers share is asked of the user agent only: others' addresses are theirs to have.
                 if value != 0 && (attempt.kind.is_failure() || trace == Trace::UserAgent) {
                     self.add(Key { tenant: attempt.tenant, trace, value }, attempt);

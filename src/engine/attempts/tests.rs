@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-const BAR: Bar = Bar { enough: 4, window_minutes: 60 };
+const BAR: Bar = Bar { enough: 4, window_minutes: 60, pause_minutes: 60 };
 
 fn attempt(member: u32, minute: i32) -> Attempt {
     Attempt {

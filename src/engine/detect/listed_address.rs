@@ -2,8 +2,9 @@
 //!
 //! ## What it sees
 //! The address on a list or in an anonymous-IP database. VPNs alone are no alert: many owners use one. An address is
-//! malicious without a list, too, when wrong passwords keep coming from it, on however few accounts; where they are a
-//! password spray, that says it.
+//! malicious without a list, too, when wrong passwords keep coming from it, on however few accounts; and its prefix or
+//! network is when a password spray comes from there with other addresses and tools. Where the sign-in is the spray's
+//! own, `passwordSpray` says it.
 //! ## Why it matters
 //! ATT&CK T1090.003 (multi-hop proxy), T1110.001 (password guessing), T1078.004. Needs no history, so learning does not
 //! mute it.
@@ -15,7 +16,9 @@
 //! `.malicious_attempts_min` (30), `.malicious_window_hours` (24).
 
 use super::evidence::place_name;
-use super::password_spray::{OWN_DEVICE, attack_evidence, bar, count_text, is_in_question, is_own_device};
+use super::password_spray::{
+    self, OWN_DEVICE, attack_evidence, bar, count_text, is_in_question, is_own_device, trace_word,
+};
 use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::{Case, Draft};
 use crate::engine::attempts::{Trace, minute_of};
@@ -49,22 +52,40 @@ pub fn malicious(case: &Case<'_>, assessment: &Assessment, sprays: bool) -> Opti
     if sprays || !is_in_question(case, assessment) {
         return None;
     }
-    let found = hammered(case)?;
-    let what = format!(
-        "an address from which {} wrong passwords of {} users came within {} hours",
-        count_text(found.attack.attempts, found.attack.attempts),
-        found.attack.users,
-        found.window_hours
-    );
+    let (what, found, thresholds) = attacked(case, assessment)?;
     let mut draft = draft(case, assessment, kind, RiskLevel::Medium, &what);
-    let hours = f64::from(rules.malicious_window_hours);
-    draft.thresholds = vec![
-        Threshold { key: "listed_address.malicious_attempts_min", value: f64::from(rules.malicious_attempts_min) },
-        Threshold { key: "listed_address.malicious_window_hours", value: hours },
-    ];
+    draft.thresholds = thresholds;
     draft.attack = Some(found);
     draft.consider_either(Suppression::FamiliarDevice, is_own_device(case, assessment), OWN_DEVICE);
     Some(draft)
+}
+
+/// The address by its own failures, or its network by a spray that comes from it.
+fn attacked(case: &Case<'_>, assessment: &Assessment) -> Option<(String, AttackEvidence, Vec<Threshold>)> {
+    if let Some(found) = hammered(case) {
+        let rules = &case.judge.policy.listed_address;
+        let what = format!(
+            "an address from which {} wrong passwords of {} users came within {} hours",
+            count_text(found.attack.attempts, found.attack.attempts),
+            found.attack.users,
+            found.window_hours
+        );
+        let threshold = |key, value: u32| Threshold { key, value: f64::from(value) };
+        let thresholds = vec![
+            threshold("listed_address.malicious_attempts_min", rules.malicious_attempts_min),
+            threshold("listed_address.malicious_window_hours", rules.malicious_window_hours),
+        ];
+        return Some((what, found, thresholds));
+    }
+    let (found, thresholds) = password_spray::beside(case, assessment)?;
+    let what = format!(
+        "a {} ({}) that a password spray comes from, {} users within {} hours",
+        trace_word(found.trace),
+        found.value,
+        count_text(found.attack.users, found.attack.attempts),
+        found.window_hours
+    );
+    Some((what, found, thresholds))
 }
 
 fn hammered(case: &Case<'_>) -> Option<AttackEvidence> {

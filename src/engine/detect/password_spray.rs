@@ -16,8 +16,8 @@
 //! their passwords; so more failures are needed where the organisation knows users (`known_users_factor`,
 //! `slow_known_users_factor`).
 //! ## Parameters
-//! `password_spray.enabled`, `.address_users_min` (8), `.prefix_users_min` (12), `.asn_users_min` (12),
-//! `.user_agent_users_min` (15), `.window_hours` (24), `.slow_window_hours` (168), `.known_users_factor` (0.5),
+//! `password_spray.enabled`, `.address_users_min` (8), `.prefix_users_min` (12),
+//! `.network_and_user_agent_users_min` (6), `.asn_users_min` (25), `.user_agent_users_min` (15), `.window_hours` (24), `.slow_window_hours` (168), `.known_users_factor` (0.5),
 //! `.slow_known_users_factor` (3).
 
 use super::evidence::{place_name, prefix_text};
@@ -33,13 +33,18 @@ use crate::engine::signin::{Category, ClientApp, EventTime};
 /// Share of attempts on accounts that do not exist from which the names came from elsewhere: credential stuffing.
 const STUFFING_SHARE: f64 = 0.3;
 
+/// Traces that tie a sign-in to the spray's own machine or tool, and those that only tie it to the network it comes from.
+const BY_TOOL: [Trace; 4] =
+    [Trace::Address, Trace::PrefixAndUserAgent, Trace::AsnAndUserAgent, Trace::UserAgent];
+const BY_NETWORK: [Trace; 2] = [Trace::Prefix, Trace::Asn];
+
 pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     let rules = &case.judge.policy.password_spray;
     if !rules.enabled || !is_in_question(case, assessment) {
         return None;
     }
-    let found = Trace::ALL.into_iter().find_map(|trace| search(case, assessment, rules, trace))?;
-    let broad = matches!(found.trace, Trace::Asn | Trace::UserAgent);
+    let found = BY_TOOL.into_iter().find_map(|trace| search(case, assessment, rules, trace))?;
+    let broad = found.trace == Trace::UserAgent;
     let strange = assessment.device_bits > UNFAMILIAR_DEVICE_BITS;
     let mut draft = Draft {
         kind: RiskEventType::PasswordSpray,
@@ -56,6 +61,15 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     };
     draft.consider_either(Suppression::FamiliarDevice, is_own_device(case, assessment), OWN_DEVICE);
     Some(draft)
+}
+
+/// A spray that comes from the same network as the sign-in, by other machines and tools: that makes the network malicious,
+/// and says less of the sign-in.
+pub(super) fn beside(case: &Case<'_>, assessment: &Assessment) -> Option<(AttackEvidence, Vec<Threshold>)> {
+    let rules = &case.judge.policy.password_spray;
+    let found = BY_NETWORK.into_iter().find_map(|trace| search(case, assessment, rules, trace))?;
+    let thresholds = thresholds(rules, found.trace);
+    Some((found, thresholds))
 }
 
 /// Whether others' attempts can say anything of this sign-in: they are known, a password may have been typed, and it is
@@ -105,20 +119,34 @@ fn search(
     let (least, window_hours, factor) = match trace {
         Trace::Address => (rules.address_users_min, rules.window_hours, rules.known_users_factor),
         Trace::Prefix => (rules.prefix_users_min, rules.window_hours, rules.known_users_factor),
+        Trace::PrefixAndUserAgent | Trace::AsnAndUserAgent if assessment.known_asn && assessment.known_agent => {
+            return None;
+        }
+        Trace::PrefixAndUserAgent | Trace::AsnAndUserAgent => {
+            (rules.network_and_user_agent_users_min, rules.slow_window_hours, rules.known_users_factor)
+        }
         Trace::Asn if assessment.known_asn || assessment.device_bits <= 0.0 => return None,
-        Trace::Asn => (rules.asn_users_min, rules.slow_window_hours, rules.slow_known_users_factor),
+        Trace::Asn => (rules.asn_users_min, rules.window_hours, rules.slow_known_users_factor),
         // The user's own browser in a new version is nobody's tool.
         Trace::UserAgent if !is_stranger(case.state, case.facts, case.judge.decay) => return None,
         Trace::UserAgent => (rules.user_agent_users_min, rules.slow_window_hours, rules.slow_known_users_factor),
     };
-    let kind = match trace {
-        Trace::Address => ProfileKind::Address,
-        Trace::Prefix => ProfileKind::Prefix,
-        Trace::Asn => ProfileKind::Asn,
-        Trace::UserAgent => ProfileKind::UserAgent,
+    let known = |kind: ProfileKind, value: u32| case.organization.users_with(kind, value).unwrap_or(0);
+    let facts = case.facts;
+    let agents = match facts.user_agent_hash {
+        0 => u32::MAX,
+        user_agent => known(ProfileKind::UserAgent, user_agent),
     };
-    let known_users = case.organization.users_with(kind, trace.of(case.facts)).unwrap_or(0);
-    let bar = bar(least, window_hours, factor, known_users);
+    let known_users = match trace {
+        Trace::Address => known(ProfileKind::Address, facts.address_hash),
+        Trace::Prefix => known(ProfileKind::Prefix, facts.prefix_hash),
+        Trace::Asn => known(ProfileKind::Asn, facts.asn),
+        Trace::UserAgent => known(ProfileKind::UserAgent, facts.user_agent_hash),
+        // Who has both is among those who have the rarer one.
+        Trace::PrefixAndUserAgent => known(ProfileKind::Prefix, facts.prefix_hash).min(agents),
+        Trace::AsnAndUserAgent => known(ProfileKind::Asn, facts.asn).min(agents),
+    };
+    let bar = bar(least, window_hours, factor, known_users).paused_by(rules.window_hours);
     let (minute, until) = (minute_of(case.facts.time), case.judge.hindsight_minute(case.facts));
     let attempts = case.judge.profiles.attempts();
     let attack = attempts.spray(case.judge.tenant, trace, trace.of(case.facts), minute, until, bar)?;
@@ -128,13 +156,18 @@ fn search(
 /// The bar where the organisation knows so many users already.
 pub(super) fn bar(least: u32, window_hours: u32, factor: f64, known_users: u32) -> Bar {
     let more = libm::ceil(factor * f64::from(known_users)).min(1e6) as u32;
-    Bar { enough: least.saturating_add(more), window_minutes: window_hours as i32 * 60 }
+    let window_minutes = window_hours as i32 * 60;
+    Bar { enough: least.saturating_add(more), window_minutes, pause_minutes: window_minutes }
 }
 
 fn trace_text(case: &Case<'_>, trace: Trace) -> String {
     match trace {
         Trace::Address => case.text.address_text.to_owned(),
         Trace::Prefix => case.facts.address.map(prefix_text).unwrap_or_default(),
+        Trace::PrefixAndUserAgent => {
+            format!("{} {}", case.facts.address.map(prefix_text).unwrap_or_default(), case.text.user_agent)
+        }
+        Trace::AsnAndUserAgent => format!("AS{} {}", case.facts.asn, case.text.user_agent),
         Trace::Asn => format!("AS{}", case.facts.asn),
         Trace::UserAgent => case.text.user_agent.to_owned(),
     }
@@ -153,9 +186,16 @@ fn thresholds(rules: &PasswordSpray, trace: Trace) -> Vec<Threshold> {
         Trace::Prefix => {
             vec![threshold("password_spray.prefix_users_min", f64::from(rules.prefix_users_min)), window, factor]
         }
+        Trace::PrefixAndUserAgent | Trace::AsnAndUserAgent => {
+            let least = threshold(
+                "password_spray.network_and_user_agent_users_min",
+                f64::from(rules.network_and_user_agent_users_min),
+            );
+            vec![least, slow_window, factor]
+        }
         Trace::Asn => {
             let least = threshold("password_spray.asn_users_min", f64::from(rules.asn_users_min));
-            vec![least, slow_window, slow_factor]
+            vec![least, window, slow_factor]
         }
         Trace::UserAgent => {
             let least = threshold("password_spray.user_agent_users_min", f64::from(rules.user_agent_users_min));
@@ -195,6 +235,8 @@ pub(super) fn trace_word(trace: Trace) -> &'static str {
     match trace {
         Trace::Address => "address",
         Trace::Prefix => "network prefix",
+        Trace::PrefixAndUserAgent => "network prefix and user agent",
+        Trace::AsnAndUserAgent => "network and user agent",
         Trace::Asn => "network",
         Trace::UserAgent => "user agent",
     }

@@ -608,10 +608,10 @@ const SESSION_CONTINUED_BITS: f64 = -3.0;
 const SESSION_MOVED_BITS: f64 = 2.5;
 /// A visitor on the network of another operator, on another network of the same operator, on another day; and the most
 /// that each is worth, bits. Judgement, to be refitted.
-const VISITOR_OPERATOR_BITS: f64 = 2.0;
-const VISITOR_NETWORK_BITS: f64 = 1.0;
-const VISITOR_DAY_BITS: f64 = 1.5;
-const VISITOR_MOVED_BITS_MAX: f64 = 5.0;
-const VISITOR_DAYS_BITS_MAX: f64 = 3.0;
+const VISITOR_OPERATOR_BITS: f64 = 2.5;
+const VISITOR_NETWORK_BITS: f64 = 1.5;
+const VISITOR_DAY_BITS: f64 = 2.0;
+const VISITOR_MOVED_BITS_MAX: f64 = 6.0;
+const VISITOR_DAYS_BITS_MAX: f64 = 4.0;
 const BACKWARD_VERSION_BITS: f64 = 1.5;
 const LEGACY_BITS: f64 = 1.0;
