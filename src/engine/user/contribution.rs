@@ -3,16 +3,21 @@
 //! Only a success with the right credential that held no risk tells anything, and each value once a day. What it tells
 //! rests on settled state alone, so it depends neither on arrival order within the horizon nor on when users settle.
 
-use super::UserState;
+use super::{Anchor, UserState};
 use super::familiarity::{Day, compact_day};
 use super::record::Bench;
 use super::tail::TailEntry;
+use crate::engine::detect::travel::great_circle_km;
 use crate::engine::facts::Facts;
 use crate::engine::profile::{self, Contribution, ProfileKey, ProfileKind};
 use crate::engine::signin::{Credential, Outcome};
 
-/// A place left within this time is where its user came from when he appears at another address.
+/// A place left within this time is where its user came from when he appears at another address …
 const ORIGIN_HOURS: f64 = 12.0;
+/// … if it is farther away, after both places' uncertainty, than anybody goes to work …
+const ORIGIN_KM_MIN: f64 = 150.0;
+/// … and nobody travels so fast: people come to an office from many towns, and to an egress without having moved.
+const ORIGIN_KMH_MIN: f64 = 500.0;
 
 /// What a settled sign-in tells the organisation; a risky one tells nothing.
 ///
@@ -36,7 +41,7 @@ pub(super) fn contribute(
         .anchor
         .as_ref()
         .filter(|anchor| anchor.city_hash != facts.city_hash)
-        .filter(|anchor| facts.time.seconds_since(anchor.time) < ORIGIN_HOURS * 3_600.0)
+        .filter(|anchor| is_origin(anchor, facts))
         .map(|anchor| anchor.city_hash);
     let start = contributions.len();
     profile::contributions_of(bench.judge.tenant, bench.member, facts, previous_city, contributions);
@@ -50,6 +55,15 @@ pub(super) fn contribute(
             index += 1;
         }
     }
+}
+
+/// Was the user elsewhere a moment ago, and cannot have come here in body?
+fn is_origin(anchor: &Anchor, facts: &Facts) -> bool {
+    let Some(here) = facts.coordinates else { return false };
+    let elapsed_h = facts.time.seconds_since(anchor.time) / 3_600.0;
+    let uncertainty_km = f64::from(anchor.radius_km) + f64::from(facts.radius_km);
+    let distance_km = great_circle_km(anchor.coordinates, here) - uncertainty_km;
+    elapsed_h < ORIGIN_HOURS && distance_km > ORIGIN_KM_MIN && distance_km > ORIGIN_KMH_MIN * elapsed_h
 }
 
 /// The baseline learnt this value earlier the same day, and told the organisation then. A shortcut: contributions
