@@ -15,7 +15,7 @@
 use super::borders::share_border;
 use super::cloud;
 use super::evidence::place_name;
-use super::properties::Assessment;
+use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::travel::Journey;
 use super::{Case, Draft};
 use crate::engine::facts::{Connection, ListKind, Precision};
@@ -114,16 +114,8 @@ fn consider_system(
         ["a named location marked as egress", "no named location marked as egress"],
     );
     draft.consider(Suppression::MovingNetwork, facts.is_moving_network(), moving_detail(case));
-    let egress = case.organization.is_learnt_egress(facts.address_hash)
-        || case.organization.is_learnt_egress(anchor.address_hash);
-    draft.consider_either(
-        Suppression::LearntEgress,
-        egress,
-        [
-            "colleagues come to this address from many places",
-            "colleagues are not known to come to this address from many places",
-        ],
-    );
+    let (egress, detail) = learnt_egress(case, assessment, anchor);
+    draft.consider(Suppression::LearntEgress, egress, detail);
     let mobile = facts.asn != 0
         && facts.asn == anchor.asn
         && facts.connection == Connection::Mobile
@@ -147,6 +139,22 @@ fn consider_system(
         ],
     );
     consider_nearby(case, anchor, journey, draft);
+}
+
+/// Who came through an egress may be anywhere, and shows his own place once he leaves it. But he brings his device along:
+/// a stranger's does not come from there.
+fn learnt_egress(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor) -> (bool, &'static str) {
+    let stranger =
+        !assessment.known_device && !assessment.known_agent && assessment.device_bits > UNFAMILIAR_DEVICE_BITS;
+    if case.organization.is_learnt_egress(case.facts.address_hash) {
+        (true, "colleagues come to this address from many places")
+    } else if !case.organization.is_learnt_egress(anchor.address_hash) {
+        (false, "colleagues are not known to come to either address from many places")
+    } else if stranger {
+        (false, "colleagues come to the other address from many places, but this device is new to the user")
+    } else {
+        (true, "colleagues come to the other address from many places")
+    }
 }
 
 fn moving_detail(case: &Case<'_>) -> String {
