@@ -249,6 +249,15 @@ mirror! {
     AnomalousToken, default Policy::default().anomalous_token, {
         enabled: bool,
         sensitivity: Sensitivity,
+        /// Fires at level low from this score, bits.
+        #[schemars(range(min = 0, max = 100))]
+        low_bits: f64,
+        /// At level medium from this score, bits.
+        #[schemars(range(min = 0, max = 100))]
+        medium_bits: f64,
+        /// At level high from this score, bits.
+        #[schemars(range(min = 0, max = 100))]
+        high_bits: f64,
         /// Two places that a session is used from within this many minutes use it at once.
         #[schemars(range(min = 1, max = 1_440))]
         simultaneous_minutes: u32,

@@ -175,6 +175,12 @@ impl Build<'_> {
             "atypical_travel",
             &[("low_bits", travel.low_bits), ("medium_bits", travel.medium_bits), ("high_bits", travel.high_bits)],
         );
+        let token = &detections.anomalous_token;
+        self.rising(
+            section,
+            "anomalous_token",
+            &[("low_bits", token.low_bits), ("medium_bits", token.medium_bits), ("high_bits", token.high_bits)],
+        );
         let features = &detections.unfamiliar_features;
         self.rising(
             section,

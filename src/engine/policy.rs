@@ -116,6 +116,10 @@ pub struct SuspiciousBrowser {
 pub struct AnomalousToken {
     pub enabled: bool,
     pub sensitivity: Sensitivity,
+    /// Score in bits from which it fires at low, medium, high.
+    pub low_bits: f64,
+    pub medium_bits: f64,
+    pub high_bits: f64,
     /// Two places that a session is used from within this time use it at once.
     pub simultaneous_minutes: u32,
     /// A session that goes on somewhere else is unusually old from this age.
@@ -291,6 +295,9 @@ impl Default for Policy {
             anomalous_token: AnomalousToken {
                 enabled: true,
                 sensitivity: Sensitivity::Medium,
+                low_bits: 18.0,
+                medium_bits: 25.0,
+                high_bits: 31.0,
                 simultaneous_minutes: 30,
                 unusual_age_days: 30,
             },

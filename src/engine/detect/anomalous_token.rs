@@ -4,8 +4,9 @@
 //! A session that is followed continues from another network, and one strange to the user; and with it another browser
 //! or system, a device id that is gone, a hosting network, or use from two places at once (from there, from the owner's
 //! network, and from there again within minutes). Another country or an unusual region, a network rare in the
-//! organisation and a session of unusual age add to it. A device id that the session itself had until now counts twice. Each sign counts points; their sum is the level. `unfamiliarFeatures` weighs the same sign-in
-//! as a whole and knows of the session only that it moved: two detections, one incident.
+//! organisation and a session of unusual age add to it. A device id that the session itself had until now counts twice. Each sign is worth three bits beside what
+//! is unfamiliar in the sign-in itself; their sum is the level. `unfamiliarFeatures` weighs the same sign-in and knows of the
+//! session only that it moved: two detections, one incident.
 //! ## Why it matters
 //! ATT&CK T1539, T1550.004, T1528: who steals a session cookie or a refresh token needs neither password nor second
 //! factor, and no sign-in of his own shows.
@@ -15,25 +16,25 @@
 //! day, a VPN or relay with device and browser unchanged, and refreshes from a cloud that the organisation's sessions
 //! are refreshed from do not trip it.
 //! ## Parameters
-//! `anomalous_token.simultaneous_minutes` (30), `.unusual_age_days` (30), `.sensitivity`.
+//! `anomalous_token.low_bits` (18), `.medium_bits` (25), `.high_bits` (31), `.simultaneous_minutes` (30),
+//! `.unusual_age_days` (30), `.sensitivity`.
 
 use super::evidence::place_name;
 use super::impossible_travel::{after, is_usual_region};
 use super::organization::Organization;
 use super::properties::Assessment;
+use super::unfamiliar_features::graded;
 use super::{Case, Draft};
 use crate::engine::facts::{Connection, ListKind};
-use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
+use crate::engine::finding::{RiskEventType, Suppression, Threshold};
 use crate::engine::policy::Sensitivity;
 use crate::engine::profile::ProfileKind;
 use crate::engine::signin::SECONDS_PER_DAY;
 use crate::engine::user::learning::Family;
 use crate::engine::user::session::{Session, Stop, is_hosting_or_hidden};
 
-/// Points from which it fires at low, medium, high. Judgement, to be refitted.
-const LOW_POINTS: i32 = 3;
-const MEDIUM_POINTS: i32 = 4;
-const HIGH_POINTS: i32 = 5;
+/// What each sign is worth beside what is unfamiliar in the sign-in itself, bits. Judgement, to be refitted.
+const SIGN_BITS: f64 = 3.0;
 /// A network is rare when at most one user in this many is seen on it, in an organisation of so many.
 const RARE_ONE_IN: u32 = 200;
 const RARE_USERS_MIN: u32 = 20;
@@ -74,19 +75,16 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         return None;
     }
     let signs = Signs::of(case, assessment, session);
-    let points = signs.points();
-    if !signs.suffice() || points < LOW_POINTS {
+    if !signs.suffice() {
         return None;
     }
-    let level = match points {
-        HIGH_POINTS.. => RiskLevel::High,
-        MEDIUM_POINTS => RiskLevel::Medium,
-        _ => RiskLevel::Low,
-    };
+    // That the session went on elsewhere is what the signs say.
+    let bits = SIGN_BITS * f64::from(signs.points()) + assessment.total_bits - assessment.session_bits;
+    let (level, strength) = graded(bits, [rules.low_bits, rules.medium_bits, rules.high_bits])?;
     let mut draft = Draft {
         kind: RiskEventType::AnomalousToken,
         level,
-        strength: f64::from(points - LOW_POINTS) / 6.0,
+        strength,
         family: Some(Family::UnfamiliarFeatures),
         outside_learning: assessment.unheard_of && signs.other_system,
         suppressions: Vec::new(),
@@ -96,9 +94,12 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
                 value: f64::from(rules.simultaneous_minutes),
             },
             Threshold { key: "anomalous_token.unusual_age_days", value: f64::from(rules.unusual_age_days) },
+            Threshold { key: "anomalous_token.low_bits", value: rules.low_bits },
+            Threshold { key: "anomalous_token.medium_bits", value: rules.medium_bits },
+            Threshold { key: "anomalous_token.high_bits", value: rules.high_bits },
         ],
         with_travel: false,
-        with_bits: None,
+        with_bits: Some(bits),
         sentence: sentence(case, session, &signs),
         attack: None,
     };

@@ -125,7 +125,8 @@ fn draft(case: &Case<'_>, assessment: &Assessment, kind: RiskEventType, base: Ri
     if assessment.device_bits > UNFAMILIAR_DEVICE_BITS {
         level = level.raised();
     }
-    if assessment.known_address || (assessment.known_device && assessment.known_asn) {
+    // An attacker has no device id of the user's.
+    if assessment.known_address || assessment.known_device {
         level = level.lowered();
     }
     let mut draft = Draft {

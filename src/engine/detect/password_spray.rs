@@ -44,7 +44,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         return None;
     }
     let found = BY_TOOL.into_iter().find_map(|trace| search(case, assessment, rules, trace))?;
-    let broad = found.trace == Trace::UserAgent;
+    let broad = found.trace != Trace::Address;
     let strange = assessment.device_bits > UNFAMILIAR_DEVICE_BITS;
     let mut draft = Draft {
         kind: RiskEventType::PasswordSpray,

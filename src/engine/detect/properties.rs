@@ -532,7 +532,7 @@ impl Weigher<'_> {
     }
 
     /// A new client that was met before, on strange networks only. An owner's new device is met on a known one sooner or
-    /// later; each further network and day on which it was not speaks for a stranger.
+    /// later; each further network and day on which it was not speaks for a stranger, most of all while the owner is at home.
     fn visitor(&mut self) -> f64 {
         let Case { state, facts, judge, .. } = self.case;
         let Some(visitor) = state.visitor(facts).filter(|visitor| visitor.first < facts.time) else { return 0.0 };
@@ -541,8 +541,13 @@ impl Weigher<'_> {
         }
         let (operators, networks) = visitor.elsewhere(facts);
         let moved_bits = VISITOR_OPERATOR_BITS * operators as f64 + VISITOR_NETWORK_BITS * networks as f64;
-        let days_bits = VISITOR_DAY_BITS * f64::from(visitor.days(facts));
-        let bits = moved_bits.min(VISITOR_MOVED_BITS_MAX) + days_bits.min(VISITOR_DAYS_BITS_MAX);
+        let bits = if visitor.is_beside_owner(state) {
+            let days_bits = VISITOR_DAY_BITS * f64::from(visitor.days(facts));
+            moved_bits.min(VISITOR_MOVED_BITS_MAX) + days_bits.min(VISITOR_DAYS_BITS_MAX)
+        } else {
+            // The owner may be on a journey, with a new device.
+            moved_bits.min(VISITOR_ALONE_BITS_MAX)
+        };
         if bits > 0.0 {
             self.push(Property::Visitor, Familiarity::Unfamiliar, 0.0, bits);
         }
@@ -613,5 +618,6 @@ const VISITOR_NETWORK_BITS: f64 = 1.5;
 const VISITOR_DAY_BITS: f64 = 2.0;
 const VISITOR_MOVED_BITS_MAX: f64 = 6.0;
 const VISITOR_DAYS_BITS_MAX: f64 = 4.0;
+const VISITOR_ALONE_BITS_MAX: f64 = 3.0;
 const BACKWARD_VERSION_BITS: f64 = 1.5;
 const LEGACY_BITS: f64 = 1.0;

@@ -66,6 +66,13 @@ impl Visitor {
         (facts.time.day() - self.first.day()).max(0)
     }
 
+    /// Has the owner been on a network known from before, on a later day than the visitor came? Who is at home and abroad
+    /// is two.
+    pub fn is_beside_owner(&self, state: &UserState) -> bool {
+        let came = compact_day(self.first.day());
+        state.baseline.prefix.entries.iter().any(|known| known.first_day < came && known.last_day > came)
+    }
+
     fn note(&mut self, facts: &Facts) {
         self.last = self.last.max(facts.time);
         let network = VisitedNetwork { asn: facts.asn, prefix: facts.prefix_hash };
