@@ -296,7 +296,7 @@ impl Default for Policy {
                 enabled: true,
                 sensitivity: Sensitivity::Medium,
                 low_bits: 18.0,
-                medium_bits: 25.0,
+                medium_bits: 24.0,
                 high_bits: 31.0,
                 simultaneous_minutes: 30,
                 unusual_age_days: 30,

@@ -16,7 +16,7 @@
 //! day, a VPN or relay with device and browser unchanged, and refreshes from a cloud that the organisation's sessions
 //! are refreshed from do not trip it.
 //! ## Parameters
-//! `anomalous_token.low_bits` (18), `.medium_bits` (25), `.high_bits` (31), `.simultaneous_minutes` (30),
+//! `anomalous_token.low_bits` (18), `.medium_bits` (24), `.high_bits` (31), `.simultaneous_minutes` (30),
 //! `.unusual_age_days` (30), `.sensitivity`.
 
 use super::evidence::place_name;
@@ -35,6 +35,8 @@ use crate::engine::user::session::{Session, Stop, is_hosting_or_hidden};
 
 /// What each sign is worth beside what is unfamiliar in the sign-in itself, bits. Judgement, to be refitted.
 const SIGN_BITS: f64 = 3.0;
+/// A session belongs to one browser: another one that is new to the user counts as so many signs.
+const OTHER_CLIENT_SIGNS: i32 = 4;
 /// A network is rare when at most one user in this many is seen on it, in an organisation of so many.
 const RARE_ONE_IN: u32 = 200;
 const RARE_USERS_MIN: u32 = 20;
@@ -79,7 +81,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         return None;
     }
     // That the session went on elsewhere is what the signs say.
-    let bits = SIGN_BITS * f64::from(signs.points()) + assessment.total_bits - assessment.session_bits;
+    let bits = SIGN_BITS * f64::from(signs.count()) + assessment.total_bits - assessment.session_bits;
     let (level, strength) = graded(bits, [rules.low_bits, rules.medium_bits, rules.high_bits])?;
     let mut draft = Draft {
         kind: RiskEventType::AnomalousToken,
@@ -146,7 +148,7 @@ impl Signs {
         self.other_client || self.device_gone || self.hosting || self.alternating
     }
 
-    fn points(&self) -> i32 {
+    fn count(&self) -> i32 {
         let one = [
             self.other_system,
             self.device_gone,
@@ -163,7 +165,7 @@ impl Signs {
         // A browser that the user has, where the session never had a device id: a private window on a journey, if nothing
         // else is odd.
         let own_browser = self.known_agent && !self.hosting && !self.close && !self.device_left_behind;
-        2 * i32::from(self.other_client) + ones - i32::from(self.same_city) - i32::from(own_browser)
+        OTHER_CLIENT_SIGNS * i32::from(self.other_client) + ones - i32::from(self.same_city) - i32::from(own_browser)
     }
 
     /// Nothing but the network differs.
