@@ -75,12 +75,13 @@ fn level(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor) -> RiskLevel
     if stranger && new_network && assessment.device_bits > 1.0 {
         level = level.raised();
     }
-    if facts.device_hash != 0 && facts.device_hash == anchor.device_hash {
+    // An attacker has no device id of the user's; of two devices one may stay at home.
+    if assessment.known_device {
         level = level.lowered().lowered();
-    } else if assessment.known_device || assessment.known_agent {
+    } else if assessment.known_agent {
         level = level.lowered();
     }
-    // A session that goes on, or one that is renewed while nobody is there: of a user's two devices one may stay at home.
+    // A session that goes on, or one that is renewed while nobody is there.
     let same_session = facts.session_hash != 0 && facts.session_hash == anchor.session_hash;
     if (same_session || !facts.is_interactive()) && (assessment.known_agent || assessment.known_device) {
         level = level.lowered();

@@ -23,6 +23,8 @@ use crate::engine::user::learning::Family;
 
 /// Users below which "nobody works there" is no evidence.
 const RARE_USERS_MIN: u32 = 20;
+/// Evidence of network and device together below which a new country is a journey, bits. Judgement.
+const BITS_MIN: f64 = 6.0;
 /// Users a common country must have at least.
 const COMMON_USERS_MIN: u32 = 3;
 
@@ -38,6 +40,9 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     let known = case.state.baseline.country.get(key, day, case.judge.decay);
     let days_since = known.map(|known| u32::from(day.saturating_sub(known.last_day)));
     if assessment.known_address || days_since.is_some_and(|days| days < rules.infrequent_after_days) {
+        return None;
+    }
+    if assessment.network_bits + assessment.device_bits < BITS_MIN {
         return None;
     }
     let with = case.organization.users_with(ProfileKind::Country, key);

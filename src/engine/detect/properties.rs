@@ -67,7 +67,9 @@ const CONFIDENCE_SIGN_INS: f64 = 5.0;
 const CORRELATED: f64 = 0.4;
 /// A hosting or VPN network that is new to the user speaks for a stranger.
 const HOSTING_BITS: f64 = 1.5;
-const TOR_BITS: f64 = 3.0;
+const TOR_BITS: f64 = 8.0;
+/// How much the place of a VPN's exit says. Judgement.
+const VPN_PLACE_WEIGHT: f64 = 0.5;
 const HOUR_BITS_MIN: f64 = -0.5;
 const HOUR_BITS_MAX: f64 = 2.0;
 const FAILURE_BITS_MAX: f64 = 3.0;
@@ -310,12 +312,27 @@ impl Weigher<'_> {
             (stranger::NEW_REGION, new_region),
             confidence,
         );
+        let weight = self.place_weight();
+        self.scale(Property::Country, weight);
         if country.is_none() && self.values.country != 0 {
             // A new country's region is new by necessity.
             self.set(Property::Region, 0.0);
-            return country_bits;
+            return country_bits * weight;
         }
-        country_bits + region_bits
+        self.scale(Property::Region, weight);
+        (country_bits + region_bits) * weight
+    }
+
+    /// How much the place says. An exit's is not its user's: of Tor and relays it is drawn by lot, of a VPN it is chosen.
+    fn place_weight(&self) -> f64 {
+        let lists = self.case.facts.lists;
+        if [ListKind::Tor, ListKind::Relay, ListKind::Proxy].into_iter().any(|kind| lists.contains(kind)) {
+            0.0
+        } else if lists.contains(ListKind::Vpn) {
+            VPN_PLACE_WEIGHT
+        } else {
+            1.0
+        }
     }
 
     /// Rarity of network and country in the organisation; an address that colleagues use vouches for itself.
@@ -345,7 +362,7 @@ impl Weigher<'_> {
             // the victim's big carrier, too. The country says nothing beside it.
             asn.max(COMMON_NETWORK_BITS_MIN)
         } else {
-            asn.max(country)
+            asn.max(country * self.place_weight())
         };
         if bits != 0.0 {
             let familiarity = if bits > 0.0 { Familiarity::Unfamiliar } else { Familiarity::Familiar };

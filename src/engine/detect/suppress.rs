@@ -84,6 +84,14 @@ fn exception_matches(case: &Case<'_>, exception: &Exception, kind: RiskEventType
         && holds(exception.app_hashes.is_empty(), exception.app_hashes.contains(&facts.app_hash))
 }
 
+/// The country of an anonymous exit is drawn by lot: the client alone tells visits apart.
+fn is_same_visit(kind: RiskEventType, one: &Properties, other: &Properties) -> bool {
+    match kind {
+        RiskEventType::AnonymizedIpAddress => one.same_client(other),
+        _ => one.same_visit(other),
+    }
+}
+
 /// The same stranger, the same kind, at the same level or above, a short while ago: one alert is enough.
 fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
     let properties = Properties::of(case.facts);
@@ -93,7 +101,7 @@ fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
             && risk.level >= draft.level
             && risk.time >= since
             && matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised)
-            && risk.properties.same_visit(&properties)
+            && is_same_visit(draft.kind, &risk.properties, &properties)
     });
     let detail = match standing {
         Some(risk) => format!("reported for sign-in {}", risk.request_id),

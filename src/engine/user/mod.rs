@@ -162,8 +162,12 @@ impl Properties {
 
     /// The same visit: same country, device and agent, on whatever network. Who travels changes networks often.
     pub fn same_visit(&self, other: &Properties) -> bool {
-        self.country == other.country
-            && self.device == other.device
+        self.country == other.country && self.same_client(other)
+    }
+
+    /// The same device and agent, wherever.
+    pub fn same_client(&self, other: &Properties) -> bool {
+        self.device == other.device
             && self.browser == other.browser
             && self.operating_system == other.operating_system
     }

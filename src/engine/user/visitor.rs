@@ -46,9 +46,8 @@ pub struct Visitor {
 
 impl Visitor {
     fn is(&self, properties: &Properties) -> bool {
-        self.device == properties.device
-            && self.browser == properties.browser
-            && self.operating_system == properties.operating_system
+        let client = (properties.device, properties.browser, properties.operating_system);
+        (self.device, self.browser, self.operating_system) == client
     }
 
     /// Networks of others' than this one's operator that it was met on, and other networks of the same operator.
