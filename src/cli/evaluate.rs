@@ -19,6 +19,7 @@ use crate::config;
 use crate::engine::decode::Format;
 use crate::engine::enrich::Tables;
 use crate::engine::facts::Item;
+use crate::engine::risk::score::KNOTS;
 use crate::evaluate::{Detections, Observed, Observer, Pool, Report, Truth, tables, write_plots};
 use crate::runtime::replay::{input, items, source};
 
@@ -52,6 +53,9 @@ pub struct Args {
     /// Write the realised false alerts of every score here, as CSV.
     #[arg(long, value_name = "FILE")]
     calibrate: Option<PathBuf>,
+    /// Write the table here that scores are looked up in (src/engine/risk/scores.csv), fitted to these streams.
+    #[arg(long, value_name = "FILE")]
+    fit_scores: Option<PathBuf>,
     /// Configuration file (YAML): its databases and lists enrich the sign-ins.
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -98,6 +102,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     if let Some(user_days) = args.user_days {
         pool.set_user_days(user_days);
+    }
+    if let Some(path) = &args.fit_scores {
+        write_scores(path, &pool)?;
     }
     write(args, &pool.report())?;
     Ok(if is_damaged { ExitCode::from(PROBLEMS) } else { ExitCode::SUCCESS })
@@ -177,6 +184,20 @@ fn observe(
     }
     let is_damaged = !read.broken.is_empty() || read.rejected >= read.records;
     Ok(Some((observer.finish(), is_damaged)))
+}
+
+fn write_scores(path: &Path, pool: &Pool) -> anyhow::Result<()> {
+    let rows = pool.fitted_scores().context("--fit-scores needs the sign-ins, or --user-days")?;
+    let failed = || format!("cannot write `{}`", path.display());
+    let mut writer = csv::Writer::from_path(path).with_context(failed)?;
+    let heading = ["detection", "level"].map(str::to_owned).into_iter();
+    writer.write_record(heading.chain((0..KNOTS).map(|knot| format!("knot{knot}")))).with_context(failed)?;
+    for row in rows {
+        let knots = row.knots.iter().map(u8::to_string);
+        let names = [row.detection, row.level.name().to_owned()];
+        writer.write_record(names.into_iter().chain(knots)).with_context(failed)?;
+    }
+    writer.flush().with_context(failed)
 }
 
 fn write(args: &Args, report: &Report) -> anyhow::Result<()> {

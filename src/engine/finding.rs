@@ -269,6 +269,8 @@ pub enum Property {
     Session,
     /// A new client that comes back, on strange networks only.
     Visitor,
+    /// How long the account was silent, where the network is new.
+    Dormancy,
 }
 
 impl Property {
@@ -291,6 +293,7 @@ impl Property {
             Property::OrganizationRarity => "organizationRarity",
             Property::Session => "session",
             Property::Visitor => "visitor",
+            Property::Dormancy => "dormancy",
         }
     }
 }
@@ -469,6 +472,8 @@ pub struct Evidence {
     pub properties: Vec<PropertyVerdict>,
     /// Sum of the properties' bits where the detection is a score.
     pub total_bits: Option<f64>,
+    /// Place within the level that the detection gave, 0–1: what the score rests on.
+    pub strength: f64,
     pub attack: Option<AttackEvidence>,
     pub lists: Vec<ListKind>,
     /// 1-based index of this end's named location in the configuration; 0 = none.

@@ -258,9 +258,9 @@ impl Default for Policy {
             unfamiliar_features: UnfamiliarFeatures {
                 enabled: true,
                 sensitivity: Sensitivity::Medium,
-                low_bits: 9.0,
-                medium_bits: 14.5,
-                high_bits: 19.0,
+                low_bits: 8.25,
+                medium_bits: 14.0,
+                high_bits: 18.5,
                 learning_min_days: 5,
                 learning_max_days: 30,
                 settled_bits: 3.0,
@@ -295,7 +295,7 @@ impl Default for Policy {
             anomalous_token: AnomalousToken {
                 enabled: true,
                 sensitivity: Sensitivity::Medium,
-                low_bits: 18.0,
+                low_bits: 16.0,
                 medium_bits: 24.0,
                 high_bits: 31.0,
                 simultaneous_minutes: 30,

@@ -48,6 +48,7 @@ struct FarsignPart {
 
 #[derive(Deserialize)]
 struct EvidencePart {
+    strength: Option<f64>,
     reference: Option<ReferencePart>,
 }
 
@@ -58,7 +59,7 @@ struct ReferencePart {
 }
 
 /// One detection.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Alert {
     pub id: String,
     /// `None`: about a user as a whole.
@@ -68,6 +69,8 @@ pub struct Alert {
     pub level: RiskLevel,
     /// 0–100.
     pub score: u8,
+    /// Place within the level, 0–1; `None` in an update of an old one.
+    pub strength: Option<f64>,
     /// Of the sign-in.
     pub time: EventTime,
     /// When it became known: later than the sign-in where something after it gave it away.
@@ -135,6 +138,7 @@ fn alert(line: Line<'_>, number: u64) -> anyhow::Result<Alert> {
     let withdrawn = line.risk_state == RiskState::Dismissed.name()
         && line.risk_detail == RiskDetail::AiConfirmedSigninSafe.name();
     let evidence = line.farsign.evidence;
+    let strength = evidence.as_ref().and_then(|evidence| evidence.strength);
     let reference_id = evidence.and_then(|evidence| evidence.reference).and_then(|reference| reference.request_id);
     Ok(Alert {
         id: line.id.into_owned(),
@@ -142,6 +146,7 @@ fn alert(line: Line<'_>, number: u64) -> anyhow::Result<Alert> {
         kind: line.risk_event_type.into_owned(),
         level: level(&line.risk_level)?,
         score: line.risk_score,
+        strength,
         time: event_time(&line.activity_date_time)?,
         detected_time: event_time(&line.detected_date_time)?,
         user_id: line.user_id.map(Cow::into_owned).unwrap_or_default(),

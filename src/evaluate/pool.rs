@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use super::calibration::Calibration;
 use super::checks::Checks;
 use super::false_alerts::FalseAlerts;
+use super::fit::{Fit, Row};
 use super::incidents::Incidents;
 use super::interval::{median, rank};
 use super::marks::Marks;
@@ -48,6 +49,7 @@ pub struct Pool {
     checks: Checks,
     failed_sign_in: Option<u64>,
     calibration: Calibration,
+    fit: Fit,
 }
 
 impl Pool {
@@ -94,6 +96,7 @@ impl Pool {
         self.sprays.add(Sprays::of(truth, detections));
         self.checks.add(Checks::of(truth, detections));
         self.calibration.add(&Calibration::of(truth, detections));
+        self.fit.add(truth, detections);
     }
 
     fn observe(&mut self, observed: Observed, stream: u32, cause_sets: &[u32]) {
@@ -114,6 +117,11 @@ impl Pool {
         let pooled =
             |causes: &Vec<String>| intern(cause_index, cause_sets, &causes.join(","), || causes.clone()) as u32;
         truth.cause_sets().iter().map(pooled).collect()
+    }
+
+    /// The table of scores that these streams would give; `None` where nobody knows how much was watched.
+    pub fn fitted_scores(&self) -> Option<Vec<Row>> {
+        self.exposure.map(|exposure| self.fit.rows(exposure))
     }
 
     fn ground(&self) -> Ground<'_> {

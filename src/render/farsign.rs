@@ -76,6 +76,8 @@ struct EvidenceView<'a> {
     properties: Vec<PropertyView<'a>>,
     /// Sum of the properties' evidence in bits, two decimals; null where the detection is no score.
     total_bits: Option<f64>,
+    /// Place within the level, 0 to 1, three decimals; `riskScore` is looked up by type, level and this.
+    strength: Option<f64>,
     /// What was attempted on other users; null where that took no part.
     attack: Option<AttackView<'a>>,
     /// Kinds of network list that the address is on.
@@ -305,6 +307,7 @@ impl<'a> EvidenceView<'a> {
             travel: evidence.travel.as_ref().map(TravelView::new),
             properties: evidence.properties.iter().map(PropertyView::new).collect(),
             total_bits: evidence.total_bits.and_then(|bits| rounded(bits, 2)),
+            strength: rounded(evidence.strength, 3),
             attack: evidence.attack.as_ref().map(AttackView::new),
             lists: evidence.lists.iter().map(|kind| kind.name()).collect(),
             named_location: named.and_then(|index| context.named_locations.get(index)).map(String::as_str),

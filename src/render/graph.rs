@@ -296,7 +296,8 @@ fn risk_reasons(evidence: &Evidence) -> Vec<&'static str> {
             | Property::NetworkKind
             | Property::OrganizationRarity
             | Property::Session
-            | Property::Visitor => continue,
+            | Property::Visitor
+            | Property::Dormancy => continue,
         };
         if !reasons.contains(&reason) {
             reasons.push(reason);

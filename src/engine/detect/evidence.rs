@@ -37,6 +37,7 @@ pub fn evidence(
         travel: assessment.journey.filter(|_| draft.with_travel).map(travel),
         properties: property_verdicts(case, assessment),
         total_bits: draft.with_bits,
+        strength: draft.strength.clamp(0.0, 1.0),
         attack: draft.attack,
         lists: case.facts.lists.kinds().collect(),
         named_location: case.facts.named.index,
@@ -163,7 +164,14 @@ pub fn property_value(case: &Case<'_>, property: Property) -> String {
         Property::NetworkKind => case.facts.lists.kinds().map(|kind| kind.name()).collect::<Vec<_>>().join(", "),
         Property::Session => text.session_id.to_owned(),
         Property::Visitor => visitor_text(case),
+        Property::Dormancy => dormancy_text(case),
     }
+}
+
+/// "23 days".
+fn dormancy_text(case: &Case<'_>) -> String {
+    let days = case.state.last_learnt.map_or(0.0, |last| case.facts.time.seconds_since(last) / 86_400.0);
+    format!("{} days", libm::floor(days))
 }
 
 /// "3 networks in 2 days".

@@ -15,7 +15,7 @@ use super::travel::{Journey, journey};
 use crate::engine::facts::{Connection, Facts, ListKind};
 use crate::engine::finding::{Familiarity, Property};
 use crate::engine::profile::ProfileKind;
-use crate::engine::signin::{ClientApp, Mfa};
+use crate::engine::signin::{ClientApp, Mfa, SECONDS_PER_DAY};
 use crate::engine::user::familiarity::{Decay, Known, Rhythm, Table, UNIT, compact_day};
 use crate::engine::user::{NO_DEVICE, Properties, UserState, new_address_prior};
 
@@ -125,6 +125,7 @@ impl Assessment {
         let hour_bits = weigher.hour(confidence);
         let failure_bits = weigher.failures();
         let visitor_bits = weigher.visitor();
+        let dormancy_bits = weigher.dormancy();
         let decay = case.judge.decay;
         let known_address = baseline.address.get(values.address, day, decay).is_some();
         Assessment {
@@ -138,7 +139,8 @@ impl Assessment {
                 + client_bits
                 + hour_bits
                 + failure_bits
-                + visitor_bits,
+                + visitor_bits
+                + dormancy_bits,
             journey: journey(case),
             known_device: facts.device_hash != 0 && baseline.device.get(values.device, day, decay).is_some(),
             known_agent: values.user_agent != 0
@@ -571,6 +573,22 @@ impl Weigher<'_> {
         bits
     }
 
+    /// A strange network after a long silence. Owners sign in most days while an account is in use, and seldom once it has
+    /// been silent for weeks; for an attacker one account is as good as another.
+    fn dormancy(&mut self) -> f64 {
+        let Some(last) = self.case.state.last_learnt else { return 0.0 };
+        let new_network = self.weighed.iter().any(|weighed| {
+            weighed.property == Property::IpPrefix && weighed.familiarity == Familiarity::Unfamiliar
+        });
+        let days = self.case.facts.time.seconds_since(last) / SECONDS_PER_DAY as f64;
+        if !new_network || days <= DORMANT_DAYS {
+            return 0.0;
+        }
+        let bits = libm::log2(days / DORMANT_DAYS).min(DORMANCY_BITS_MAX);
+        self.push(Property::Dormancy, Familiarity::Unfamiliar, 0.0, bits);
+        bits
+    }
+
     /// One level of a chain: `probabilities` = that the value is new, for a stranger and for the owner.
     fn level<const CAP: usize>(
         &mut self,
@@ -636,5 +654,8 @@ const VISITOR_DAY_BITS: f64 = 2.0;
 const VISITOR_MOVED_BITS_MAX: f64 = 6.0;
 const VISITOR_DAYS_BITS_MAX: f64 = 4.0;
 const VISITOR_ALONE_BITS_MAX: f64 = 3.0;
+/// Days from which an account is silent, and the most that silence is worth, bits: reached after eight times as long.
+const DORMANT_DAYS: f64 = 7.0;
+const DORMANCY_BITS_MAX: f64 = 3.0;
 const BACKWARD_VERSION_BITS: f64 = 1.5;
 const LEGACY_BITS: f64 = 1.0;

@@ -5,7 +5,7 @@ use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::finding::{Finding, LearningPhase, RiskEventType, RiskLevel, RiskState, Suppression};
 use crate::engine::policy::{Exception, matches_pattern};
-use crate::engine::risk::score;
+use crate::engine::risk::score::score;
 use crate::engine::signin::Outcome;
 use crate::engine::user::Properties;
 
@@ -31,7 +31,7 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
     Finding {
         kind: draft.kind,
         level: draft.level,
-        score: score(draft.level, draft.strength),
+        score: score(draft.kind, draft.level, draft.strength),
         suppressed_by,
         evidence: evidence(case, assessment, draft, phase, stopped),
         incident: case.state.incident_of(case.facts, case.judge.policy),

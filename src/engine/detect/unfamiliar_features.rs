@@ -133,6 +133,7 @@ fn word(property: Property) -> &'static str {
         Property::NetworkKind => "a hosting or anonymising network",
         Property::OrganizationRarity => "a network or country rare in the organisation",
         Property::Visitor => "a new client on strange networks again,",
+        Property::Dormancy => "an account silent for",
         Property::Session => "a session continued with another agent or from a hosting network",
     }
 }

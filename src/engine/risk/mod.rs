@@ -4,6 +4,7 @@
 //! quarantined sign-ins behind the risk may teach. What it comes to for the user as a whole is in [`user`].
 
 pub mod incident;
+pub mod score;
 pub mod user;
 
 use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
@@ -22,19 +23,8 @@ pub fn detection_id(tenant_id: &str, request_id: &str, kind: RiskEventType) -> u
     uuid::Uuid::new_v5(&namespace, name.as_bytes())
 }
 
-/// Scores 0–100 rise with the level: low 40–64, medium 65–84, high 85–100.
-///
-/// `strength` from 0 to 1 places the finding within its level.
-pub fn score(level: RiskLevel, strength: f64) -> u8 {
-    let strength = strength.clamp(0.0, 1.0);
-    let (low, high) = match level {
-        RiskLevel::None => (0.0, 39.0),
-        RiskLevel::Low => (40.0, 64.0),
-        RiskLevel::Medium => (65.0, 84.0),
-        RiskLevel::High => (85.0, 100.0),
-    };
-    libm::round(low + (high - low) * strength) as u8
-}
+/// What an analyst confirmed is no matter of likelihood.
+pub const CONFIRMED_SCORE: u8 = 100;
 
 /// A transition that feedback made.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,7 +37,7 @@ fn confirmation(feedback: &TailFeedback) -> OpenRisk {
     OpenRisk {
         kind: RiskEventType::AdminConfirmedUserCompromised,
         level: RiskLevel::High,
-        score: score(RiskLevel::High, 1.0),
+        score: CONFIRMED_SCORE,
         state: RiskState::ConfirmedCompromised,
         detail: RiskDetail::AdminConfirmedUserCompromised,
         event: feedback.event,
@@ -143,7 +133,7 @@ impl UserState {
                 risk.detail = effect.detail;
                 if effect.compromised && effect.state == RiskState::ConfirmedCompromised {
                     risk.level = RiskLevel::High;
-                    risk.score = score(RiskLevel::High, 1.0);
+                    risk.score = CONFIRMED_SCORE;
                 }
                 changed.push(Transitioned { risk: risk.clone() });
             }

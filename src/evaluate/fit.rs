@@ -1,0 +1,178 @@
+//! Detections of known truth → the table that scores are looked up in (`src/engine/risk/scores.csv`).
+//!
+//! A detection is known by type, level and a fifth of the level (its `strength`). What is fitted is an order: the fifths of
+//! all types of one level, by how many campaigns a false alert buys there; within a type a stronger fifth never counts as
+//! worse (pool-adjacent-violators). Counting false alerts down that order gives each fifth its rate, and the rate its
+//! score ([`score_of_rate`]). Levels are not fitted: their thresholds are configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{About, Campaign, Detections, Exposure, Truth};
+use crate::engine::finding::RiskLevel;
+use crate::engine::risk::score::{KNOTS, band, score_of_rate};
+
+/// One type at one level.
+type Rung = (String, RiskLevel);
+
+#[derive(Clone, Debug, Default)]
+struct Fifth {
+    /// Campaigns with such a detection: stream and number.
+    campaigns: BTreeSet<(usize, usize)>,
+    /// Legitimate sign-ins with one: stream and line.
+    false_alerts: BTreeSet<(usize, String)>,
+}
+
+/// What several streams together say.
+#[derive(Clone, Debug, Default)]
+pub struct Fit {
+    streams: usize,
+    rungs: BTreeMap<Rung, [Fifth; KNOTS]>,
+    /// Kinds of the campaigns, by stream and number.
+    attacks: BTreeMap<(usize, usize), String>,
+}
+
+/// The scores of one type at one level.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Row {
+    pub detection: String,
+    pub level: RiskLevel,
+    pub knots: [u8; KNOTS],
+}
+
+/// One fifth in the order.
+struct Place<'a> {
+    rung: &'a Rung,
+    knot: usize,
+    fifth: &'a Fifth,
+    /// Share of what is found here that is a campaign.
+    precision: f64,
+}
+
+impl Fit {
+    /// Adds a stream.
+    pub fn add(&mut self, truth: &Truth, detections: &Detections) {
+        let stream = self.streams;
+        self.streams += 1;
+        for (number, campaign) in truth.campaigns().iter().enumerate().filter(|(_, c)| Campaign::had_access(c)) {
+            self.attacks.insert((stream, number), campaign.attack.clone());
+        }
+        for alert in detections.standing().filter(|alert| alert.level != RiskLevel::None) {
+            let Some(strength) = alert.strength else { continue };
+            let knot = ((strength * KNOTS as f64) as usize).min(KNOTS - 1);
+            let fifth = &mut self.rungs.entry((alert.kind.clone(), alert.level)).or_default()[knot];
+            match truth.about(alert) {
+                About::Attack { campaign, .. } => {
+                    fifth.campaigns.insert((stream, campaign));
+                }
+                About::Owner { .. } => {
+                    let request = alert.request_id.clone().unwrap_or_default();
+                    fifth.false_alerts.insert((stream, request));
+                }
+                About::Echo | About::NoSignIn | About::LeftOut => {}
+            }
+        }
+    }
+
+    /// The table, by type and level; `exposure` is of all streams.
+    pub fn rows(&self, exposure: Exposure) -> Vec<Row> {
+        let mut scores: BTreeMap<&Rung, [u8; KNOTS]> = BTreeMap::new();
+        let mut counted: BTreeSet<&(usize, String)> = BTreeSet::new();
+        let precisions = self.precisions();
+        for level in [RiskLevel::High, RiskLevel::Medium, RiskLevel::Low] {
+            let mut places = self.places(level, &precisions);
+            places.sort_by(|a, b| b.precision.total_cmp(&a.precision).then(a.rung.cmp(b.rung)).then(b.knot.cmp(&a.knot)));
+            let (first, last) = band(level);
+            for place in places {
+                let before = counted.len();
+                counted.extend(&place.fifth.false_alerts);
+                // The middle of the fifth; and never surer than half a false alert in all that was watched.
+                let count = ((before + counted.len()) as f64 / 2.0).max(0.5);
+                let rate = count * 1_000.0 / exposure.user_days.max(1) as f64;
+                scores.entry(place.rung).or_default()[place.knot] = score_of_rate(rate).clamp(first, last);
+            }
+        }
+        let row = |((detection, level), knots): (&Rung, [u8; KNOTS])| Row {
+            detection: detection.clone(),
+            level: *level,
+            knots: rising(knots),
+        };
+        scores.into_iter().map(row).collect()
+    }
+
+    fn places(&self, level: RiskLevel, precisions: &BTreeMap<(&Rung, usize), f64>) -> Vec<Place<'_>> {
+        let of_level = self.rungs.iter().filter(|(rung, _)| rung.1 == level);
+        let fifths = of_level.flat_map(|(rung, fifths)| {
+            fifths.iter().enumerate().map(move |(knot, fifth)| (rung, knot, fifth))
+        });
+        fifths
+            .map(|(rung, knot, fifth)| Place { rung, knot, fifth, precision: precisions[&(rung, knot)] })
+            .collect()
+    }
+
+    /// Of every fifth, kinds of attack weighted equally; rising within a type.
+    fn precisions(&self) -> BTreeMap<(&Rung, usize), f64> {
+        let weights = self.weights();
+        let mut precisions = BTreeMap::new();
+        let kinds: BTreeSet<&String> = self.rungs.keys().map(|(detection, _)| detection).collect();
+        for kind in kinds {
+            let rungs = self.rungs.iter().filter(|((detection, _), _)| detection == kind);
+            let mut places: Vec<(&Rung, usize, &Fifth)> = rungs
+                .flat_map(|(rung, fifths)| {
+                    fifths.iter().enumerate().map(move |(knot, fifth)| (rung, knot, fifth))
+                })
+                .collect();
+            places.sort_by_key(|(rung, knot, _)| (rung.1 as u8, *knot));
+            let counts = places.iter().map(|(_, _, fifth)| {
+                let caught: f64 = fifth.campaigns.iter().map(|campaign| weights[campaign]).sum();
+                (caught, fifth.false_alerts.len() as f64)
+            });
+            let fitted = pooled(&counts.collect::<Vec<_>>());
+            precisions.extend(places.iter().zip(fitted).map(|((rung, knot, _), share)| ((*rung, *knot), share)));
+        }
+        precisions
+    }
+
+    /// How much each campaign counts: as many of each kind as there are on average.
+    fn weights(&self) -> BTreeMap<(usize, usize), f64> {
+        let mut sizes: BTreeMap<&String, usize> = BTreeMap::new();
+        self.attacks.values().for_each(|attack| *sizes.entry(attack).or_default() += 1);
+        let average = self.attacks.len() as f64 / sizes.len().max(1) as f64;
+        self.attacks.iter().map(|(campaign, attack)| (*campaign, average / sizes[attack] as f64)).collect()
+    }
+}
+
+/// Shares of the first of each pair, with one of each added where little is known, made to rise by pooling neighbours.
+fn pooled(counts: &[(f64, f64)]) -> Vec<f64> {
+    let share = |(caught, missed): (f64, f64)| (caught + 1.0) / (caught + missed + 2.0);
+    let mut blocks: Vec<((f64, f64), usize)> = Vec::new();
+    for count in counts {
+        let mut block = (*count, 1);
+        while let Some(before) = blocks.last().copied().filter(|before| share(before.0) > share(block.0)) {
+            blocks.pop();
+            block = ((before.0.0 + block.0.0, before.0.1 + block.0.1), before.1 + block.1);
+        }
+        blocks.push(block);
+    }
+    blocks.into_iter().flat_map(|(count, length)| std::iter::repeat_n(share(count), length)).collect()
+}
+
+/// Equal precisions are ordered by name: within a type the stronger fifth must not come out lower.
+fn rising(mut knots: [u8; KNOTS]) -> [u8; KNOTS] {
+    for index in 1..KNOTS {
+        knots[index] = knots[index].max(knots[index - 1]);
+    }
+    knots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbours_that_fall_are_pooled() {
+        let shares = pooled(&[(0.0, 8.0), (6.0, 2.0), (2.0, 6.0), (30.0, 0.0)]);
+        assert_eq!(shares.len(), 4);
+        assert!(shares.is_sorted() && shares[1] == shares[2], "{shares:?}");
+        assert!((shares[1] - 0.5).abs() < 1e-12, "(6 + 2 + 1) of (16 + 2)");
+    }
+}
