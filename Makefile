@@ -3,7 +3,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup demo test lint bench bench-kafka bench-quality chaos fuzz kafka
+.PHONY: help setup demo test lint bench bench-kafka bench-quality fit-scores chaos fuzz kafka
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -12,7 +12,7 @@ setup: ## check the toolchain and install missing system packages
 	@scripts/setup.sh $(NEEDS)
 
 # They go without Java, Maven and Prometheus, which the tests need.
-demo bench bench-quality fuzz: NEEDS = --build
+demo bench bench-quality fit-scores fuzz: NEEDS = --build
 
 demo: setup ## simulate an organisation under attack, replay its logs, explain the alerts
 	$(CARGO) run --release --locked -- demo
@@ -56,6 +56,10 @@ ifdef RECORD
 else
 	@scripts/bench-quality.sh
 endif
+
+fit-scores: setup ## fit the table of scores (src/engine/risk/scores.csv) to simulated organisations
+	$(CARGO) build --release --locked
+	@scripts/fit-scores.sh
 
 chaos: setup ## kill, freeze and scale instances on a real broker for minutes, then prove exactly once (CHAOS_SEED)
 	$(CARGO) test --locked --test kafka_chaos --test kafka_proxy -- --ignored --nocapture --test-threads 1

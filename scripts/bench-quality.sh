@@ -8,6 +8,7 @@
 # QUALITY_ATTACKS                      campaigns, as `farsign simulate --attacks` takes them
 # QUALITY_CONFIG                       a configuration to replay with
 # QUALITY_KEEP                         a folder to keep logs, labels, detections, JSON, charts and calibration in
+# QUALITY_FIT                          a file to write the table of scores to that the last population gives
 # FARSIGN                              the program
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -33,6 +34,10 @@ tables=(--city-db "$data/farsign-test-City.mmdb" --asn-db "$data/farsign-test-AS
 for list in "$data"/lists/*.txt; do
     tables+=(--list "$(basename "$list" .txt)=$list")
 done
+fit=()
+if [[ -n ${QUALITY_FIT:-} ]]; then
+    fit=(--fit-scores "$QUALITY_FIT")
+fi
 config=()
 if [[ -n ${QUALITY_CONFIG:-} ]]; then
     config=(--config "$QUALITY_CONFIG")
@@ -57,7 +62,7 @@ for population in "${populations[@]}"; do
             "$folder/$seed/signins.ndjson.zst" 2>"$work/log" || { cat "$work/log" >&2 && exit 1; }
     done
     "$farsign" evaluate "${seeds[@]/#/$folder/}" "${config[@]}" "${tables[@]}" --warm-up-days "$warm_up_days" \
-        --json "$folder/report.json" --plots "$folder/plots" --calibrate "$folder/calibration.csv" >"$folder/report.txt"
+        --json "$folder/report.json" --plots "$folder/plots" --calibrate "$folder/calibration.csv" "${fit[@]}" >"$folder/report.txt"
     printf '\n## %s\n\n%s' "$population" "$fence"
     cat "$folder/report.txt"
     echo "$fence"

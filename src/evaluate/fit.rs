@@ -112,6 +112,7 @@ impl Fit {
     /// Of every fifth, kinds of attack weighted equally; rising within a type.
     fn precisions(&self) -> BTreeMap<(&Rung, usize), f64> {
         let weights = self.weights();
+        let usual = self.usual(&weights);
         let mut precisions = BTreeMap::new();
         let kinds: BTreeSet<&String> = self.rungs.keys().map(|(detection, _)| detection).collect();
         for kind in kinds {
@@ -122,14 +123,27 @@ impl Fit {
                 })
                 .collect();
             places.sort_by_key(|(rung, knot, _)| (rung.1 as u8, *knot));
-            let counts = places.iter().map(|(_, _, fifth)| {
-                let caught: f64 = fifth.campaigns.iter().map(|campaign| weights[campaign]).sum();
-                (caught, fifth.false_alerts.len() as f64)
+            let counts = places.iter().map(|(rung, _, fifth)| {
+                let usual = usual[&rung.1];
+                let Count { caught, missed } = Count::of(fifth, &weights);
+                Count { caught: caught + USUAL_WEIGHT * usual, missed: missed + USUAL_WEIGHT * (1.0 - usual) }
             });
             let fitted = pooled(&counts.collect::<Vec<_>>());
             precisions.extend(places.iter().zip(fitted).map(|((rung, knot, _), share)| ((*rung, *knot), share)));
         }
         precisions
+    }
+
+    /// The precision of each level, all types together: what is taken of a fifth of which little is known.
+    fn usual(&self, weights: &BTreeMap<(usize, usize), f64>) -> BTreeMap<RiskLevel, f64> {
+        let mut sums: BTreeMap<RiskLevel, Count> = BTreeMap::new();
+        for ((_, level), fifths) in &self.rungs {
+            for count in fifths.iter().map(|fifth| Count::of(fifth, weights)) {
+                let sum = sums.entry(*level).or_default();
+                *sum = sum.with(count);
+            }
+        }
+        sums.into_iter().map(|(level, sum)| (level, sum.share())).collect()
     }
 
     /// How much each campaign counts: as many of each kind as there are on average.
@@ -141,19 +155,45 @@ impl Fit {
     }
 }
 
-/// Shares of the first of each pair, with one of each added where little is known, made to rise by pooling neighbours.
-fn pooled(counts: &[(f64, f64)]) -> Vec<f64> {
-    let share = |(caught, missed): (f64, f64)| (caught + 1.0) / (caught + missed + 2.0);
-    let mut blocks: Vec<((f64, f64), usize)> = Vec::new();
+/// What was found in a place: campaigns, and legitimate sign-ins.
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    caught: f64,
+    missed: f64,
+}
+
+/// How many observations the level's usual precision is worth beside what a fifth itself shows.
+const USUAL_WEIGHT: f64 = 3.0;
+
+impl Count {
+    fn of(fifth: &Fifth, weights: &BTreeMap<(usize, usize), f64>) -> Count {
+        let caught = fifth.campaigns.iter().filter_map(|campaign| weights.get(campaign)).sum();
+        Count { caught, missed: fifth.false_alerts.len() as f64 }
+    }
+
+    fn with(self, other: Count) -> Count {
+        Count { caught: self.caught + other.caught, missed: self.missed + other.missed }
+    }
+
+    /// Of the campaigns; one half of nothing.
+    fn share(self) -> f64 {
+        let sum = self.caught + self.missed;
+        if sum > 0.0 { self.caught / sum } else { 0.5 }
+    }
+}
+
+/// Shares, made to rise by pooling neighbours.
+fn pooled(counts: &[Count]) -> Vec<f64> {
+    let mut blocks: Vec<(Count, usize)> = Vec::new();
     for count in counts {
         let mut block = (*count, 1);
-        while let Some(before) = blocks.last().copied().filter(|before| share(before.0) > share(block.0)) {
+        while let Some(before) = blocks.last().copied().filter(|before| before.0.share() > block.0.share()) {
             blocks.pop();
-            block = ((before.0.0 + block.0.0, before.0.1 + block.0.1), before.1 + block.1);
+            block = (before.0.with(block.0), before.1 + block.1);
         }
         blocks.push(block);
     }
-    blocks.into_iter().flat_map(|(count, length)| std::iter::repeat_n(share(count), length)).collect()
+    blocks.into_iter().flat_map(|(count, length)| std::iter::repeat_n(count.share(), length)).collect()
 }
 
 /// Equal precisions are ordered by name: within a type the stronger fifth must not come out lower.
@@ -170,9 +210,8 @@ mod tests {
 
     #[test]
     fn neighbours_that_fall_are_pooled() {
-        let shares = pooled(&[(0.0, 8.0), (6.0, 2.0), (2.0, 6.0), (30.0, 0.0)]);
-        assert_eq!(shares.len(), 4);
-        assert!(shares.is_sorted() && shares[1] == shares[2], "{shares:?}");
-        assert!((shares[1] - 0.5).abs() < 1e-12, "(6 + 2 + 1) of (16 + 2)");
+        let count = |caught, missed| Count { caught, missed };
+        let shares = pooled(&[count(0.0, 8.0), count(6.0, 2.0), count(2.0, 6.0), count(30.0, 0.0)]);
+        assert_eq!(shares, [0.0, 0.5, 0.5, 1.0], "8 of 16 in the middle");
     }
 }
