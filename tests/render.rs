@@ -70,6 +70,7 @@ fn evidence() -> Evidence {
             verdict(Property::Device, Familiarity::Unknown, None),
         ],
         total_bits: None,
+        strength: 0.25,
         attack: None,
         lists: vec![ListKind::Hosting],
         named_location: 0,

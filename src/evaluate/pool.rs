@@ -238,11 +238,12 @@ impl Pool {
     }
 
     fn sprays(&self) -> SpraysReport {
-        let Sprays { kinds, flagged, flagged_victims } = &self.sprays;
+        let Sprays { kinds, flagged, flagged_victims, flagged_attacked } = &self.sprays;
         SpraysReport {
             attacks: kinds.iter().map(|(attack, spray)| (attack.clone(), spray_report(spray))).collect(),
             flagged: *flagged,
             flagged_victims: *flagged_victims,
+            flagged_attacked: *flagged_attacked,
             flagged_precision: (*flagged > 0).then(|| *flagged_victims as f64 / *flagged as f64),
         }
     }

@@ -168,9 +168,11 @@ pub struct SilencedReport {
 #[serde(rename_all = "camelCase")]
 pub struct SpraysReport {
     pub attacks: BTreeMap<String, SprayReport>,
-    /// Accounts with a `passwordSpray` alert, those of them that were victims, and their share.
+    /// Accounts with a `passwordSpray` alert, those of them that were victims of such an attack, their share, and those
+    /// that were victims of any.
     pub flagged: u64,
     pub flagged_victims: u64,
+    pub flagged_attacked: u64,
     pub flagged_precision: Option<f64>,
 }
 

@@ -36,6 +36,8 @@ pub struct Sprays {
     /// Accounts with a `passwordSpray` alert, and those of them that were victims.
     pub flagged: u64,
     pub flagged_victims: u64,
+    /// And those that were victims of any attack: who uses a spray's tool or address later on is rarely a stranger to it.
+    pub flagged_attacked: u64,
 }
 
 impl Sprays {
@@ -58,6 +60,12 @@ impl Sprays {
         let flagged: BTreeSet<&str> = of_type().filter(counted).map(|alert| alert.user_id.as_str()).collect();
         sprays.flagged = flagged.len() as u64;
         sprays.flagged_victims = flagged.intersection(&victims_all).count() as u64;
+        let attacked: BTreeSet<&str> = truth
+            .campaigns()
+            .iter()
+            .flat_map(|campaign| campaign.right().map(|sign_in| sign_in.user_id.as_str()))
+            .collect();
+        sprays.flagged_attacked = flagged.intersection(&attacked).count() as u64;
         sprays
     }
 
@@ -67,6 +75,7 @@ impl Sprays {
         }
         self.flagged += other.flagged;
         self.flagged_victims += other.flagged_victims;
+        self.flagged_attacked += other.flagged_attacked;
     }
 }
 

@@ -1,8 +1,10 @@
 //! [`Report`] → tables for a terminal.
 
+use super::calibration::ALL_TYPES;
 use super::interval::Estimate;
 use super::pool::FARSIGN;
 use super::report::{Counted, Input, Point, Report, SprayReport, TimeToDetect};
+use crate::engine::risk::score::rate_of_score;
 use crate::render::text::{count, heading, paragraph, wide_table as table};
 
 const DASH: &str = "-";
@@ -17,6 +19,7 @@ pub fn tables(report: &Report) -> String {
         sprays(report),
         travel(report),
         checks(report),
+        scores(report),
     ]
     .concat()
 }
@@ -158,11 +161,13 @@ fn sprays(report: &Report) -> String {
     }
     let mut text = heading("5. Attacks on many accounts");
     text.push_str(&paragraph(&format!(
-        "Campaigns with at least one victim. Flagged: by passwordSpray; {} accounts were, {} of them victims ({} %). Before \
+        "Campaigns with at least one victim. Flagged: by passwordSpray; {} accounts were, {} of them victims ({} %), {} victims of \
+         any attack. Before \
          the first alert: share of the targets tried, and entered, in %, median / highest of campaigns with an alert.",
         count(sprays.flagged),
         count(sprays.flagged_victims),
         sprays.flagged_precision.map_or_else(dash, percent),
+        count(sprays.flagged_attacked),
     )));
     let row = |(attack, spray): (&String, &SprayReport)| {
         let shares = |median: Option<f64>, highest: Option<f64>| match (median, highest) {
@@ -231,6 +236,27 @@ fn checks(report: &Report) -> String {
             checks.failed_sign_in.map_or_else(|| "not checked without sign-ins".to_owned(), count),
             count(checks.duplicates),
         ))
+}
+
+/// Scores at which the stated rate is held against the realised one: where levels begin, and between.
+const SCORES_SHOWN: [u8; 7] = [40, 50, 60, 65, 75, 85, 95];
+
+fn scores(report: &Report) -> String {
+    if report.input.active_user_days.is_none() {
+        return String::new();
+    }
+    let mut text = heading("8. What scores stand for");
+    text.push_str(&paragraph(
+        "False alerts per 1,000 active users per day at a riskScore and above: as documented for an ordinary organisation, \
+         and here.",
+    ));
+    let all = report.calibration.iter().filter(|row| row.detection == ALL_TYPES);
+    let rows = all.filter(|row| SCORES_SHOWN.contains(&row.risk_score)).map(|row| {
+        let stated = format!("{:.2}", rate_of_score(row.risk_score));
+        [row.risk_score.to_string(), stated, rate(row.false_alert_rate), count(row.false_alerts)]
+    });
+    text.push_str(&table(&["score", "stated", "realised", "false alerts"], &[0, 1, 2, 3], rows.collect()));
+    text
 }
 
 fn dash() -> String {

@@ -193,7 +193,7 @@ fn profiles_and_configuration_are_what_was_said_last() {
         dropped_contributions: 0,
         expired_contributions: 1,
         bytes: 99,
-        attempts: AttemptStats { traces: [1, 2, 3, 4], attempts: 12, dropped: 6 },
+        attempts: AttemptStats { traces: [1, 2, 3, 4, 0, 0], attempts: 12, dropped: 6 },
     };
     stats.keys[ProfileKind::Asn.index()] = 4;
     metrics.profiles(&stats);

@@ -116,7 +116,7 @@ fn old_attempts_are_forgotten() {
     table.forget_before(ATTEMPT_DAYS_MAX + 30);
     assert_eq!(table.stats(), AttemptStats::default());
     table.contribute(&[attempt(1, 0)]);
-    assert_eq!(table.stats().traces, [1; 4]);
+    assert_eq!(table.stats().traces, [1; 6]);
 }
 
 #[test]

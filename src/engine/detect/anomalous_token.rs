@@ -4,9 +4,10 @@
 //! A session that is followed continues from another network, and one strange to the user; and with it another browser
 //! or system, a device id that is gone, a hosting network, or use from two places at once (from there, from the owner's
 //! network, and from there again within minutes). Another country or an unusual region, a network rare in the
-//! organisation and a session of unusual age add to it. A device id that the session itself had until now counts twice. Each sign is worth three bits beside what
-//! is unfamiliar in the sign-in itself; their sum is the level. `unfamiliarFeatures` weighs the same sign-in and knows of the
-//! session only that it moved: two detections, one incident.
+//! organisation and a session of unusual age add to it. A device id that the session itself had until now counts twice,
+//! another browser that is new to the user six times, and then any new prefix will do, of the user's own provider, too.
+//! Each sign is worth three bits beside what is unfamiliar in the sign-in itself; their sum is the level.
+//! `unfamiliarFeatures` weighs the same sign-in and knows of the session only that it moved: two detections, one incident.
 //! ## Why it matters
 //! ATT&CK T1539, T1550.004, T1528: who steals a session cookie or a refresh token needs neither password nor second
 //! factor, and no sign-in of his own shows.
@@ -16,7 +17,7 @@
 //! day, a VPN or relay with device and browser unchanged, and refreshes from a cloud that the organisation's sessions
 //! are refreshed from do not trip it.
 //! ## Parameters
-//! `anomalous_token.low_bits` (18), `.medium_bits` (24), `.high_bits` (31), `.simultaneous_minutes` (30),
+//! `anomalous_token.low_bits` (16), `.medium_bits` (24), `.high_bits` (31), `.simultaneous_minutes` (30),
 //! `.unusual_age_days` (30), `.sensitivity`.
 
 use super::evidence::place_name;
@@ -26,7 +27,7 @@ use super::properties::Assessment;
 use super::unfamiliar_features::graded;
 use super::{Case, Draft};
 use crate::engine::facts::{Connection, ListKind};
-use crate::engine::finding::{RiskEventType, Suppression, Threshold};
+use crate::engine::finding::{Property, RiskEventType, Suppression, Threshold};
 use crate::engine::policy::Sensitivity;
 use crate::engine::profile::ProfileKind;
 use crate::engine::signin::SECONDS_PER_DAY;
@@ -36,7 +37,7 @@ use crate::engine::user::session::{Session, Stop, is_hosting_or_hidden};
 /// What each sign is worth beside what is unfamiliar in the sign-in itself, bits. Judgement, to be refitted.
 const SIGN_BITS: f64 = 3.0;
 /// A session belongs to one browser: another one that is new to the user counts as so many signs.
-const OTHER_CLIENT_SIGNS: i32 = 4;
+const OTHER_CLIENT_SIGNS: i32 = 6;
 /// A network is rare when at most one user in this many is seen on it, in an organisation of so many.
 const RARE_ONE_IN: u32 = 200;
 const RARE_USERS_MIN: u32 = 20;
@@ -69,14 +70,15 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     let home = session.home();
     let is_own_device =
         facts.device_hash != 0 && (facts.device_hash == home.device_hash || assessment.known_device);
-    if home.asn == 0
-        || home.asn == facts.asn
-        || is_own_device
-        || !case.state.is_strange_network(facts, case.judge.decay)
-    {
+    if home.asn == 0 || is_own_device {
         return None;
     }
     let signs = Signs::of(case, assessment, session);
+    let elsewhere = home.asn != facts.asn && case.state.is_strange_network(facts, case.judge.decay);
+    // On a network of the owner's, too: what is carried on there with a browser of its own is in other hands.
+    if !elsewhere && !(signs.other_client && assessment.is_unfamiliar(Property::IpPrefix)) {
+        return None;
+    }
     if !signs.suffice() {
         return None;
     }
@@ -263,6 +265,7 @@ pub(super) fn is_common_network(organization: &Organization<'_>, asn: u32) -> bo
 fn sentence(case: &Case<'_>, session: &Session, signs: &Signs) -> String {
     let home = session.home();
     let facts = case.facts;
+    let elsewhere = case.state.is_strange_network(facts, case.judge.decay);
     let mut named = Vec::new();
     let mut name = |holds: bool, text: &'static str| {
         if holds {
@@ -276,9 +279,10 @@ fn sentence(case: &Case<'_>, session: &Session, signs: &Signs) -> String {
     name(signs.alternating, "used from two places in turn within minutes");
     name(signs.old, "a session of unusual age");
     format!(
-        "Session goes on from AS{} in {}, a network strange to this user, {} from AS{} in {}: {}.",
+        "Session goes on from AS{} in {}, {}, {} from AS{} in {}: {}.",
         facts.asn,
         place_name(case.text.place, facts.country),
+        if elsewhere { "a network strange to this user" } else { "an address new to this user" },
         after(facts.time.seconds_since(home.time)),
         home.asn,
         place_name(None, home.country),

@@ -1,24 +1,26 @@
 //! Password spray: the right password from where many users' passwords are being tried.
 //!
 //! ## What it sees
-//! Failed sign-ins of many users that have an address, a /24 or /48, a network or a user agent in common, within a day or a
-//! week; then each sign-in with the right credential that has the same in common and is not at a familiar address or
-//! device. Rotating addresses share their network or their user agent, and a slow spray adds up over days. A sign-in that
-//! came before the spray could be told is found in hindsight, for as long as `engine.hindsight_s` says. The same pattern
-//! with many accounts that do not exist is credential stuffing: the evidence counts them, and the sentence says so.
+//! Failed sign-ins of many users that have an address or a tool in common, within a day or a week: a tool is a user agent, or
+//! a user agent with the /24, /48 or network it comes from. Then each sign-in with the right credential that has the same in
+//! common and is not at a familiar address or device, until a day has passed without an attempt. Rotating addresses share
+//! their tool, and a slow spray adds up over days. A sign-in that came before the spray could be told is found in hindsight,
+//! for as long as `engine.hindsight_s` says. The same pattern with many accounts that do not exist is credential stuffing:
+//! the evidence counts them, and the sentence says so. A sign-in from a prefix or network that is spraying, but with another
+//! tool, is `maliciousIPAddress`.
 //! ## Why it matters
 //! ATT&CK T1110.003 (password spraying), T1110.004 (credential stuffing). Sprays were behind more than a third of the
 //! compromised accounts of organisations that Microsoft counted in 2020, with about one account in a hundred entered.
 //! It needs no history of the user, so learning does not mute it.
 //! ## What it misses, and who trips it falsely
-//! A single try on each of a few accounts; sprays in which every try has an address in another network and a common user
-//! agent; a victim whose familiar address is the attacker's. Falsely: users of a gateway, VPN or campus where many mistype
+//! A single try on each of a few accounts; sprays in which every try has a user agent of its own, or an address in another
+//! network and a common user agent; a victim whose familiar address is the attacker's. Falsely: users of a gateway, VPN or campus where many mistype
 //! their passwords; so more failures are needed where the organisation knows users (`known_users_factor`,
 //! `slow_known_users_factor`).
 //! ## Parameters
-//! `password_spray.enabled`, `.address_users_min` (8), `.prefix_users_min` (12),
-//! `.network_and_user_agent_users_min` (6), `.asn_users_min` (25), `.user_agent_users_min` (15), `.window_hours` (24), `.slow_window_hours` (168), `.known_users_factor` (0.5),
-//! `.slow_known_users_factor` (3).
+//! `password_spray.enabled`, `.address_users_min` (8), `.network_and_user_agent_users_min` (6),
+//! `.user_agent_users_min` (15), `.window_hours` (24), `.slow_window_hours` (168), `.known_users_factor` (0.5),
+//! `.slow_known_users_factor` (3). For the network beside it: `.prefix_users_min` (12), `.asn_users_min` (25).
 
 use super::evidence::{place_name, prefix_text};
 use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
@@ -67,6 +69,9 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
 /// and says less of the sign-in.
 pub(super) fn beside(case: &Case<'_>, assessment: &Assessment) -> Option<(AttackEvidence, Vec<Threshold>)> {
     let rules = &case.judge.policy.password_spray;
+    if !rules.enabled {
+        return None;
+    }
     let found = BY_NETWORK.into_iter().find_map(|trace| search(case, assessment, rules, trace))?;
     let thresholds = thresholds(rules, found.trace);
     Some((found, thresholds))

@@ -3,6 +3,7 @@
 use super::evidence::evidence;
 use super::properties::Assessment;
 use super::{Case, Draft};
+use crate::engine::facts::ListKind;
 use crate::engine::finding::{Finding, LearningPhase, RiskEventType, RiskLevel, RiskState, Suppression};
 use crate::engine::policy::{Exception, matches_pattern};
 use crate::engine::risk::score::score;
@@ -84,24 +85,24 @@ fn exception_matches(case: &Case<'_>, exception: &Exception, kind: RiskEventType
         && holds(exception.app_hashes.is_empty(), exception.app_hashes.contains(&facts.app_hash))
 }
 
-/// The country of an anonymous exit is drawn by lot: the client alone tells visits apart.
-fn is_same_visit(kind: RiskEventType, one: &Properties, other: &Properties) -> bool {
-    match kind {
-        RiskEventType::AnonymizedIpAddress => one.same_client(other),
-        _ => one.same_visit(other),
-    }
-}
 
 /// The same stranger, the same kind, at the same level or above, a short while ago: one alert is enough.
 fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
     let properties = Properties::of(case.facts);
+    // The country of an anonymous exit is drawn by lot: there the client alone tells visits apart.
+    let by_lot =
+        [ListKind::Tor, ListKind::Proxy, ListKind::Relay].into_iter().any(|kind| case.facts.lists.contains(kind));
+    let same = |reported: &Properties| match by_lot {
+        true => reported.same_client(&properties),
+        false => reported.same_visit(&properties),
+    };
     let since = case.facts.time.minus_seconds(i64::from(case.judge.baseline.repeat_after_hours) * 3_600);
     let standing = case.state.open.iter().find(|risk| {
         risk.kind == draft.kind
             && risk.level >= draft.level
             && risk.time >= since
             && matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised)
-            && is_same_visit(draft.kind, &risk.properties, &properties)
+            && same(&risk.properties)
     });
     let detail = match standing {
         Some(risk) => format!("reported for sign-in {}", risk.request_id),

@@ -9,7 +9,7 @@
 //! ## What it misses, and who trips it falsely
 //! Intruders on the victim's own network and device. Falsely: a new laptop used first from a new place.
 //! ## Parameters
-//! `unfamiliar_features.low_bits` (9), `.medium_bits` (14.5), `.high_bits` (19), `.learning_min_days` (5),
+//! `unfamiliar_features.low_bits` (8.25), `.medium_bits` (14), `.high_bits` (18.5), `.learning_min_days` (5),
 //! `.learning_max_days` (30), `.settled_bits` (3), `.relearn_after_days` (60), `.sensitivity`.
 
 use super::cloud;

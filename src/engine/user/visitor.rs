@@ -162,3 +162,98 @@ impl UserState {
     }
 }
 
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::user::codec::tests::{Dice, rules};
+    use crate::engine::user::NO_DEVICE;
+    use crate::engine::user::familiarity::unix_day;
+
+    const DAY_S: i64 = SECONDS_PER_DAY;
+
+    /// A user with a month at home on prefix 1, and a stranger's sign-in with client 9 from prefix 50.
+    fn known_user() -> (UserState, Facts) {
+        let rules = rules();
+        let mut facts = Dice(5).any_facts();
+        facts.time = EventTime::from_seconds(i64::from(unix_day(9_000)) * DAY_S);
+        facts.named = Default::default();
+        (facts.device_managed, facts.device_compliant) = (None, None);
+        let mut state = UserState::default();
+        let mut properties = Properties { browser: 1, operating_system: 1, device: NO_DEVICE, ..Properties::default() };
+        properties.prefix = 1;
+        for day in 0..30 {
+            state.baseline.observe(&properties, compact_day(facts.time.day()) - 30 + day, &rules.decay);
+        }
+        state.learning.unfamiliar_features.phase = LearningPhase::Active;
+        state.learning.last_seen = Some(facts.time.minus_seconds(DAY_S));
+        (facts.browser_hash, facts.operating_system_hash, facts.device_hash) = (9, 1, 0);
+        (facts.asn, facts.prefix_hash) = (50, 50);
+        (state, facts)
+    }
+
+    fn after(facts: Facts, days: i64) -> Facts {
+        Facts { time: facts.time.plus_seconds(days * DAY_S), ..facts }
+    }
+
+    #[test]
+    fn a_visitor_is_on_probation_for_as_long_as_the_quarantine() {
+        let rules = rules();
+        let teacher = Teacher { policy: &rules.config.default_policy, decay: &rules.decay, quarantine_days: 7 };
+        let (mut state, facts) = known_user();
+        assert!(state.is_on_probation(&facts, &teacher));
+        state.note_visit(&facts, &teacher);
+        assert!(state.is_on_probation(&after(facts, 7), &teacher));
+        assert!(!state.is_on_probation(&after(facts, 8), &teacher), "from here on it is learnt");
+        let at_home = Facts { prefix_hash: 1, ..after(facts, 1) };
+        assert!(!state.is_on_probation(&at_home, &teacher), "a new device that is used at home is the owner's");
+        state.welcome(&Properties::of(&at_home));
+        assert_eq!(state.visitor(&after(facts, 1)), None);
+    }
+
+    #[test]
+    fn what_is_known_managed_or_trusted_is_no_visit() {
+        let rules = rules();
+        let (state, facts) = known_user();
+        let is_visit = |facts: Facts| state.is_visit(&facts, &rules.config.default_policy, &rules.decay);
+        assert!(is_visit(facts));
+        assert!(!is_visit(Facts { browser_hash: 1, ..facts }), "the owner's browser");
+        assert!(!is_visit(Facts { device_managed: Some(true), ..facts }));
+        assert!(!is_visit(Facts { prefix_hash: 0, ..facts }), "a network that nobody can tell");
+        let trusted = crate::engine::facts::NamedLocation { trusted: true, ..facts.named };
+        assert!(!is_visit(Facts { named: trusted, ..facts }));
+    }
+
+    #[test]
+    fn networks_and_days_are_counted_up_to_their_limits() {
+        let rules = rules();
+        let teacher = Teacher { policy: &rules.config.default_policy, decay: &rules.decay, quarantine_days: 7 };
+        let (mut state, facts) = known_user();
+        for number in 0..2 * VISITOR_NETWORKS_MAX as u32 {
+            state.note_visit(&Facts { asn: 50 + number / 2, prefix_hash: 50 + number, ..facts }, &teacher);
+        }
+        let later = Facts { asn: 50, prefix_hash: 99, ..after(facts, 2) };
+        let visitor = state.visitor(&later).expect("it was met");
+        assert_eq!(visitor.networks.len(), VISITOR_NETWORKS_MAX);
+        assert_eq!((visitor.elsewhere(&later), visitor.days(&later)), ((2, 2), 2));
+        assert!(!visitor.is_beside_owner(&state));
+        let home = Properties { prefix: 1, ..Properties::default() };
+        state.baseline.observe(&home, compact_day(later.time.day()), &rules.decay);
+        assert!(state.visitors[0].is_beside_owner(&state), "the owner was at home a day after it came");
+    }
+
+    #[test]
+    fn the_visitor_unseen_for_longest_is_forgotten() {
+        let rules = rules();
+        let teacher = Teacher { policy: &rules.config.default_policy, decay: &rules.decay, quarantine_days: 7 };
+        let (mut state, facts) = known_user();
+        for number in 0..=VISITORS_MAX as u32 {
+            let facts = after(Facts { browser_hash: 10 + number, ..facts }, i64::from(number));
+            state.note_visit(&facts, &teacher);
+        }
+        let browsers: Vec<u32> = state.visitors.iter().map(|visitor| visitor.browser).collect();
+        assert_eq!(browsers, [11, 12, 13, 14]);
+        let returned = after(Facts { browser_hash: 11, ..facts }, 1 + FORGOTTEN_AFTER_DAYS + 1);
+        assert_eq!(state.visitor(&returned), None, "a month later it is another one");
+    }
+}

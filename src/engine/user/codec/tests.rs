@@ -10,6 +10,7 @@ use super::super::familiarity::{Entry, Rate, Table};
 use super::super::learning::{FamilyLearning, Learning};
 use super::super::record::Identity;
 use super::super::session::{Elsewhere, SESSIONS_MAX, Session, Stop};
+use super::super::visitor::{VISITORS_MAX, VisitedNetwork, Visitor};
 use super::super::tail::{FINDINGS_MAX, Judged, PackedText, TAIL_MAX, TailFeedback, TailSignIn};
 use super::super::{
     Anchor, Lesson, OPEN_RISKS_MAX, OpenRisk, Properties, QUARANTINE_MAX, Quarantined, RequestId, SEEN_MAX,
@@ -352,6 +353,18 @@ impl Dice {
         baseline.sign_ins = self.u16();
     }
 
+    fn visitor(&mut self, state: &UserState) -> Visitor {
+        let Properties { device, browser, operating_system, .. } = self.properties(state);
+        Visitor {
+            device,
+            browser,
+            operating_system,
+            first: self.time(),
+            last: self.time(),
+            networks: self.list(|dice| VisitedNetwork { asn: dice.u32(), prefix: dice.u32() }),
+        }
+    }
+
     fn state(&mut self) -> UserState {
         let mut state = UserState::default();
         self.fill_baseline(&mut state);
@@ -403,6 +416,7 @@ impl Dice {
         });
         let followed = self.list::<_, SESSIONS_MAX>(|dice| dice.session(&state));
         let denials = self.list::<_, DENIALS_MAX>(|dice| Denial { stop: dice.stop(&state), is_own: dice.flag() });
+        state.visitors = self.list::<_, VISITORS_MAX>(|dice| dice.visitor(&state)).to_vec();
         state.followed = followed.to_vec();
         state.denials = denials.to_vec();
         state.quarantine = quarantine.to_vec();
@@ -550,9 +564,9 @@ fn more_than_a_list_holds_is_an_error() {
     assert_ne!(with_addresses(16), Err(StateCodecError::Count { list: "addresses", max: 16 }));
 }
 
-/// Lists of version 3, each one longer than it may be.
+/// Lists of versions 3 and 4, each one longer than it may be.
 #[test]
-fn more_than_version_3_holds_is_an_error() {
+fn more_than_newer_versions_hold_is_an_error() {
     let rules = rules();
     let check = |list: &'static str, max: usize, fill: &dyn Fn(&mut UserRecord)| {
         let mut record = UserRecord::default();
@@ -567,6 +581,9 @@ fn more_than_version_3_holds_is_an_error() {
     check("denied prompts", DENIALS_MAX, &|record| {
         let denial = |seed| Denial { stop: Dice(seed).stop(&state), is_own: false };
         record.settled.denials = (0..=DENIALS_MAX as u64).map(denial).collect();
+    });
+    check("visitors", VISITORS_MAX, &|record| {
+        record.settled.visitors = (0..=VISITORS_MAX as u64).map(|seed| Dice(seed).visitor(&state)).collect();
     });
     check("findings", FINDINGS_MAX, &|record| {
         let mut dice = Dice(3);
