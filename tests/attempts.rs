@@ -107,7 +107,12 @@ fn a_success_before_the_spray_could_be_told_is_found_in_hindsight_for_as_long_as
 
 #[test]
 fn one_user_less_is_no_spray() {
-    let with = |users| answer(&EngineConfig::default(), tries(0..users, NOON_S).chain([entry(NOON_S + HOUR_S)]));
+    // Nothing but the source is in common.
+    let other = |spec| Spec { device: "home-pc".to_owned(), ..spec };
+    let with = |users| {
+        let tries = tries(0..users, NOON_S).map(other);
+        answer(&EngineConfig::default(), tries.chain([entry(NOON_S + HOUR_S)]))
+    };
     assert!(spray(&with(8), "entry").is_some());
     assert!(spray(&with(7), "entry").is_none());
 }
@@ -177,17 +182,36 @@ fn accounts_that_do_not_exist_make_it_credential_stuffing() {
     assert!(sentence.contains("credential stuffing") && sentence.contains("10 of 20 attempts"), "{sentence}");
 }
 
+/// In this network every user has an address and a /24 of his own.
+fn rotating(users: usize) -> impl Iterator<Item = Spec> {
+    tries(0..users, NOON_S).map(|spec| Spec { network: "lagos-fixed".to_owned(), ..spec })
+}
+
 #[test]
-fn rotating_addresses_share_their_network() {
-    // In this network every user has an address and a /24 of his own.
-    let rotating = |users| tries(0..users, NOON_S).map(|spec| Spec { network: "lagos-fixed".to_owned(), ..spec });
+fn rotating_addresses_share_their_network_and_tool() {
     let entered = Spec { network: "lagos-fixed".to_owned(), ..entry(NOON_S + HOUR_S) };
     let with = |users| answer(&EngineConfig::default(), rotating(users).chain([entered.clone()]));
-    let told = with(12);
-    let detection = spray(&told, "entry").expect("by the network");
+    let told = with(6);
+    let detection = spray(&told, "entry").expect("by network and tool");
     let sentence = &detection.finding.as_ref().expect("a finding").evidence.sentence;
-    assert!(sentence.contains("the same network within 168 hours"), "{sentence}");
-    assert!(spray(&with(11), "entry").is_none());
+    assert!(sentence.contains("the same network and user agent within 168 hours"), "{sentence}");
+    assert!(spray(&with(5), "entry").is_none());
+}
+
+#[test]
+fn another_tool_in_a_spraying_network_is_no_spray_but_comes_from_a_malicious_one() {
+    let other = Spec { network: "lagos-fixed".to_owned(), device: "home-pc".to_owned(), ..entry(NOON_S + HOUR_S) };
+    let with = |users| answer(&EngineConfig::default(), rotating(users).chain([other.clone()]));
+    let malicious = |answer: &Answer| {
+        let mut detections = answer.detections.iter().map(|(detection, _)| detection);
+        let found = detections.find(|detection| detection.kind == RiskEventType::MaliciousIpAddress)?;
+        found.finding.as_ref().map(|finding| finding.evidence.sentence.clone())
+    };
+    let told = with(25);
+    assert!(spray(&told, "entry").is_none());
+    let sentence = malicious(&told).expect("25 users failed there");
+    assert!(sentence.contains("a network (AS64504) that a password spray comes from"), "{sentence}");
+    assert_eq!(malicious(&with(24)), None);
 }
 
 #[test]

@@ -156,10 +156,10 @@ fn judged_safe_the_visitor_is_familiar() {
     check("passed-mfa", "", false);
 }
 
-/// Below medium a visitor is learnt at once. What that costs is bounded: he was told of, he gains no more than what he
-/// showed, nothing of the owner's is pushed out, and from abroad he is as loud as before.
+/// A visitor whom no finding holds back is on probation: he comes back louder each time, and nothing that he shows is
+/// learnt, on whatever network colleagues use.
 #[test]
-fn a_visitor_below_medium_gains_what_he_showed_and_no_more() {
+fn a_visitor_below_medium_is_not_learnt_and_becomes_louder() {
     let mut items = everyday(31);
     // A network in town that colleagues use.
     for day in -HISTORY..31 {
@@ -171,11 +171,13 @@ fn a_visitor_below_medium_gains_what_he_showed_and_no_more() {
     items.extend((0..30).map(|day| visit(day, "oslo-other", "stranger")));
     items.push(sign_in(&Spec::new("abroad", at(30, 80_000), "ann", "lagos-fixed", "stranger")));
     let mut answer = answer(items);
-    assert_eq!(alerts(&answer, "visit"), ["visit-0 unfamiliarFeatures low"]);
+    let alerts_of_visits = alerts(&answer, "visit");
+    assert_eq!(alerts_of_visits[..2], ["visit-0 unfamiliarFeatures low", "visit-2 unfamiliarFeatures medium"]);
+    assert!(alerts_of_visits.len() >= 5, "and every week again: {alerts_of_visits:?}");
     assert!(standing(&answer, "abroad") >= Some(RiskLevel::Low), "{:?}", alerts(&answer, "abroad"));
     let state = state(&mut answer);
     let abroad = facts(&sign_in(&Spec::new("abroad", at(30, 80_000), "ann", "lagos-fixed", "stranger")));
-    assert_eq!(known(&state.baseline, &abroad, 30), ["user agent", "browser"], "nothing of abroad is learnt");
+    assert!(known(&state.baseline, &abroad, 30).is_empty(), "nothing of his is learnt");
     assert_eq!(known(&state.baseline, &facts(&owner(30)), 30).len(), 8, "the owner's stays");
 }
 

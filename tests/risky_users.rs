@@ -170,7 +170,7 @@ fn stranger(id: &str, day: i64, second: i64) -> Item<'static> {
 }
 
 fn other_stranger(id: &str, day: i64, second: i64) -> Item<'static> {
-    sign_in(&Spec::new(id, at(day, second), "ada", "newyork-fixed", "phone"))
+    sign_in(&Spec::new(id, at(day, second), "ada", "newyork-fixed", "strange-registered"))
 }
 
 /// (state, detail, level, open detections, day and second of the change) of each entry.

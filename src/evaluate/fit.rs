@@ -80,7 +80,9 @@ impl Fit {
         let precisions = self.precisions();
         for level in [RiskLevel::High, RiskLevel::Medium, RiskLevel::Low] {
             let mut places = self.places(level, &precisions);
-            places.sort_by(|a, b| b.precision.total_cmp(&a.precision).then(a.rung.cmp(b.rung)).then(b.knot.cmp(&a.knot)));
+            places.sort_by(|a, b| {
+                b.precision.total_cmp(&a.precision).then(a.rung.cmp(b.rung)).then(b.knot.cmp(&a.knot))
+            });
             let (first, last) = band(level);
             for place in places {
                 let before = counted.len();
@@ -101,9 +103,8 @@ impl Fit {
 
     fn places(&self, level: RiskLevel, precisions: &BTreeMap<(&Rung, usize), f64>) -> Vec<Place<'_>> {
         let of_level = self.rungs.iter().filter(|(rung, _)| rung.1 == level);
-        let fifths = of_level.flat_map(|(rung, fifths)| {
-            fifths.iter().enumerate().map(move |(knot, fifth)| (rung, knot, fifth))
-        });
+        let fifths = of_level
+            .flat_map(|(rung, fifths)| fifths.iter().enumerate().map(move |(knot, fifth)| (rung, knot, fifth)));
         fifths
             .map(|(rung, knot, fifth)| Place { rung, knot, fifth, precision: precisions[&(rung, knot)] })
             .collect()
@@ -118,9 +119,7 @@ impl Fit {
         for kind in kinds {
             let rungs = self.rungs.iter().filter(|((detection, _), _)| detection == kind);
             let mut places: Vec<(&Rung, usize, &Fifth)> = rungs
-                .flat_map(|(rung, fifths)| {
-                    fifths.iter().enumerate().map(move |(knot, fifth)| (rung, knot, fifth))
-                })
+                .flat_map(|(rung, fifths)| fifths.iter().enumerate().map(move |(knot, fifth)| (rung, knot, fifth)))
                 .collect();
             places.sort_by_key(|(rung, knot, _)| (rung.1 as u8, *knot));
             let counts = places.iter().map(|(rung, _, fifth)| {

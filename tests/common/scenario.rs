@@ -421,6 +421,7 @@ fn set_wider(policy: &mut Policy, key: &str, value: &str) {
         "anomalous_token.enabled" => policy.anomalous_token.enabled = flag(),
         "anomalous_token.sensitivity" => policy.anomalous_token.sensitivity = sensitivity(value),
         "anomalous_token.simultaneous_minutes" => policy.anomalous_token.simultaneous_minutes = number() as u32,
+        "anomalous_token.low_bits" => policy.anomalous_token.low_bits = number(),
         "anomalous_token.unusual_age_days" => policy.anomalous_token.unusual_age_days = number() as u32,
         "attacker_in_the_middle.enabled" => policy.attacker_in_the_middle.enabled = flag(),
         "attacker_in_the_middle.sensitivity" => policy.attacker_in_the_middle.sensitivity = sensitivity(value),

@@ -6,6 +6,9 @@ use super::*;
 
 const BAR: Bar = Bar { enough: 4, window_minutes: 60, pause_minutes: 60 };
 
+/// Each attempt below leaves all of them.
+const TRACES: usize = Trace::ALL.len();
+
 fn attempt(member: u32, minute: i32) -> Attempt {
     Attempt {
         tenant: 1,
@@ -83,12 +86,40 @@ fn traces_tenants_and_kinds_are_apart() {
 }
 
 #[test]
+fn a_network_and_a_user_agent_together_are_a_trace_of_their_own() {
+    let facts = |asn, user_agent_hash| Facts {
+        asn,
+        user_agent_hash,
+        prefix_hash: 8,
+        ..crate::engine::profile::facts_of_a_success()
+    };
+    let of = |trace: Trace, asn, agent| trace.of(&facts(asn, agent));
+    let table = table(&(0..4).map(|n| attempt(n, 1)).collect::<Vec<_>>());
+    let spray = |trace, value| table.spray(1, trace, value, 1, 1, BAR).is_some();
+    assert!(spray(Trace::AsnAndUserAgent, of(Trace::AsnAndUserAgent, 9, 10)));
+    assert!(spray(Trace::PrefixAndUserAgent, of(Trace::PrefixAndUserAgent, 9, 10)));
+    assert!(!spray(Trace::AsnAndUserAgent, of(Trace::AsnAndUserAgent, 9, 11)), "another tool");
+    assert!(!spray(Trace::AsnAndUserAgent, of(Trace::PrefixAndUserAgent, 9, 10)), "a prefix is no network");
+    assert_ne!(of(Trace::AsnAndUserAgent, 9, 0), 0, "no user agent is what a tool can have in common");
+    assert_eq!(of(Trace::AsnAndUserAgent, 0, 10), 0, "without a network there is no trace");
+}
+
+#[test]
+fn an_attack_is_over_after_a_pause_shorter_than_its_window() {
+    let table = table(&(0..4).map(|n| attempt(n, n as i32)).collect::<Vec<_>>());
+    let paused = Bar { window_minutes: 1_000, pause_minutes: 60, ..BAR };
+    let at = |minute| table.spray(1, Trace::Address, 7, minute, minute, paused).is_some();
+    assert!(at(3 + 59));
+    assert!(!at(3 + 60));
+}
+
+#[test]
 fn a_trace_keeps_its_earliest_attempts_and_its_end() {
     let count = TRACE_ATTEMPTS_MAX as i32 + 300;
     let mut attempts: Vec<Attempt> = (0..count).map(|n| attempt(n as u32, n / 10)).collect();
     attempts.reverse();
     let table = table(&attempts);
-    assert_eq!(table.stats().attempts, 4 * TRACE_ATTEMPTS_MAX);
+    assert_eq!(table.stats().attempts, TRACES * TRACE_ATTEMPTS_MAX);
     let attack = spray(&table, count / 10, count / 10).expect("it goes on");
     assert_eq!((attack.first, attack.last), (0, (count - 1) / 10));
     assert_eq!(attack.users as usize, TRACE_ATTEMPTS_MAX);
@@ -112,7 +143,7 @@ fn old_attempts_are_forgotten() {
     let day = 24 * 60;
     let table = table(&[attempt(1, 0), attempt(2, 10 * day), attempt(3, 20 * day)]);
     table.forget_before(ATTEMPT_DAYS_MAX + 5);
-    assert_eq!(table.stats().attempts, 4 * 2, "the first is older than the others' window");
+    assert_eq!(table.stats().attempts, TRACES * 2, "the first is older than the others' window");
     table.forget_before(ATTEMPT_DAYS_MAX + 30);
     assert_eq!(table.stats(), AttemptStats::default());
     table.contribute(&[attempt(1, 0)]);

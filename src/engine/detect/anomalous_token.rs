@@ -38,6 +38,8 @@ use crate::engine::user::session::{Session, Stop, is_hosting_or_hidden};
 const SIGN_BITS: f64 = 3.0;
 /// A session belongs to one browser: another one that is new to the user counts as so many signs.
 const OTHER_CLIENT_SIGNS: i32 = 6;
+/// What use from two places in turn within minutes is worth at least, beside its sign.
+const IN_TURN_BITS: f64 = 12.0;
 /// A network is rare when at most one user in this many is seen on it, in an organisation of so many.
 const RARE_ONE_IN: u32 = 200;
 const RARE_USERS_MIN: u32 = 20;
@@ -76,14 +78,14 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     let signs = Signs::of(case, assessment, session);
     let elsewhere = home.asn != facts.asn && case.state.is_strange_network(facts, case.judge.decay);
     // On a network of the owner's, too: what is carried on there with a browser of its own is in other hands.
-    if !elsewhere && !(signs.other_client && assessment.is_unfamiliar(Property::IpPrefix)) {
+    if !elsewhere && !(signs.other_client && facts.asn != 0 && assessment.is_unfamiliar(Property::IpPrefix)) {
         return None;
     }
     if !signs.suffice() {
         return None;
     }
     // That the session went on elsewhere is what the signs say.
-    let bits = SIGN_BITS * f64::from(signs.count()) + assessment.total_bits - assessment.session_bits;
+    let bits = signs.bits(assessment.total_bits - assessment.session_bits);
     let (level, strength) = graded(bits, [rules.low_bits, rules.medium_bits, rules.high_bits])?;
     let mut draft = Draft {
         kind: RiskEventType::AnomalousToken,
@@ -167,7 +169,17 @@ impl Signs {
         // A browser that the user has, where the session never had a device id: a private window on a journey, if nothing
         // else is odd.
         let own_browser = self.known_agent && !self.hosting && !self.close && !self.device_left_behind;
-        OTHER_CLIENT_SIGNS * i32::from(self.other_client) + ones - i32::from(self.same_city) - i32::from(own_browser)
+        OTHER_CLIENT_SIGNS * i32::from(self.other_client) + ones
+            - i32::from(self.same_city)
+            - i32::from(own_browser)
+    }
+
+    /// The signs with what is unfamiliar in the sign-in besides. Who is in two places in turn within minutes is two, and what
+    /// he made familiar today does not speak for him.
+    fn bits(&self, unfamiliar_bits: f64) -> f64 {
+        let signs = SIGN_BITS * f64::from(self.count());
+        let in_turn = if self.alternating { IN_TURN_BITS } else { 0.0 };
+        signs + unfamiliar_bits.max(in_turn)
     }
 
     /// Nothing but the network differs.

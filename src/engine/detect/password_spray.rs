@@ -36,8 +36,7 @@ use crate::engine::signin::{Category, ClientApp, EventTime};
 const STUFFING_SHARE: f64 = 0.3;
 
 /// Traces that tie a sign-in to the spray's own machine or tool, and those that only tie it to the network it comes from.
-const BY_TOOL: [Trace; 4] =
-    [Trace::Address, Trace::PrefixAndUserAgent, Trace::AsnAndUserAgent, Trace::UserAgent];
+const BY_TOOL: [Trace; 4] = [Trace::Address, Trace::PrefixAndUserAgent, Trace::AsnAndUserAgent, Trace::UserAgent];
 const BY_NETWORK: [Trace; 2] = [Trace::Prefix, Trace::Asn];
 
 pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {

@@ -85,7 +85,6 @@ fn exception_matches(case: &Case<'_>, exception: &Exception, kind: RiskEventType
         && holds(exception.app_hashes.is_empty(), exception.app_hashes.contains(&facts.app_hash))
 }
 
-
 /// The same stranger, the same kind, at the same level or above, a short while ago: one alert is enough.
 fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
     let properties = Properties::of(case.facts);

@@ -3,10 +3,10 @@
 //! Only a success with the right credential that held no risk tells anything, and each value once a day. What it tells
 //! rests on settled state alone, so it depends neither on arrival order within the horizon nor on when users settle.
 
-use super::{Anchor, UserState};
 use super::familiarity::{Day, compact_day};
 use super::record::Bench;
 use super::tail::TailEntry;
+use super::{Anchor, UserState};
 use crate::engine::detect::travel::great_circle_km;
 use crate::engine::facts::Facts;
 use crate::engine::profile::{self, Contribution, ProfileKey, ProfileKind};

@@ -11,7 +11,7 @@ use crate::engine::facts::Facts;
 use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState};
 use crate::engine::out::{Counts, Detection, Out, Subject};
 use crate::engine::risk::incident::{Incident, incident_id};
-use crate::engine::risk::{Transitioned, confirmation_id, detection_id, CONFIRMED_SCORE};
+use crate::engine::risk::{CONFIRMED_SCORE, Transitioned, confirmation_id, detection_id};
 use crate::engine::signin::{EventTime, FeedbackAction};
 
 /// Confirming a whole user compromised is a detection of its own. `standing` is what became of it since, and when.

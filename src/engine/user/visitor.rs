@@ -162,12 +162,11 @@ impl UserState {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::user::codec::tests::{Dice, rules};
     use crate::engine::user::NO_DEVICE;
+    use crate::engine::user::codec::tests::{Dice, rules};
     use crate::engine::user::familiarity::unix_day;
 
     const DAY_S: i64 = SECONDS_PER_DAY;
@@ -180,7 +179,8 @@ mod tests {
         facts.named = Default::default();
         (facts.device_managed, facts.device_compliant) = (None, None);
         let mut state = UserState::default();
-        let mut properties = Properties { browser: 1, operating_system: 1, device: NO_DEVICE, ..Properties::default() };
+        let mut properties =
+            Properties { browser: 1, operating_system: 1, device: NO_DEVICE, ..Properties::default() };
         properties.prefix = 1;
         for day in 0..30 {
             state.baseline.observe(&properties, compact_day(facts.time.day()) - 30 + day, &rules.decay);

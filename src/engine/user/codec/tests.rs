@@ -1,5 +1,7 @@
 //! Records of every shape, there and back; damaged bytes.
 
+mod limits;
+
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -10,8 +12,8 @@ use super::super::familiarity::{Entry, Rate, Table};
 use super::super::learning::{FamilyLearning, Learning};
 use super::super::record::Identity;
 use super::super::session::{Elsewhere, SESSIONS_MAX, Session, Stop};
-use super::super::visitor::{VISITORS_MAX, VisitedNetwork, Visitor};
 use super::super::tail::{FINDINGS_MAX, Judged, PackedText, TAIL_MAX, TailFeedback, TailSignIn};
+use super::super::visitor::{VISITORS_MAX, VisitedNetwork, Visitor};
 use super::super::{
     Anchor, Lesson, OPEN_RISKS_MAX, OpenRisk, Properties, QUARANTINE_MAX, Quarantined, RequestId, SEEN_MAX,
     TRANSITIONS_MAX, Transition, UserState,
@@ -562,48 +564,4 @@ fn more_than_a_list_holds_is_an_error() {
     assert_eq!(with_addresses(17), Err(StateCodecError::Count { list: "addresses", max: 16 }));
     assert_eq!(with_addresses(u32::MAX), Err(StateCodecError::Count { list: "addresses", max: 16 }));
     assert_ne!(with_addresses(16), Err(StateCodecError::Count { list: "addresses", max: 16 }));
-}
-
-/// Lists of versions 3 and 4, each one longer than it may be.
-#[test]
-fn more_than_newer_versions_hold_is_an_error() {
-    let rules = rules();
-    let check = |list: &'static str, max: usize, fill: &dyn Fn(&mut UserRecord)| {
-        let mut record = UserRecord::default();
-        fill(&mut record);
-        let expected = Err(StateCodecError::Count { list, max });
-        assert_eq!(decode(&encoded(&record), &rules).map(|_| ()), expected);
-    };
-    let state = UserState::default();
-    check("sessions", SESSIONS_MAX, &|record| {
-        record.settled.followed = (0..=SESSIONS_MAX as u64).map(|seed| Dice(seed).session(&state)).collect();
-    });
-    check("denied prompts", DENIALS_MAX, &|record| {
-        let denial = |seed| Denial { stop: Dice(seed).stop(&state), is_own: false };
-        record.settled.denials = (0..=DENIALS_MAX as u64).map(denial).collect();
-    });
-    check("visitors", VISITORS_MAX, &|record| {
-        record.settled.visitors = (0..=VISITORS_MAX as u64).map(|seed| Dice(seed).visitor(&state)).collect();
-    });
-    check("findings", FINDINGS_MAX, &|record| {
-        let mut dice = Dice(3);
-        let facts = dice.any_facts();
-        let judged = Judged {
-            kind: dice.word(),
-            level: dice.word(),
-            score: 50,
-            suppressed_by: None,
-            fingerprint: 1,
-            incident: Incident { began: facts.time, event: facts.event },
-        };
-        record.tail.push(TailEntry::SignIn(TailSignIn {
-            facts,
-            text: PackedText::default(),
-            place: None,
-            agent: dice.agent(),
-            asn_organization: None,
-            lesson: Lesson::default(),
-            judged: vec![judged; FINDINGS_MAX + 1].into(),
-        }));
-    });
 }

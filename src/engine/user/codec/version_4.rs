@@ -27,7 +27,8 @@ pub(super) fn put(writer: &mut Writer<'_>, frame: &Frame, state: &UserState) {
 /// Fills in what version 3 left at its default.
 pub(super) fn take(reader: &mut Reader<'_>, frame: &Frame, state: &mut UserState) -> Result<(), StateCodecError> {
     let baseline = &state.baseline;
-    state.visitors = take_vec(reader, 0, VISITORS_MAX, "visitors", |reader| take_visitor(reader, frame, baseline))?;
+    state.visitors =
+        take_vec(reader, 0, VISITORS_MAX, "visitors", |reader| take_visitor(reader, frame, baseline))?;
     Ok(())
 }
 

@@ -1,0 +1,47 @@
+//! Lists longer than they may be.
+
+use super::*;
+
+/// Lists of versions 3 and 4, each one longer than it may be.
+#[test]
+fn more_than_newer_versions_hold_is_an_error() {
+    let rules = rules();
+    let check = |list: &'static str, max: usize, fill: &dyn Fn(&mut UserRecord)| {
+        let mut record = UserRecord::default();
+        fill(&mut record);
+        let expected = Err(StateCodecError::Count { list, max });
+        assert_eq!(decode(&encoded(&record), &rules).map(|_| ()), expected);
+    };
+    let state = UserState::default();
+    check("sessions", SESSIONS_MAX, &|record| {
+        record.settled.followed = (0..=SESSIONS_MAX as u64).map(|seed| Dice(seed).session(&state)).collect();
+    });
+    check("denied prompts", DENIALS_MAX, &|record| {
+        let denial = |seed| Denial { stop: Dice(seed).stop(&state), is_own: false };
+        record.settled.denials = (0..=DENIALS_MAX as u64).map(denial).collect();
+    });
+    check("visitors", VISITORS_MAX, &|record| {
+        record.settled.visitors = (0..=VISITORS_MAX as u64).map(|seed| Dice(seed).visitor(&state)).collect();
+    });
+    check("findings", FINDINGS_MAX, &|record| {
+        let mut dice = Dice(3);
+        let facts = dice.any_facts();
+        let judged = Judged {
+            kind: dice.word(),
+            level: dice.word(),
+            score: 50,
+            suppressed_by: None,
+            fingerprint: 1,
+            incident: Incident { began: facts.time, event: facts.event },
+        };
+        record.tail.push(TailEntry::SignIn(TailSignIn {
+            facts,
+            text: PackedText::default(),
+            place: None,
+            agent: dice.agent(),
+            asn_organization: None,
+            lesson: Lesson::default(),
+            judged: vec![judged; FINDINGS_MAX + 1].into(),
+        }));
+    });
+}
