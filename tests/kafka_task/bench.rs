@@ -170,10 +170,11 @@ impl Bench {
         Bench { settings: Arc::new(settings), shared, enricher }
     }
 
-    /// Every day may begin.
+    /// Every day may begin, and every review.
     pub fn open() -> Bench {
         let bench = Bench::new(settings());
         bench.shared.advance(OPEN_DAY);
+        bench.shared.open_reviews(OPEN_DAY * 24 * 60);
         bench
     }
 

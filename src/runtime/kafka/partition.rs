@@ -22,7 +22,6 @@ use crate::engine::Input;
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
-use crate::engine::signin::EventTime;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
 use crate::runtime::task::Task;
@@ -37,8 +36,10 @@ pub const TRANSACTION_HEADER: &str = "farsign.transaction";
 pub const TIMESTAMP_HEADER: &str = dead_letter::TIMESTAMP;
 
 mod outputs;
+mod reviews;
 
 use outputs::Batch;
+use reviews::Reviews;
 
 pub use super::counts::TaskCounts;
 pub use super::settings::{Breaker, TaskSettings};
@@ -55,6 +56,8 @@ const MARKS_MAX: usize = 8_192;
 pub enum Stop {
     /// The next record begins a day for which the shared profiles are not set yet.
     Day(i32),
+    /// Before the next record a review has to come for which others are behind: its border, in minutes since 1970.
+    Review(i32),
     /// A record that cannot be read, and `on_error: stop`.
     Refused(String),
     /// Most records cannot be read.
@@ -92,8 +95,7 @@ pub struct PartitionTask {
     task: Task,
     stream_time: StreamTime,
     day: Option<i32>,
-    /// When the last review began.
-    review: EventTime,
+    reviews: Reviews,
     /// Day of the oldest item before the first day began.
     first_day: i32,
     /// Items taken so far.
@@ -136,7 +138,7 @@ impl PartitionTask {
             shared,
             stream_time: StreamTime::default(),
             day: None,
-            review: EventTime::MIN,
+            reviews: Reviews::default(),
             first_day: i32::MAX,
             position: 0,
             transaction: 0,
@@ -183,7 +185,9 @@ impl PartitionTask {
         self.frozen_next.clone_from(&self.next);
         self.stream_time = stream_time(&marker.stream_time).map_err(StateError::StreamTime)?;
         (self.day, self.position, self.transaction) = (marker.day, marker.position, marker.transaction);
-        self.contributions = Contributions::new(Frontier { day: marker.day, complete_day: marker.complete_day });
+        let (day, complete_day, told_minute) = (marker.day, marker.complete_day, marker.told_minute);
+        self.contributions = Contributions::new(Frontier { day, complete_day, told_minute });
+        self.resume_reviews(marker);
         Ok(())
     }
 
@@ -205,9 +209,13 @@ impl PartitionTask {
         self.next[source] = self.next[source].max(offset);
     }
 
-    /// May the day begin that a record waits for?
-    pub fn may_begin(&self, day: i32) -> bool {
-        self.shared.may_begin(day)
+    /// May the task go on that has stopped before a record?
+    pub fn may_go_on(&self, stop: &Stop) -> bool {
+        match stop {
+            Stop::Day(day) => self.shared.may_begin(*day),
+            Stop::Review(minute) => self.shared.must_review(*minute),
+            Stop::Refused(_) | Stop::Breaker { .. } => false,
+        }
     }
 
     /// Leaves these records out, as if they could not be read: source and offset.
@@ -288,7 +296,7 @@ impl PartitionTask {
                 continue;
             }
             let items = &intake.items[span.items.clone()];
-            stop = self.stop_before(record, span, items);
+            stop = self.stop_before(record, span, items, &mut batch);
             if stop.is_some() {
                 break;
             }
@@ -299,16 +307,21 @@ impl PartitionTask {
             taken += 1;
         }
         self.step(&mut batch);
-        if let (Some(Stop::Day(_)), Some(span)) = (&stop, intake.spans.get(taken)) {
+        if let (Some(Stop::Day(_) | Stop::Review(_)), Some(span)) = (&stop, intake.spans.get(taken)) {
             self.hand_over(&intake.items[span.items.clone()], &mut batch);
         }
         Taken { records: taken, stop }
     }
 
-    /// Judges again what attempts on others' users may have shed another light on since the last look.
+    /// Goes on with reviews that waited for others, and judges again what attempts on others' users may have shed another
+    /// light on since the last look.
     pub fn look(&mut self) {
         let shared = self.shared.clone();
         let _reading = shared.reading();
+        if self.waits_for_review().is_some() {
+            self.catch_up();
+            self.complete_reviewed(&mut Batch::new(self.position));
+        }
         if let Some(out) = self.task.look(self.stream_time.now()) {
             self.take_over(out, &Batch::new(self.position));
         }
@@ -330,7 +343,13 @@ impl PartitionTask {
         self.take_over(out, &Batch::new(self.position));
     }
 
-    fn stop_before(&mut self, record: &Record<'_>, span: &Span, items: &[Item<'_>]) -> Option<Stop> {
+    fn stop_before(
+        &mut self,
+        record: &Record<'_>,
+        span: &Span,
+        items: &[Item<'_>],
+        batch: &mut Batch<'_>,
+    ) -> Option<Stop> {
         if self.settings.on_error == OnError::Stop
             && let Some(complaint) =
                 span.complaint(&self.sources[record.source].topic, self.partition, record.offset)
@@ -340,7 +359,7 @@ impl PartitionTask {
         if let Some(stop) = self.window.stop(self.settings.breaker) {
             return Some(stop);
         }
-        self.closed_day(items).map(Stop::Day)
+        self.missing_review(items, batch).or_else(|| self.closed_day(items).map(Stop::Day))
     }
 
     /// The day that the items begin, when it must not begin yet.
@@ -364,19 +383,27 @@ impl PartitionTask {
         (!self.shared.may_begin(day)).then_some(day)
     }
 
-    /// Before a record that has to wait for its day: hands over what is complete before it, as taking its first item
-    /// would. Others may wait for that, and after a gap this task itself does.
+    /// Before a record that has to wait: hands over what is complete before it, as taking its first item would. Others
+    /// may wait for that, and after a gap this task itself does.
     fn hand_over(&mut self, items: &[Item<'_>], batch: &mut Batch<'_>) {
         let Some(first) = items.first() else { return };
         let mut next = self.stream_time;
         next.observe(first.time(), first.user());
         if next.day() != i32::MIN {
+            self.come_to(next, batch);
             self.complete(next, batch);
         }
     }
 
+    /// Hands over what is complete as far as has been reviewed.
+    fn complete_reviewed(&mut self, batch: &mut Batch<'_>) {
+        if self.stream_time.day() != i32::MIN {
+            self.complete(self.stream_time, batch);
+        }
+    }
+
     fn complete(&mut self, next: StreamTime, batch: &mut Batch<'_>) {
-        let complete = next.complete_day(self.task.ripe(next.now()));
+        let complete = next.complete_day(self.task.held(next.now()));
         let Frontier { complete_day, .. } = self.contributions.frontier();
         if complete_day.is_none_or(|before| before < complete) {
             self.step(batch);
@@ -388,7 +415,8 @@ impl PartitionTask {
 
     fn set_frontier(&mut self, day: Option<i32>, complete_day: Option<i32>) {
         self.day = day;
-        self.contributions.set_frontier(Frontier { day, complete_day });
+        let told_minute = self.reviews.told_minute();
+        self.contributions.set_frontier(Frontier { day, complete_day, told_minute });
     }
 
     /// Counts a record, and writes a dead letter when it could not be read.
@@ -434,16 +462,10 @@ impl PartitionTask {
         self.position += 1;
     }
 
-    /// Stream time goes on to `next`: begins its review and its day, and hands over the contributions of the day that ended a
-    /// horizon ago, which are complete now.
+    /// Stream time goes on to `next`: comes to its border, begins its day, and hands over the contributions of the day that
+    /// is complete now.
     fn pass(&mut self, next: StreamTime, batch: &mut Batch<'_>) {
-        let review = self.settings.engine.review_at(next.now());
-        if review > self.review {
-            self.step(batch);
-            let out = self.task.review(review);
-            self.take_over(out, batch);
-            self.review = review;
-        }
+        self.come_to(next, batch);
         self.complete(next, batch);
         let day = next.day();
         if self.day.is_none_or(|begun| begun < day) {
@@ -489,11 +511,7 @@ impl PartitionTask {
             return Ok(None);
         }
         self.transaction += 1;
-        let mut outbox = std::mem::take(&mut self.outbox);
-        for record in self.contributions.take(MARKS_MAX) {
-            let key = self.partition.to_be_bytes();
-            outbox.push(Destination::Profiles, Some(PROFILES_PARTITION), Some(&key), Some(&record), Vec::new());
-        }
+        let mut outbox = self.take_outbox();
         let mut state = Vec::new();
         for user in std::mem::take(&mut self.dirty) {
             state.clear();
@@ -521,9 +539,24 @@ impl PartitionTask {
         }))
     }
 
+    /// For who keeps no state: what waits, states and marker apart, and what happened on the way.
+    pub fn give(&mut self) -> (Outbox, TaskCounts) {
+        self.dirty.clear();
+        (self.take_outbox(), std::mem::take(&mut self.counts))
+    }
+
+    fn take_outbox(&mut self) -> Outbox {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        for record in self.contributions.take(MARKS_MAX) {
+            let key = self.partition.to_be_bytes();
+            outbox.push(Destination::Profiles, Some(PROFILES_PARTITION), Some(&key), Some(&record), Vec::new());
+        }
+        outbox
+    }
+
     /// Where a task that takes over from here goes on.
     pub fn marker(&self) -> Marker {
-        let Frontier { day, complete_day } = self.contributions.frontier();
+        let Frontier { day, complete_day, told_minute } = self.contributions.frontier();
         let mut stream_time = Vec::new();
         self.stream_time.encode(&mut stream_time);
         let stream_time = hexadecimal(&stream_time);
@@ -538,6 +571,8 @@ impl PartitionTask {
             stream_time,
             day,
             complete_day,
+            reviewed_minute: self.reviews.reviewed_minute(),
+            told_minute,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             configuration_hash: format!("{:016x}", self.settings.render.config_hash),
         }
