@@ -120,5 +120,6 @@ fn a_user_behind_the_horizon_tells_as_of_the_first_day_not_complete() {
     // At 06:00 of day 3 all before day 3, 00:00 has settled: day 2 is complete, day 3 is not.
     assert_eq!(told_by_late(2, DAY_S - 1), (vec![3], 1), "of day 2, told as of day 3");
     assert_eq!(told_by_late(0, 0), (vec![3], 1), "of day 0, told as of day 3");
-    assert_eq!(told_by_late(3, 0), (vec![], 0), "not ripe: told when it settles");
+    assert_eq!(told_by_late(3, 0), (vec![3], 0), "of a day that is not complete");
+    assert_eq!(told_by_late(3, 7_200), (vec![], 0), "not ripe: told when it settles");
 }
