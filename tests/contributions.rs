@@ -110,7 +110,7 @@ fn a_user_behind_the_horizon_tells_as_of_the_first_day_not_complete() {
         sign_in(&Spec::new(id, at(day, second), user, "oslo-fixed", "laptop"))
     };
     let told_by_late = |day, second| {
-        let items = [item("a", 3, 0, "ada"), item("b", 3, SETTLED_S, "bo"), item("late", day, second, "cy")];
+        let items = [item("a", 3, 10_000, "ada"), item("b", 3, SETTLED_S, "bo"), item("late", day, second, "cy")];
         let late = check_completeness(&items, 1).expect("a complete day stays");
         let (told, _) = run(&items, |_| false, 0);
         let first = at(0, 0).day();

@@ -245,7 +245,11 @@ impl Disk {
 
     /// A new task with what the changelog has, all of it or the newest of each key.
     pub fn restore(&self, bench: &Bench, is_compacted: bool) -> PartitionTask {
-        let mut task = bench.task();
+        self.restore_into(bench.task(), is_compacted)
+    }
+
+    /// The same with a task of any partition.
+    pub fn restore_into(&self, mut task: PartitionTask, is_compacted: bool) -> PartitionTask {
         let newest: BTreeMap<&[u8], usize> =
             self.changelog.iter().enumerate().map(|(index, (key, _))| (key.as_slice(), index)).collect();
         for (index, (key, payload)) in self.changelog.iter().enumerate() {

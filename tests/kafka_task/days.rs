@@ -21,7 +21,7 @@ use farsign::runtime::replay::sequencer::{BLOCK_LENGTH, Options, ROUND_ITEMS_MAX
 use farsign::runtime::replay::settle::Order;
 use proptest::prelude::*;
 
-use crate::bench::{Bench, Logged, line, settings};
+use crate::bench::{Bench, Disk, Logged, line, settings};
 use crate::common::world::{DAY_ZERO, Spec, at, sign_in};
 
 const DAY: i32 = DAY_ZERO as i32;
@@ -109,6 +109,8 @@ fn partition(item: &Item<'_>) -> usize {
 /// One partition's task, with what it has not taken yet.
 struct Lane {
     task: PartitionTask,
+    sight: Sight,
+    disk: Disk,
     log: Vec<Logged>,
     taken: usize,
     frontier: Frontier,
@@ -122,21 +124,34 @@ impl Lane {
         let log = mine.enumerate().map(|(offset, item)| Logged::new(0, offset as i64, line(item))).collect();
         let mut task = bench.task_of(number as i32);
         task.set_sight(sight);
-        Lane { task, log, taken: 0, frontier: Frontier::default(), lines: Vec::new() }
+        let (disk, frontier) = (Disk::default(), Frontier::default());
+        Lane { task, sight, disk, log, taken: 0, frontier, lines: Vec::new() }
+    }
+
+    /// The task ends; another one goes on from what was committed.
+    fn restart(&mut self, bench: &Bench, is_compacted: bool) {
+        let mut task = bench.task_of(self.task.partition());
+        task.set_sight(self.sight);
+        self.task = self.disk.restore_into(task, is_compacted);
+        self.taken = self.task.next()[0] as usize;
     }
 
     fn is_through(&self) -> bool {
         self.taken == self.log.len()
     }
 
-    /// Takes what it may, commits, and hands over its contributions.
-    fn go(&mut self, bench: &mut Bench, batch: usize) {
+    /// Takes what it may.
+    fn take(&mut self, bench: &mut Bench, batch: usize) {
         let to = (self.taken + batch).min(self.log.len());
         self.taken += bench.take(&mut self.task, &self.log[self.taken..to]).records;
         if self.is_through() {
             self.task.rest();
         }
         self.task.look();
+    }
+
+    /// Commits, and hands over its contributions.
+    fn commit(&mut self, bench: &Bench) {
         let Some(frozen) = self.task.freeze().expect("short") else { return };
         for record in frozen.outbox.records().filter(|record| record.destination == Destination::RiskDetections) {
             self.lines.push(String::from_utf8(record.payload.unwrap_or_default().to_vec()).expect("JSON"));
@@ -147,6 +162,7 @@ impl Lane {
             record.frontier.told_minute.iter().for_each(|minute| bench.shared.note_told(*minute));
             self.frontier = record.frontier;
         }
+        self.disk.commit(Some(frozen));
     }
 
     fn is_behind(&self, day: i32) -> bool {
@@ -172,7 +188,7 @@ fn open(bench: &Bench, lanes: &[Lane]) -> bool {
 
 /// What the partitions' tasks write, in each one's order, the days and reviews driven as they are in a live run; and how
 /// far one of them was ahead of the last review, in minutes, at most.
-fn live(items: &[Item<'_>], batches: &[usize], sight: Sight) -> (Vec<String>, i32) {
+fn live(items: &[Item<'_>], batches: &[usize], restarts: &[usize], sight: Sight) -> (Vec<String>, i32) {
     let mut bench = Bench::new(touchy());
     let mut lanes: Vec<Lane> = (0..PARTITIONS).map(|number| Lane::new(&bench, number, items, sight)).collect();
     let mut turns = batches.iter().cycle().enumerate();
@@ -182,7 +198,12 @@ fn live(items: &[Item<'_>], batches: &[usize], sight: Sight) -> (Vec<String>, i3
         let (turn, batch) = turns.next().expect("endless");
         assert!(turn < 50_000, "the tasks wait for each other for ever");
         let lane = &mut lanes[turn % PARTITIONS];
-        lane.go(&mut bench, *batch);
+        lane.take(&mut bench, *batch);
+        if restarts.contains(&turn) {
+            lane.restart(&bench, turn % 2 == 0);
+        } else {
+            lane.commit(&bench);
+        }
         let waits = lane.task.waits_for_review().zip(lane.task.come_minute());
         ahead = waits.map_or(ahead, |(waits, come)| ahead.max(come - waits));
         quiet = if open(&bench, &lanes) { 0 } else { quiet + 1 };
@@ -264,15 +285,16 @@ fn happenings() -> impl Strategy<Value = Happenings> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
-    /// Whoever of the tasks is ahead, by up to a day: what stands in the end is the same, byte for byte, and of users whom
+    /// Whoever of the tasks is ahead, by up to a day, and whichever is restarted: what stands in the end is the same, byte for byte, and of users whom
     /// no attack concerns every version.
     #[test]
     fn several_partitions_say_what_a_replay_says(
         happenings in happenings(),
         batches in prop::collection::vec(1..40_usize, 1..9),
+        restarts in prop::collection::vec(0..150_usize, 0..9),
     ) {
         let items = items(&happenings);
-        let (live, replayed) = (live(&items, &batches, Sight::Live).0, replay(&items));
+        let (live, replayed) = (live(&items, &batches, &restarts, Sight::Live).0, replay(&items));
         prop_assert_eq!(standing(&live), standing(&replayed));
         let attacked = &attacked(&live) | &attacked(&replayed);
         let others = |lines: &[String]| {
@@ -290,7 +312,7 @@ proptest! {
         batches in prop::collection::vec(1..40_usize, 1..9),
     ) {
         let items = items(&happenings);
-        prop_assert_eq!(by_user(&live(&items, &batches, Sight::Settled).0), by_user(&replay(&items)));
+        prop_assert_eq!(by_user(&live(&items, &batches, &[], Sight::Settled).0), by_user(&replay(&items)));
     }
 }
 
@@ -303,7 +325,7 @@ fn there_is_something_to_say() {
     let spray = (0..USERS).map(|user| at(user, 2, 20 * user as i64, 2 + 8)).chain([at(0, 2, 150, 3)]);
     let hammered = (0..4).map(|time| at(1, 0, 200 + time, 2 + 8)).chain([at(2, 0, 300, 3)]);
     let happenings: Happenings = browser.chain(spray).chain(hammered).collect();
-    let (lines, ahead) = live(&items(&happenings), &[5, 30, 2], Sight::Live);
+    let (lines, ahead) = live(&items(&happenings), &[5, 30, 2], &[], Sight::Live);
     assert!(lines.len() > 10, "{}", lines.len());
     let kinds = ["\"passwordSpray\"", "\"suspiciousBrowser\"", "\"maliciousIPAddress\""];
     let found = kinds.map(|kind| lines.iter().filter(|line| line.contains(kind)).count());

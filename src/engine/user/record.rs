@@ -190,8 +190,8 @@ impl UserRecord {
     /// Learns for good what no late event can precede any more.
     pub fn settle(&mut self, bench: &Bench<'_>, out: &mut Out) {
         // What is familiar teaches nothing that a stranger could be measured by.
-        let doubt = self.doubtful_times().next().unwrap_or(bench.ripe);
-        let before = bench.ripe.min(doubt.max(bench.held));
+        let doubt = self.doubtful_times().find(|time| *time >= bench.held);
+        let before = doubt.map_or(bench.ripe, |doubt| doubt.min(bench.ripe));
         let count = self.tail.partition_point(|entry| entry.order().0 < before);
         self.settle_front(count, bench, i32::MIN, out);
         // Every event to come folds in later than this, and would let go of the same.
