@@ -22,6 +22,7 @@ use farsign::runtime::replay::settle::Order;
 use proptest::prelude::*;
 
 use crate::bench::{Bench, Disk, Logged, line, settings};
+use crate::common::stream::{HORIZON_S, shuffled};
 use crate::common::world::{DAY_ZERO, Spec, at, sign_in};
 
 const DAY: i32 = DAY_ZERO as i32;
@@ -79,6 +80,45 @@ fn a_task_waits_before_a_closed_day() {
     assert!(task.freeze().expect("short").is_none(), "waiting is no news");
     bench.shared.advance(DAY + 1);
     assert_eq!(bench.take(&mut task, &log[2..]).records, 2);
+}
+
+/// Two users at home, and one abroad at noon of the eighth day; then nothing but time goes by, an hour a record.
+fn one_abroad() -> Vec<Logged> {
+    let home = (0..8).flat_map(|day| [habit(0, day), habit(1, day)]);
+    let hour = |hour: i64, user: usize, network| {
+        let id = format!("hour-{hour}");
+        sign_in(&Spec::new(&id, at(7, hour * 3_600), &format!("user-{user}"), network, "laptop"))
+    };
+    let later = (12..36)
+        .map(|number| if number == 12 { hour(12, 1, "lagos-fixed") } else { hour(number, 0, "oslo-fixed") });
+    let items: Vec<Item<'static>> = home.chain(later).collect();
+    items.iter().enumerate().map(|(offset, item)| Logged::new(0, offset as i64, line(item))).collect()
+}
+
+#[test]
+fn a_task_stops_when_it_would_be_too_far_ahead_of_a_review() {
+    // What happened at noon is ripe after 16:00.
+    let ripe = (DAY + 7) * 24 * 60 + 16 * 60 + 10;
+    for (sight, taken_hours, told) in [(Sight::Settled, 5, ripe + 50), (Sight::Live, 7, ripe + 120)] {
+        let mut bench = Bench::new(settings());
+        bench.shared.advance(DAY + 100);
+        let mut task = bench.task();
+        task.set_sight(sight);
+        let log = one_abroad();
+        let taken = bench.take(&mut task, &log);
+        assert_eq!((taken.records, taken.stop), (16 + taken_hours, Some(Stop::Review(ripe))), "{sight:?}");
+        assert_eq!((bench.shared.wanted_review(), bench.shared.is_stopped()), (Some(ripe), true));
+        // What others may wait for is handed over, as far as it can be told.
+        let frozen = task.freeze().expect("short").expect("records were taken");
+        let frontier = profiles(&frozen).last().map(|record| record.frontier);
+        assert_eq!(frontier.and_then(|frontier| frontier.told_minute), Some(told), "{sight:?}");
+        assert_eq!(bench.take(&mut task, &log[taken.records..]).records, 0, "still too far");
+        assert!(task.freeze().expect("short").is_none(), "waiting is no news");
+        // Nothing else waits for its review.
+        bench.shared.open_reviews(ripe);
+        assert_eq!(bench.take(&mut task, &log[taken.records..]).records, log.len() - taken.records);
+        assert_eq!((task.waits_for_review(), bench.shared.is_stopped()), (None, false));
+    }
 }
 
 /// Every user every day, and what else happens, by time. The last day's habits come when all else is reviewed.
@@ -275,6 +315,26 @@ fn attacked(lines: &[String]) -> BTreeSet<String> {
     lines.iter().filter(|line| line.contains("\"attack\":{")).map(|line| field(line, "userId")).collect()
 }
 
+/// Every version of what was said of users whom no attack concerns.
+fn of_others(lines: &[String], attacked: &BTreeSet<String>) -> BTreeMap<String, Vec<String>> {
+    let mut users = by_user(lines);
+    users.retain(|user, _| !attacked.contains(user));
+    users
+}
+
+/// Without the dates of what is said of attacked users and does not rest on others' attempts.
+fn undated(mut standing: BTreeMap<String, String>, attacked: &BTreeSet<String>) -> BTreeMap<String, String> {
+    for line in standing.values_mut() {
+        if attacked.contains(&field(line, "userId")) && !line.contains("\"attack\":{") {
+            for name in ["detectedDateTime", "lastUpdatedDateTime"] {
+                *line =
+                    line.replace(&format!("\"{name}\":\"{}\"", field(line, name)), &format!("\"{name}\":null"));
+            }
+        }
+    }
+    standing
+}
+
 type Happenings = Vec<(usize, i64, i64, usize)>;
 
 fn happenings() -> impl Strategy<Value = Happenings> {
@@ -285,8 +345,8 @@ fn happenings() -> impl Strategy<Value = Happenings> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 60, ..ProptestConfig::default() })]
 
-    /// Whoever of the tasks is ahead, by up to a day, and whichever is restarted: what stands in the end is the same, byte for byte, and of users whom
-    /// no attack concerns every version.
+    /// Whoever of the tasks is ahead, by up to a day, and whichever is restarted: what stands in the end is the same, byte
+    /// for byte, and of users whom no attack concerns every version.
     #[test]
     fn several_partitions_say_what_a_replay_says(
         happenings in happenings(),
@@ -297,12 +357,22 @@ proptest! {
         let (live, replayed) = (live(&items, &batches, &restarts, Sight::Live).0, replay(&items));
         prop_assert_eq!(standing(&live), standing(&replayed));
         let attacked = &attacked(&live) | &attacked(&replayed);
-        let others = |lines: &[String]| {
-            let mut users = by_user(lines);
-            users.retain(|user, _| !attacked.contains(user));
-            users
-        };
-        prop_assert_eq!(others(&live), others(&replayed));
+        prop_assert_eq!(of_others(&live, &attacked), of_others(&replayed, &attacked));
+    }
+
+    /// The same in whatever order sign-ins arrive within the horizon; but when something came to be known of an attacked
+    /// user that does not rest on others' attempts is the time of the late sign-in or of the review, whichever came last.
+    #[test]
+    fn the_order_of_arrival_does_not_show(
+        happenings in happenings(),
+        batches in prop::collection::vec(1..40_usize, 1..9),
+        delays in prop::collection::vec(any::<i64>(), 1..60),
+    ) {
+        let items = shuffled(&items(&happenings), &delays, HORIZON_S);
+        let (live, replayed) = (live(&items, &batches, &[], Sight::Live).0, replay(&items));
+        let attacked = &attacked(&live) | &attacked(&replayed);
+        prop_assert_eq!(undated(standing(&live), &attacked), undated(standing(&replayed), &attacked));
+        prop_assert_eq!(of_others(&live, &attacked), of_others(&replayed, &attacked));
     }
 
     /// Tasks that stop at every review, as those that are read from files, say every version that a replay says.

@@ -163,7 +163,9 @@ pub fn judge_in_full(
     let case = Case { judge, state, facts, text, organization, late };
     let assessment = Assessment::of(&case);
     let mut verdict = Verdict::default();
-    verdict.lesson.surprise = (assessment.total_bits.clamp(0.0, 60.0) * 16.0) as u16;
+    // However little it is, it is not nothing: others' attempts are asked about it.
+    let bits = assessment.total_bits.clamp(0.0, 60.0);
+    verdict.lesson.surprise = ((bits * 16.0) as u16).max(u16::from(bits > 0.0));
     let impossible = impossible_travel::detect(&case, &assessment);
     let travels = impossible.is_some();
     let spray = password_spray::detect(&case, &assessment);
