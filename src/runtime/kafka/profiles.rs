@@ -78,7 +78,9 @@ struct Known {
 struct Wait {
     wanted: Option<(i32, Instant)>,
     looked: Option<Instant>,
-    /// Partitions that had nothing left to read, since when, and what they had handed over then.
+    /// Which partitions were looked at then.
+    seen: BTreeSet<i32>,
+    /// Those that had nothing left to read, since when, and what they had handed over then.
     idle: BTreeMap<i32, (Instant, Frontier)>,
     /// Where the log ended at the last look: what they have handed over with their last records stands before it.
     fence: i64,
@@ -314,7 +316,8 @@ impl ProfilesThread {
             return Waited::Over;
         }
         let now = clock::now();
-        if wait.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK_EVERY) {
+        let is_due = wait.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK_EVERY);
+        if is_due || !behind.iter().all(|partition| wait.seen.contains(partition)) {
             wait.looked = Some(now);
             self.look(clients, wait, known, behind, now);
         }
@@ -332,6 +335,8 @@ impl ProfilesThread {
 
     /// Finds out which partitions have nothing left to read.
     fn look(&self, clients: &Clients, wait: &mut Wait, known: &Known, behind: &[i32], now: Instant) {
+        wait.seen = behind.iter().copied().collect();
+        wait.idle.retain(|partition, _| wait.seen.contains(partition));
         for partition in behind {
             let frontier = known.frontiers.get(partition).copied().unwrap_or_default();
             wait.note(*partition, self.has_records(&clients.reader, *partition), frontier, now);
