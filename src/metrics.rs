@@ -205,12 +205,17 @@ impl Metrics {
         self.all.profile_incomplete_days.inc();
     }
 
+    /// Reviews began before every partition had told what was attempted.
+    pub fn profile_review_incomplete(&self) {
+        self.all.profile_incomplete_reviews.inc();
+    }
+
     /// A record of the profiles topic could not be read.
     pub fn profile_rejected(&self) {
         self.all.profile_rejects.inc();
     }
 
-    /// A task waited at a day's border.
+    /// A task stood still for others.
     pub fn profile_waited(&self, seconds: f64) {
         self.all.profile_wait.inc_by(seconds.max(0.0));
     }

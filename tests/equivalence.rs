@@ -12,6 +12,7 @@ use std::sync::Arc;
 use common::drive::{Answer, Cut, run};
 use common::stream::{HORIZON_S, happening, shuffled, stream};
 use common::world::TENANT;
+use farsign::engine::Sight;
 use farsign::engine::detect::properties::{FAMILIAR_BITS_MAX, is_wholly_familiar};
 use farsign::engine::detect::{self, Judge};
 use farsign::engine::facts::Item;
@@ -159,6 +160,7 @@ fn judged_in_full(
             tenant_id: TENANT,
             user_id: &prepared.sign_in.user_id,
             reviewed: EventTime::MAX,
+            sight: Sight::Settled,
             hindsight_s: 0,
         };
         let (facts, text) = (&prepared.facts, SignInText::of(prepared));

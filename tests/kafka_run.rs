@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use common::kafka::proof::assert_exactly_once;
 use common::kafka::sign_ins::simulated;
 use common::kafka::{Broker, Deployment, Isolation, PATIENCE, Record, Stored, by_field, eventually, wait};
+use farsign::engine::signin::EventTime;
 use farsign::simulate::Form;
 use rdkafka::admin::AdminOptions;
 use rdkafka::{Offset, TopicPartitionList};
@@ -127,6 +128,41 @@ fn a_spray_over_partitions_is_told_at_once() {
     assert_eq!(targets.count(), 0, "a wrong password is no detection");
     assert_exactly_once(&deployment);
     instances.into_iter().for_each(|instance| drop(instance.terminate()));
+}
+
+/// A partition that stands still with records left holds the others up for as long as is configured, and no longer.
+#[test]
+fn a_partition_far_behind_is_left_out_of_reviews_and_counted() {
+    let deployment = Deployment::new(Broker::shared(), "behind")
+        .set("input", "on_error", "stop")
+        .set("run", "profiles_wait_max_s", "1")
+        .create(2);
+    // Three users as always; then their browsers are others, and what is new about them waits for a review.
+    let browsers = ["Windows NT 10.0; Win64; x64) Chrome/126.0.0.0", "X11; Linux x86_64; rv:127.0) Firefox/127.0"];
+    let records: Vec<Record> = (0..96)
+        .map(|hour| {
+            let time = EventTime::from_seconds(1_772_438_400 + hour * 3_600);
+            let line = json!({
+                "type": "signIn", "tenantId": "t", "id": format!("s-{hour}"), "userId": format!("user-{}", hour % 3),
+                "time": time.to_string(), "outcome": "success", "ipAddress": format!("192.0.2.{}", hour / 72 * hour),
+                "userAgent": format!("Mozilla/5.0 ({}", browsers[hour as usize / 72]),
+            });
+            Record::keyed("ada", line.to_string()).to(1)
+        })
+        .collect();
+    deployment.broker.produce(&deployment.input(), &[keyed(b"nonsense".as_slice())]);
+    deployment.broker.produce(&deployment.input(), &records);
+    let instance = deployment.start();
+    instance
+        .wait_for_log(&["sign-ins are reviewed without what was attempted in partitions that are too far behind"]);
+    eventually("the end of the other partition", || {
+        let committed = deployment.broker.committed(&deployment.name, &deployment.input());
+        let next = committed[1].as_ref().map_or(0, |(next, _)| *next);
+        if next >= records.len() as i64 { Ok(()) } else { Err(format!("{next} of {}", records.len())) }
+    });
+    assert!(instance.metric("farsign_profile_incomplete_reviews_total", "") > 0.0);
+    assert!(instance.metric("farsign_profile_incomplete_days_total", "") > 0.0);
+    instance.terminate();
 }
 
 #[test]

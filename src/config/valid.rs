@@ -18,7 +18,7 @@ use super::{Config, NamedLocationConfig, OutputConfig, ReplayConfig, TablesConfi
 use crate::engine::facts::{CountryCode, ListKind};
 use crate::engine::finding::RiskEventType;
 use crate::engine::hash::{Seed, hash32};
-use crate::engine::policy::{EngineConfig, Exception, Policy, REVIEW_EVERY_S, ScopedPolicy};
+use crate::engine::policy::{EngineConfig, Exception, Policy, REVIEW_AHEAD_S, REVIEW_EVERY_S, ScopedPolicy};
 use crate::render::ImpossibleTravelName;
 
 /// Detections that an exception can silence: those about a sign-in.
@@ -54,6 +54,7 @@ pub(super) fn build(cleaned: &Value, tree: &Node, problems: &mut Vec<Problem>) -
         lateness_horizon_s: file.engine.lateness_horizon_s,
         hindsight_s: file.engine.hindsight_s,
         review_every_s: REVIEW_EVERY_S,
+        review_ahead_s: REVIEW_AHEAD_S,
         hot_users_max: file.engine.hot_users_max as usize,
         users_max: file.engine.users_max as usize,
         emit_suppressed: file.output.suppressed,

@@ -21,6 +21,7 @@ pub mod user;
 pub mod watermark;
 
 use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
 use detect::Judge;
@@ -68,6 +69,8 @@ pub struct Engine {
     /// have, or what is reviewed would depend on restarts.
     waiting: BTreeSet<(EventTime, UserKey)>,
     waiting_max: usize,
+    /// When the last review began; `None`: nobody reviews yet.
+    review: Option<EventTime>,
     /// Of those before this, the organisation has been told.
     told: EventTime,
     /// [`Attempts::news`](attempts::Attempts::news) as of the last look.
@@ -86,6 +89,7 @@ impl Engine {
             sight: Sight::Settled,
             waiting,
             waiting_max,
+            review: None,
             told: EventTime::MIN,
             news: 0,
         }
@@ -128,29 +132,26 @@ impl Engine {
         record.enter(scope, &self.rules);
         let told = record.told();
         let bench = bench(&self.rules, &self.profiles, key, scope, hour, input.position, (tenant_id, user_id));
+        let reordered = out.counts.reordered;
         match input.item {
-            Item::SignIn(prepared) => {
-                let reordered = out.counts.reordered;
-                record.take_sign_in(prepared, &bench, out);
-                // What was judged again after a late one may be in doubt only now.
-                let again = (out.counts.reordered > reordered).then(|| record.doubtful_times());
-                for time in record.newest_doubtful_time().into_iter().chain(again.into_iter().flatten()) {
-                    wait(&mut self.waiting, self.waiting_max, (time, key), out);
-                }
-            }
+            Item::SignIn(prepared) => record.take_sign_in(prepared, &bench, out),
             Item::Feedback { feedback, .. } => record.take_feedback(feedback, &bench, out),
+        }
+        // What was judged again after a late one may be in doubt only now.
+        let again = (out.counts.reordered > reordered).then(|| record.doubtful_times());
+        for time in record.newest_doubtful_time().into_iter().chain(again.into_iter().flatten()) {
+            wait(&mut self.waiting, self.waiting_max, (time, key), out);
         }
         record.report_risk(&told, key, Some((tenant_id, user_id)), input.position, out);
     }
 
-    /// Settles every user up to the horizon before `stream_time`: contributes and learns for good what no late event
-    /// can precede any more, and lets low risks age out. It changes state's bytes, never a verdict.
+    /// Settles every user up to the last review's horizon: contributes and learns for good what no late event can precede
+    /// any more, and lets low risks age out. It changes state's bytes, never a verdict.
     ///
-    /// From then on no input contributes to a day before that of [`Self::ripe`], as long as stream time
-    /// does not fall ([`StreamTime::complete_day`](watermark::StreamTime::complete_day)). So a runtime that settles
-    /// when a day begins, before it advances the profiles, has all contributions of the day before last.
+    /// From then on no input contributes to a day before that of [`Self::held`], as long as stream time
+    /// does not fall ([`StreamTime::complete_day`](watermark::StreamTime::complete_day)). So a runtime that reviews and
+    /// settles when a day begins, before it advances the profiles, has all contributions of the day before last.
     pub fn settle(&mut self, stream_time: EventTime, out: &mut Out) {
-        self.review(stream_time, out);
         let hour = self.hour(stream_time);
         let (rules, profiles) = (&self.rules, &self.profiles);
         self.users.for_each_unsettled(rules, |key, record| {
@@ -161,34 +162,68 @@ impl Engine {
         });
     }
 
+    /// Goes on as an engine whose last review began at `review`, and that has told of strangers up to `told`.
+    pub fn resume(&mut self, review: EventTime, told: EventTime) {
+        self.review = Some(review);
+        self.told = self.told_before(told);
+    }
+
+    /// Stream time has come to a [border](EngineConfig::review_at): tells the organisation of the strangers that no late
+    /// event can change any more. What was new to them is asked of what was known of the user when the review of the time
+    /// before that which a runtime may be [ahead](EngineConfig::review_ahead_s) had been: so it depends on no review that
+    /// others are waited for, and not on when this one is told. No border may be further ahead of the last review than that.
+    pub fn tell(&mut self, border: EventTime, out: &mut Out) {
+        let (from, before) = (self.told, self.told_before(border));
+        if from >= before {
+            return;
+        }
+        let step = i64::from(self.rules.config.review_every_s);
+        let known = self.rules.held(border.minus_seconds(step));
+        let waiting = self.waiting.range((from, UserKey(0))..(before, UserKey(0)));
+        self.tell_of_users(waiting.map(|(_, key)| *key).collect(), from..before, known, out);
+        self.told = before;
+    }
+
+    fn told_before(&self, border: EventTime) -> EventTime {
+        border.minus_seconds(i64::from(self.rules.config.lateness_horizon_s))
+    }
+
     /// Judges again, in the light of what was attempted on other users, each sign-in that has become
-    /// [ripe](Rules::ripe), and tells the organisation of strangers among those a hindsight younger. A runtime calls it
-    /// before the first item of each [review](EngineConfig::review_at), when all attempts that came before are contributed.
-    pub fn review(&mut self, stream_time: EventTime, out: &mut Out) {
-        let hour = self.hour(stream_time);
+    /// [ripe](Rules::ripe). A runtime calls it after every task has come to the border, has [told](Self::tell), and its
+    /// attempts are contributed.
+    pub fn review(&mut self, border: EventTime, out: &mut Out) {
+        self.review = Some(border);
+        let hour = self.hour(border);
         let later = self.waiting.split_off(&(hour.ripe, UserKey(0)));
         let ripe = std::mem::replace(&mut self.waiting, later);
-        let orderly = hour.ripe.plus_seconds(i64::from(self.rules.config.hindsight_s));
-        let is_due = |(time, _): &&(EventTime, UserKey)| (self.told..orderly).contains(time);
-        let due = ripe.iter().chain(&self.waiting).filter(is_due).map(|(_, key)| *key).collect();
-        self.tell_of_users(due, orderly, out);
-        self.told = self.told.max(orderly);
         self.review_users(ripe.into_iter().map(|(_, key)| key).collect(), hour, out);
+    }
+
+    /// Does any sign-in wait for the review that begins at `border`?
+    pub fn has_ripe(&self, border: EventTime) -> bool {
+        self.oldest_waiting().is_some_and(|oldest| oldest < self.rules.ripe(border))
+    }
+
+    /// The oldest sign-in that waits for its review.
+    pub fn oldest_waiting(&self) -> Option<EventTime> {
+        self.waiting.first().map(|(time, _)| *time)
     }
 
     /// Before [`Self::review_all`]: tells the organisation of every stranger who waits.
     pub fn tell_all(&mut self, out: &mut Out) {
         let waiting = self.waiting.iter().map(|(_, key)| *key).collect();
-        self.tell_of_users(waiting, EventTime::MAX, out);
+        let known = self.review.map_or(EventTime::MIN, |review| self.rules.held(review));
+        self.tell_of_users(waiting, self.told..EventTime::MAX, known, out);
     }
 
-    fn tell_of_users(&mut self, keys: BTreeSet<UserKey>, before: EventTime, out: &mut Out) {
+    /// `known`: what was attempted on others has a part in what was known of the users from sign-ins before this.
+    fn tell_of_users(&mut self, keys: BTreeSet<UserKey>, of: Range<EventTime>, known: EventTime, out: &mut Out) {
         let (rules, profiles) = (&self.rules, &self.profiles);
-        let hour = Hour { boundary: before, ripe: before, reviewed: before, is_review: true };
+        let hour = Hour { reviewed: known, sight: Sight::Settled, ..self.hour(of.end) };
         for key in keys {
             self.users.look_at(key, rules, |record| {
                 let bench = bench(rules, profiles, key, record.scope, hour, 0, ("", ""));
-                record.tell(before, &bench, out);
+                record.tell(of.clone(), &bench, out);
             });
         }
     }
@@ -200,7 +235,7 @@ impl Engine {
 
     /// [`Self::review`] of every sign-in that waits: the input has ended, so no more attempts come.
     pub fn review_all(&mut self, stream_time: EventTime, out: &mut Out) {
-        let hour = Hour { reviewed: EventTime::MAX, ..self.hour(stream_time) };
+        let hour = Hour { reviewed: EventTime::MAX, ripe: EventTime::MAX, ..self.hour(stream_time) };
         let all = std::mem::take(&mut self.waiting);
         self.review_users(all.into_iter().map(|(_, key)| key).collect(), hour, out);
     }
@@ -219,6 +254,7 @@ impl Engine {
 
     fn review_users(&mut self, keys: BTreeSet<UserKey>, hour: Hour, out: &mut Out) {
         let (rules, profiles) = (&self.rules, &self.profiles);
+        let (waiting, waiting_max) = (&mut self.waiting, self.waiting_max);
         let hour = Hour { is_review: true, ..hour };
         for key in keys {
             self.users.change(key, rules, |record| {
@@ -228,6 +264,10 @@ impl Engine {
                 let bench = bench(rules, profiles, key, record.scope, hour, 0, ids.unwrap_or_default());
                 if record.review(&bench, out) {
                     out.reviewed.push(key);
+                    // What followed may be in doubt only now.
+                    for time in record.doubtful_times().filter(|time| *time >= hour.ripe) {
+                        wait(waiting, waiting_max, (time, key), out);
+                    }
                 }
                 record.report_risk(&told, key, None, 0, out);
             });
@@ -301,8 +341,8 @@ impl Engine {
     }
 
     /// Everything before this has settled once [`Self::settle`] has run at `stream_time`.
-    pub fn ripe(&self, stream_time: EventTime) -> EventTime {
-        self.rules.ripe(stream_time)
+    pub fn held(&self, stream_time: EventTime) -> EventTime {
+        self.hour(stream_time).held
     }
 
     /// Sizes of the users' memory.
@@ -315,12 +355,16 @@ impl Engine {
         self.users.len()
     }
 
+    /// Nothing settles before its review, however far stream time has come; without reviews stream time alone counts.
     fn hour(&self, stream_time: EventTime) -> Hour {
-        let ripe = self.rules.ripe(stream_time);
+        let review = self.review.unwrap_or(stream_time);
+        let ripe = self.rules.ripe(review);
         Hour {
             boundary: stream_time.minus_seconds(i64::from(self.rules.config.lateness_horizon_s)),
             ripe,
-            reviewed: if self.sight == Sight::Live { EventTime::MAX } else { ripe },
+            held: self.rules.held(review),
+            reviewed: ripe,
+            sight: self.sight,
             is_review: false,
         }
     }
@@ -333,8 +377,11 @@ struct Hour {
     boundary: EventTime,
     /// See [`Bench::ripe`].
     ripe: EventTime,
+    /// See [`Bench::held`].
+    held: EventTime,
     /// See [`Judge::reviewed`].
     reviewed: EventTime,
+    sight: Sight,
     /// See [`Bench::is_review`].
     is_review: bool,
 }
@@ -367,10 +414,12 @@ fn bench<'a>(
             tenant_id,
             user_id,
             reviewed: hour.reviewed,
+            sight: hour.sight,
             hindsight_s: rules.config.hindsight_s,
         },
         boundary: hour.boundary,
         ripe: hour.ripe,
+        held: hour.held,
         is_review: hour.is_review,
         position,
         member: hash32(Seed::ProfileUser, &key.0.to_le_bytes()),

@@ -345,6 +345,9 @@ pub struct EngineConfig {
     /// Seconds of stream time from one review to the next: a runtime's choice, as all tasks have to have come to a review
     /// before any begins it.
     pub review_every_s: u32,
+    /// How far stream time may come past a border before its review has to begin, seconds: so long a task can go on while
+    /// others have not handed over what they know.
+    pub review_ahead_s: u32,
     /// Users kept unpacked for speed; the rest are kept packed.
     pub hot_users_max: usize,
     /// Users remembered at all; beyond it the user unseen for longest is forgotten, and counted.
@@ -364,6 +367,7 @@ impl Default for EngineConfig {
             lateness_horizon_s: 7_200,
             hindsight_s: 7_200,
             review_every_s: REVIEW_EVERY_S,
+            review_ahead_s: REVIEW_AHEAD_S,
             hot_users_max: 8_192,
             users_max: 10_000_000,
             emit_suppressed: false,
@@ -374,6 +378,9 @@ impl Default for EngineConfig {
 
 /// Seconds of stream time from one review to the next, unless the runtime says otherwise.
 pub const REVIEW_EVERY_S: u32 = 600;
+/// How far stream time may be ahead of its review, beyond the step to the next one: a round trip between partitions buys so
+/// much of a backlog, and so much longer are the tails kept in which something is not familiar.
+pub const REVIEW_AHEAD_S: u32 = 7_200;
 
 impl EngineConfig {
     /// How far behind the stream a sign-in is when nothing can change its verdict any more, less one step from review to
@@ -386,6 +393,13 @@ impl EngineConfig {
     pub fn review_at(&self, stream_time: EventTime) -> EventTime {
         let step = i64::from(self.review_every_s.max(1));
         EventTime::from_seconds(stream_time.seconds().div_euclid(step) * step)
+    }
+
+    /// When the first review begins of a stream that has come to the border `come`: one for which nothing is ripe, so that
+    /// each sign-in has its own review, however late reviews begin.
+    pub fn first_review(&self, oldest_waiting: Option<EventTime>, come: EventTime) -> EventTime {
+        let unripe = |oldest: EventTime| self.review_at(oldest.plus_seconds(self.ripe_after_s()));
+        oldest_waiting.map_or(come, |oldest| come.min(unripe(oldest)))
     }
 }
 

@@ -42,6 +42,12 @@ impl Rules {
         self.config.review_at(stream_time).minus_seconds(self.config.ripe_after_s())
     }
 
+    /// Before this everything has settled once what is [ripe](Self::ripe) at the review has. Behind it a sign-in with
+    /// something unfamiliar stays in the tail for as long as a stranger is told of by what was known of the user before it.
+    pub fn held(&self, review: EventTime) -> EventTime {
+        self.ripe(review).minus_seconds(i64::from(self.config.review_ahead_s))
+    }
+
     /// The policy of an index; one that no longer exists is the default.
     pub fn policy(&self, index: u16) -> &Policy {
         let scoped = usize::from(index).checked_sub(1).and_then(|index| self.config.scoped_policies.get(index));

@@ -84,6 +84,7 @@ pub struct All {
     pub profile_dropped: IntCounter,
     pub profile_expired: IntCounter,
     pub profile_incomplete_days: IntCounter,
+    pub profile_incomplete_reviews: IntCounter,
     pub profile_rejects: IntCounter,
     pub profile_wait: Counter,
     pub attempt_traces: IntGauge,
@@ -171,8 +172,9 @@ impl All {
             profile_dropped: f.counter("farsign_profile_dropped_contributions_total", "Contributions dropped because too many waited."),
             profile_expired: f.counter("farsign_profile_expired_contributions_total", "Contributions that came too late to count on any day."),
             profile_incomplete_days: f.counter("farsign_profile_incomplete_days_total", "Days entered before every partition's contributions were there."),
+            profile_incomplete_reviews: f.counter("farsign_profile_incomplete_reviews_total", "Reviews begun before every partition had told what was attempted on its users."),
             profile_rejects: f.counter("farsign_profile_rejected_records_total", "Records of the profiles topic that could not be read."),
-            profile_wait: f.seconds_counter("farsign_profile_wait_seconds_total", "Time tasks waited at a day's border for other partitions' contributions."),
+            profile_wait: f.seconds_counter("farsign_profile_wait_seconds_total", "Time tasks stood still, at a day's border or before a review, for other partitions' contributions."),
             attempt_traces: f.gauge("farsign_attempt_traces", "Addresses, prefixes, networks and user agents with failed sign-ins that are remembered."),
             attempt_traces_dropped: f.counter("farsign_attempt_traces_dropped_total", "Attempts of traces that were not remembered because too many were."),
 

@@ -38,16 +38,39 @@ impl Task {
         out
     }
 
-    /// A [review](EngineConfig::review_at) begins with an event at `stream_time`.
-    pub fn review(&mut self, stream_time: EventTime) -> Out {
+    /// Stream time has come to the [border](EngineConfig::review_at): what others have to know before they
+    /// [review](Self::review).
+    pub fn tell(&mut self, border: EventTime) -> Out {
         let mut out = Out::default();
-        self.engine.review(stream_time, &mut out);
+        self.engine.tell(border, &mut out);
         out
+    }
+
+    /// All tasks have come to the border.
+    pub fn review(&mut self, border: EventTime) -> Out {
+        let mut out = Out::default();
+        self.engine.review(border, &mut out);
+        out
+    }
+
+    /// Goes on after a review and what was told before a border.
+    pub fn resume(&mut self, review: EventTime, told: EventTime) {
+        self.engine.resume(review, told);
     }
 
     /// Does any sign-in wait for a review?
     pub fn has_reviews(&self) -> bool {
         self.engine.has_reviews()
+    }
+
+    /// Does any sign-in wait for the review that begins at `border`?
+    pub fn has_ripe(&self, border: EventTime) -> bool {
+        self.engine.has_ripe(border)
+    }
+
+    /// The oldest sign-in that waits for its review.
+    pub fn oldest_waiting(&self) -> Option<EventTime> {
+        self.engine.oldest_waiting()
     }
 
     /// The input has ended: what others have to know before [`Self::review_all`].
@@ -103,8 +126,8 @@ impl Task {
     }
 
     /// Everything before this has settled once [`Self::settle`] has run at `stream_time`.
-    pub fn ripe(&self, stream_time: EventTime) -> EventTime {
-        self.engine.ripe(stream_time)
+    pub fn held(&self, stream_time: EventTime) -> EventTime {
+        self.engine.held(stream_time)
     }
 
     pub fn store_stats(&self) -> StoreStats {

@@ -99,8 +99,9 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
             }
             profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
             review = config.review_at(now);
-            tasks.iter_mut().for_each(|task| task.engine.review(review, &mut out));
+            tasks.iter_mut().for_each(|task| task.engine.tell(review, &mut out));
             profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
+            tasks.iter_mut().for_each(|task| task.engine.review(review, &mut out));
             versions.upsert(&mut out.detections);
         }
         if newest.day() > day {

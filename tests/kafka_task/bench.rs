@@ -170,10 +170,11 @@ impl Bench {
         Bench { settings: Arc::new(settings), shared, enricher }
     }
 
-    /// Every day may begin.
+    /// Every day may begin, and every review.
     pub fn open() -> Bench {
         let bench = Bench::new(settings());
         bench.shared.advance(OPEN_DAY);
+        bench.shared.open_reviews(OPEN_DAY * 24 * 60);
         bench
     }
 
@@ -244,7 +245,11 @@ impl Disk {
 
     /// A new task with what the changelog has, all of it or the newest of each key.
     pub fn restore(&self, bench: &Bench, is_compacted: bool) -> PartitionTask {
-        let mut task = bench.task();
+        self.restore_into(bench.task(), is_compacted)
+    }
+
+    /// The same with a task of any partition.
+    pub fn restore_into(&self, mut task: PartitionTask, is_compacted: bool) -> PartitionTask {
         let newest: BTreeMap<&[u8], usize> =
             self.changelog.iter().enumerate().map(|(index, (key, _))| (key.as_slice(), index)).collect();
         for (index, (key, payload)) in self.changelog.iter().enumerate() {

@@ -145,6 +145,8 @@ impl Workload for StandIn {
             stream_time: String::new(),
             day: None,
             complete_day: None,
+            reviewed_minute: None,
+            told_minute: None,
             program: String::new(),
             configuration_hash: String::new(),
         };
@@ -181,7 +183,7 @@ struct Real {
 
 /// 2026-03-02T08:00:00Z.
 const START_MS: i64 = 1_772_438_400_000;
-/// Far beyond the input's days: every day may begin.
+/// Far beyond the input's days: every day may begin, and every review.
 const OPEN_DAY: i32 = 30_000;
 
 pub fn real(partition: i32) -> Box<dyn Workload> {
@@ -199,6 +201,7 @@ pub fn real(partition: i32) -> Box<dyn Workload> {
     let sources = vec![Source { topic: TOPIC.to_owned(), topic_id: String::new(), kind: SourceKind::Input }];
     let shared = Arc::new(SharedProfiles::new(Profiles::default()));
     shared.advance(OPEN_DAY);
+    shared.open_reviews(OPEN_DAY * 24 * 60);
     let task = PartitionTask::new(Arc::new(settings), partition, sources.into(), shared);
     let enricher = Enricher::with_cache(Arc::new(Tables::default()), 8, 8);
     Box::new(Real { task, enricher })

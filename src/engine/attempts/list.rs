@@ -1,5 +1,7 @@
 //! The attempts of one trace, and the attack they are.
 
+use std::collections::BTreeMap;
+
 use super::{Attempt, AttemptKind, Bar, TRACE_ATTEMPTS_MAX};
 use crate::engine::facts::CountryCode;
 
@@ -19,6 +21,41 @@ pub(super) struct List {
     /// Newest minute of a failure, kept or not; `i32::MIN` = none.
     last_minute: i32,
     has_any: bool,
+    /// Minutes of attempts that are not kept: an attack ends with its last one, not with the last one kept.
+    further: Minutes,
+}
+
+/// Days whose minutes are remembered, more than attempts are; of more the earliest.
+const MINUTE_DAYS_MAX: usize = 32;
+const DAY_MINUTES: i32 = 24 * 60;
+
+/// A set of minutes, a bit each.
+#[derive(Debug, Default)]
+struct Minutes(BTreeMap<i32, [u64; (DAY_MINUTES as usize).div_ceil(64)]>);
+
+impl Minutes {
+    fn insert(&mut self, minute: i32) {
+        let (day, minute) = (minute.div_euclid(DAY_MINUTES), minute.rem_euclid(DAY_MINUTES));
+        let bits = self.0.entry(day).or_default();
+        bits[minute as usize / 64] |= 1 << (minute % 64);
+        if self.0.len() > MINUTE_DAYS_MAX {
+            self.0.pop_last();
+        }
+    }
+
+    /// The newest one up to `until`.
+    fn newest(&self, until: i32) -> Option<i32> {
+        let (last_day, last) = (until.div_euclid(DAY_MINUTES), until.rem_euclid(DAY_MINUTES));
+        self.0.range(..=last_day).rev().find_map(|(day, bits)| {
+            let end = if *day == last_day { last } else { DAY_MINUTES - 1 };
+            let found = (0..=end).rev().find(|minute| bits[*minute as usize / 64] >> (minute % 64) & 1 == 1)?;
+            Some(day * DAY_MINUTES + found)
+        })
+    }
+
+    fn forget_before(&mut self, minute: i32) {
+        self.0 = self.0.split_off(&minute.div_euclid(DAY_MINUTES));
+    }
 }
 
 /// Attempts that are an attack, as far as they are asked about.
@@ -45,10 +82,15 @@ impl List {
         let mark = Mark { minute, member, kind, country };
         let Err(index) = self.marks.binary_search(&mark) else { return };
         if index >= TRACE_ATTEMPTS_MAX {
+            self.further.insert(minute);
             return;
         }
         self.marks.insert(index, mark);
-        self.marks.truncate(TRACE_ATTEMPTS_MAX);
+        if self.marks.len() > TRACE_ATTEMPTS_MAX
+            && let Some(last) = self.marks.pop()
+        {
+            self.further.insert(last.minute);
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -61,10 +103,11 @@ impl List {
 
     pub(super) fn forget_before(&mut self, minute: i32) {
         if self.last_minute < minute {
-            self.marks.clear();
+            *self = List::default();
             return;
         }
         self.marks.retain(|mark| mark.minute >= minute);
+        self.further.forget_before(minute);
     }
 
     /// See [`super::Attempts::spray`]. `by_user`: distinct users count, else attempts.
@@ -99,12 +142,13 @@ impl List {
         })
     }
 
-    /// The last minute of a run, up to `until`. Where the list is full only the newest failure of all is known.
+    /// The last minute of a run, up to `until`. Where the list is full what it does not keep goes on with the last run.
     fn end_of(&self, run: &[Mark], marks: &[Mark], until: i32) -> i32 {
         let kept = run[run.len() - 1].minute;
         let is_last = marks.last().is_some_and(|last| last.minute == kept);
         let is_full = self.marks.len() == TRACE_ATTEMPTS_MAX;
-        if is_last && is_full { kept.max(self.last_minute.min(until)) } else { kept }
+        let further = if is_last && is_full { self.further.newest(until) } else { None };
+        further.map_or(kept, |further| kept.max(further))
     }
 }
 

@@ -108,13 +108,17 @@ pub enum AttemptKind {
     NoSuchUser = 1,
     /// The right credential, from a network and with a browser that are both new to the user.
     Stranger = 2,
+    /// The same as it looks when it comes in, before late events and reviews have shown what was new: for early verdicts
+    /// alone, and in lists of its own.
+    Glimpse = 3,
 }
 
 impl AttemptKind {
-    pub const ALL: [AttemptKind; 3] = [AttemptKind::WrongPassword, AttemptKind::NoSuchUser, AttemptKind::Stranger];
+    pub const ALL: [AttemptKind; 4] =
+        [AttemptKind::WrongPassword, AttemptKind::NoSuchUser, AttemptKind::Stranger, AttemptKind::Glimpse];
 
     fn is_failure(self) -> bool {
-        self != AttemptKind::Stranger
+        matches!(self, AttemptKind::WrongPassword | AttemptKind::NoSuchUser)
     }
 }
 
@@ -165,8 +169,8 @@ impl Attempt {
     }
 
     /// The right credential in a stranger's hands, perhaps.
-    pub fn stranger(tenant: u32, member: u32, facts: &Facts) -> Attempt {
-        Attempt::new(tenant, member, facts, AttemptKind::Stranger)
+    pub fn stranger(tenant: u32, member: u32, facts: &Facts, kind: AttemptKind) -> Attempt {
+        Attempt::new(tenant, member, facts, kind)
     }
 }
 
@@ -176,6 +180,19 @@ struct Key {
     tenant: u32,
     trace: Trace,
     value: u32,
+    /// Glimpses alone, or all else.
+    is_early: bool,
+}
+
+impl Key {
+    fn new(tenant: u32, trace: Trace, value: u32) -> Key {
+        Key { tenant, trace, value, is_early: false }
+    }
+
+    /// Place among the counts of lists.
+    fn count(&self) -> usize {
+        if self.is_early { Trace::ALL.len() } else { self.trace as usize }
+    }
 }
 
 /// When many attempts are an attack.
@@ -216,7 +233,8 @@ pub struct AttemptStats {
 #[derive(Debug)]
 pub struct Attempts {
     lists: DashMap<Key, List>,
-    traces: [AtomicU64; Trace::ALL.len()],
+    /// Lists of each kind of trace, and those of glimpses.
+    traces: [AtomicU64; Trace::ALL.len() + 1],
     traces_max: u64,
     dropped: AtomicU64,
     /// Rises when a trace may have come to a bar.
@@ -252,7 +270,8 @@ impl Attempts {
                 let value = trace.within(&attempt.traces);
                 // What strangers share is asked of the user agent only: others' addresses are theirs to have.
                 if value != 0 && (attempt.kind.is_failure() || trace == Trace::UserAgent) {
-                    self.add(Key { tenant: attempt.tenant, trace, value }, attempt);
+                    let is_early = attempt.kind == AttemptKind::Glimpse;
+                    self.add(Key { is_early, ..Key::new(attempt.tenant, trace, value) }, attempt);
                 }
             }
         }
@@ -263,7 +282,7 @@ impl Attempts {
             self.push(&mut list, attempt);
             return;
         }
-        let count = &self.traces[key.trace as usize];
+        let count = &self.traces[key.count()];
         if count.load(Ordering::Relaxed) >= self.traces_max {
             self.dropped.fetch_add(1, Ordering::Relaxed);
             return;
@@ -292,11 +311,10 @@ impl Attempts {
 
     /// Whether as many attempts share a trace with the sign-in as the lowest bar asks for: cheap, and true for few.
     pub fn touches(&self, tenant: u32, facts: &Facts) -> bool {
-        Trace::ALL.into_iter().any(|trace| {
-            let value = trace.of(facts);
-            value != 0
-                && self.lists.get(&Key { tenant, trace, value }).is_some_and(|list| list.len() >= WORTH_A_LOOK)
-        })
+        let early = Key { is_early: true, ..Key::new(tenant, Trace::UserAgent, facts.user_agent_hash) };
+        let keys = Trace::ALL.into_iter().map(|trace| Key::new(tenant, trace, trace.of(facts)));
+        keys.chain([early])
+            .any(|key| key.value != 0 && self.lists.get(&key).is_some_and(|list| list.len() >= WORTH_A_LOOK))
     }
 
     /// The attack on many users of which a trace is part, as attempts up to minute `until` show it: the first minute
@@ -310,7 +328,7 @@ impl Attempts {
         until: i32,
         bar: Bar,
     ) -> Option<Attack> {
-        let list = self.lists.get(&Key { tenant, trace, value })?;
+        let list = self.lists.get(&Key::new(tenant, trace, value))?;
         list.attack(minute, until, bar, AttemptKind::is_failure, true)
     }
 
@@ -324,14 +342,23 @@ impl Attempts {
         until: i32,
         bar: Bar,
     ) -> Option<Attack> {
-        let list = self.lists.get(&Key { tenant, trace, value })?;
+        let list = self.lists.get(&Key::new(tenant, trace, value))?;
         list.attack(minute, until, bar, AttemptKind::is_failure, false)
     }
 
     /// The users of one user agent who were all met by a stranger with it.
-    pub fn strangers(&self, tenant: u32, user_agent: u32, minute: i32, until: i32, bar: Bar) -> Option<Attack> {
-        let list = self.lists.get(&Key { tenant, trace: Trace::UserAgent, value: user_agent })?;
-        list.attack(minute, until, bar, |kind| kind == AttemptKind::Stranger, true)
+    pub fn strangers(
+        &self,
+        kind: AttemptKind,
+        tenant: u32,
+        user_agent: u32,
+        minute: i32,
+        until: i32,
+        bar: Bar,
+    ) -> Option<Attack> {
+        let is_early = kind == AttemptKind::Glimpse;
+        let list = self.lists.get(&Key { is_early, ..Key::new(tenant, Trace::UserAgent, user_agent) })?;
+        list.attack(minute, until, bar, |other| other == kind, true)
     }
 
     /// The stream has reached `day`: forgets what is older than [`ATTEMPT_DAYS_MAX`].
@@ -341,7 +368,7 @@ impl Attempts {
             list.forget_before(oldest);
             let is_kept = !list.is_empty();
             if !is_kept {
-                self.traces[key.trace as usize].fetch_sub(1, Ordering::Relaxed);
+                self.traces[key.count()].fetch_sub(1, Ordering::Relaxed);
             }
             is_kept
         });

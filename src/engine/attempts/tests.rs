@@ -77,12 +77,16 @@ fn traces_tenants_and_kinds_are_apart() {
     assert_eq!(spray(&table, 1, 1), None, "three from this address");
     assert!(table.spray(1, Trace::Prefix, 8, 1, 1, BAR).is_some());
     assert_eq!(table.spray(2, Trace::Prefix, 8, 1, 1, BAR), None);
-    assert_eq!(table.strangers(1, 10, 1, 1, BAR), None, "nobody got in");
-    let strangers: Vec<Attempt> =
-        (0..4).map(|n| Attempt { kind: AttemptKind::Stranger, ..attempt(n, 1) }).collect();
-    let table = self::table(&strangers);
-    assert!(table.strangers(1, 10, 1, 1, BAR).is_some());
-    assert_eq!(spray(&table, 1, 1), None, "who gets in has not failed");
+    assert_eq!(table.strangers(AttemptKind::Stranger, 1, 10, 1, 1, BAR), None, "nobody got in");
+    for (kind, other) in
+        [(AttemptKind::Stranger, AttemptKind::Glimpse), (AttemptKind::Glimpse, AttemptKind::Stranger)]
+    {
+        let strangers: Vec<Attempt> = (0..4).map(|n| Attempt { kind, ..attempt(n, 1) }).collect();
+        let table = self::table(&strangers);
+        assert!(table.strangers(kind, 1, 10, 1, 1, BAR).is_some());
+        assert_eq!(table.strangers(other, 1, 10, 1, 1, BAR), None, "what was seen early is no part of the rest");
+        assert_eq!(spray(&table, 1, 1), None, "who gets in has not failed");
+    }
 }
 
 #[test]
@@ -123,6 +127,24 @@ fn a_trace_keeps_its_earliest_attempts_and_its_end() {
     let attack = spray(&table, count / 10, count / 10).expect("it goes on");
     assert_eq!((attack.first, attack.last), (0, (count - 1) / 10));
     assert_eq!(attack.users as usize, TRACE_ATTEMPTS_MAX);
+}
+
+/// Who asks sooner and who asks later, when more has come, get one answer.
+#[test]
+fn the_end_of_a_full_trace_is_that_of_the_minute_asked_about() {
+    let kept = TRACE_ATTEMPTS_MAX as i32;
+    let until = |further: &[i32]| {
+        let mut attempts: Vec<Attempt> = (0..kept).map(|n| attempt(n as u32, 0)).collect();
+        attempts.extend(further.iter().map(|minute| attempt(9_999, *minute)));
+        let (table, other) = (self::table(&attempts), attempts.iter().rev().copied().collect::<Vec<_>>());
+        let attack = spray(&table, 0, 100).expect("an attack");
+        assert_eq!(spray(&self::table(&other), 0, 100), Some(attack), "in whatever order");
+        attack.last
+    };
+    assert_eq!(until(&[]), 0);
+    assert_eq!(until(&[70, 40]), 70);
+    assert_eq!(until(&[70, 40, 101, 5_000]), 70, "what comes later does not count");
+    assert_eq!(until(&[101]), 0);
 }
 
 #[test]

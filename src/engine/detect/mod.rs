@@ -26,7 +26,8 @@ pub mod token_issuer;
 pub mod travel;
 pub mod unfamiliar_features;
 
-use super::attempts::{Attempt, minute_of};
+use super::Sight;
+use super::attempts::{Attack, Attempt, AttemptKind, Bar, minute_of};
 use super::facts::Facts;
 use super::finding::{
     AttackEvidence, LearningPhase, RiskEventType, RiskLevel, Suppression, SuppressionConsidered, Threshold,
@@ -51,15 +52,21 @@ pub struct Judge<'a> {
     pub tenant: u32,
     pub tenant_id: &'a str,
     pub user_id: &'a str,
-    /// Of sign-ins before this, what was attempted on other users up to the time of hindsight after them is known;
-    /// they alone are judged by it.
+    /// Of sign-ins before this, what was attempted on other users up to the time of hindsight after them is known.
     pub reviewed: EventTime,
+    /// Are others judged by it, too, as far as it is known?
+    pub sight: Sight,
     pub hindsight_s: u32,
 }
 
 impl Judge<'_> {
     /// Do other users' attempts take part in the verdict?
     pub fn knows_attempts(&self, facts: &Facts) -> bool {
+        self.sight == Sight::Live || self.is_reviewed(facts)
+    }
+
+    /// Is all known that counts in the verdict?
+    pub fn is_reviewed(&self, facts: &Facts) -> bool {
         facts.time < self.reviewed
     }
 
@@ -69,9 +76,17 @@ impl Judge<'_> {
     }
 
     /// What the organisation is to know of the sign-in, if it is a stranger's: see [`suspicious_browser`].
-    pub fn stranger(&self, state: &UserState, facts: &Facts, member: u32) -> Option<Attempt> {
+    pub fn stranger(&self, state: &UserState, facts: &Facts, member: u32, kind: AttemptKind) -> Option<Attempt> {
         let is_stranger = facts.can_carry_risk() && suspicious_browser::is_stranger(state, facts, self.decay);
-        is_stranger.then(|| Attempt::stranger(self.tenant, member, facts))
+        is_stranger.then(|| Attempt::stranger(self.tenant, member, facts, kind))
+    }
+
+    /// The strangers with the sign-in's user agent: those told of, or before the review those at first sight.
+    pub fn strangers(&self, facts: &Facts, bar: Bar) -> Option<Attack> {
+        let kind = if self.is_reviewed(facts) { AttemptKind::Stranger } else { AttemptKind::Glimpse };
+        let (minute, until) = (minute_of(facts.time), self.hindsight_minute(facts));
+        let attempts = self.profiles.attempts();
+        attempts.strangers(kind, self.tenant, facts.user_agent_hash, minute, until, bar)
     }
 }
 
@@ -148,7 +163,9 @@ pub fn judge_in_full(
     let case = Case { judge, state, facts, text, organization, late };
     let assessment = Assessment::of(&case);
     let mut verdict = Verdict::default();
-    verdict.lesson.surprise = (assessment.total_bits.clamp(0.0, 60.0) * 16.0) as u16;
+    // However little it is, it is not nothing: others' attempts are asked about it.
+    let bits = assessment.total_bits.clamp(0.0, 60.0);
+    verdict.lesson.surprise = ((bits * 16.0) as u16).max(u16::from(bits > 0.0));
     let impossible = impossible_travel::detect(&case, &assessment);
     let travels = impossible.is_some();
     let spray = password_spray::detect(&case, &assessment);

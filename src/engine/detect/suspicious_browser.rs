@@ -16,7 +16,7 @@
 use super::password_spray::{OWN_DEVICE, attack_evidence, bar, is_in_question, is_own_device};
 use super::properties::Assessment;
 use super::{Case, Draft};
-use crate::engine::attempts::{Trace, minute_of};
+use crate::engine::attempts::Trace;
 use crate::engine::facts::Facts;
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
 use crate::engine::profile::ProfileKind;
@@ -57,11 +57,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         return None;
     }
     let bar = bar(rules.users_min, rules.window_hours, 0.0, 0);
-    let (minute, until) = (minute_of(facts.time), case.judge.hindsight_minute(facts));
-    let attempts = case.judge.profiles.attempts();
-    let attack = attempts
-        .strangers(case.judge.tenant, facts.user_agent_hash, minute, until, bar)
-        .filter(|attack| attack.countries >= rules.countries_min)?;
+    let attack = case.judge.strangers(facts, bar).filter(|attack| attack.countries >= rules.countries_min)?;
     let found = attack_evidence(case, Trace::UserAgent, attack, bar, known_users);
     let mut draft = Draft {
         kind: RiskEventType::SuspiciousBrowser,

@@ -150,14 +150,15 @@ pub(super) fn emit(origin: Origin<'_>, finding: Finding, bench: &Bench<'_>, is_u
         return;
     }
     let Origin { facts, text, standing, known } = origin;
-    // What others' attempts tell is known when they do, whenever it is looked at.
-    let known = finding.evidence.attack.as_ref().map_or(known, |found| found.recognised().max(facts.time));
+    // What others' attempts tell is known when they do, whenever and however often it is looked at.
+    let told = finding.evidence.attack.as_ref().map(|found| found.recognised().max(facts.time));
+    let known = told.unwrap_or(known);
     out.detections.push(Detection {
         id: detection_id(bench.judge.tenant_id, text.request_id, finding.kind),
         state: standing.state,
         detail: standing.detail,
         activity_time: facts.time,
-        detected_time: if is_update { facts.time } else { known },
+        detected_time: told.unwrap_or(if is_update { facts.time } else { known }),
         updated_time: known,
         kind: finding.kind,
         level: standing.level,

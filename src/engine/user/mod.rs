@@ -11,6 +11,7 @@ mod detections;
 pub mod familiarity;
 pub mod learning;
 pub mod record;
+mod review;
 mod risky;
 pub mod session;
 pub mod store;

@@ -11,7 +11,7 @@ use super::detections::{
 };
 use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn, Verdict};
 use super::{OpenRisk, Teacher, UserState, event_hash};
-use crate::engine::attempts::Attempt;
+use crate::engine::attempts::{Attempt, AttemptKind};
 use crate::engine::detect::{self, Judge};
 use crate::engine::facts::Prepared;
 use crate::engine::finding::{Finding, RiskDetail, RiskState};
@@ -53,8 +53,11 @@ pub struct Bench<'a> {
     pub judge: Judge<'a>,
     /// An event before this that is not the user's newest comes too late: stream time − horizon.
     pub boundary: EventTime,
-    /// Events before this have been reviewed, and settle: [`Rules::ripe`].
+    /// Events before this have been reviewed, and settle: [`Rules::ripe`]. From the first unfamiliar one on they wait
+    /// until they are older than `held`.
     pub ripe: EventTime,
+    /// See [`Rules::held`].
+    pub held: EventTime,
     /// No event is the cause, but what was attempted on others: what comes of it is dated at the sign-in it is about, so
     /// that it does not show when anybody looked.
     pub is_review: bool,
@@ -124,53 +127,6 @@ impl UserRecord {
         }
     }
 
-    /// Tells the organisation of strangers among what came before `before` and has not settled: no late event can change
-    /// any more what was familiar then.
-    pub fn tell(&self, before: EventTime, bench: &Bench<'_>, out: &mut Out) {
-        let teacher = bench.teacher();
-        let mut state = self.settled.clone();
-        for entry in self.tail.iter().take_while(|entry| entry.order().0 < before) {
-            if let Some(TailSignIn { facts, .. }) = doubtful(entry) {
-                out.attempts.extend(bench.judge.stranger(&state, facts, bench.member));
-            }
-            fold(&mut state, entry, &teacher);
-        }
-    }
-
-    /// Judges again what is ripe, and everything after it, where other users' attempts have a part in it: of all that
-    /// came before and shortly after it, every attempt is known now. True when it changed anything.
-    pub fn review(&mut self, bench: &Bench<'_>, out: &mut Out) -> bool {
-        let attempts = bench.judge.profiles.attempts();
-        let first = self.tail.iter().position(|entry| {
-            doubtful(entry).is_some_and(|TailSignIn { facts, .. }| {
-                bench.judge.knows_attempts(facts) && attempts.touches(bench.judge.tenant, facts)
-            })
-        });
-        let Some(index) = first else { return false };
-        let before = self.standing(index);
-        let open_before = self.current.open.clone();
-        let findings = self.judge_again(index, bench, out);
-        let told = out.detections.len();
-        self.emit_differences(&before, findings, bench, out);
-        self.emit_older_transitions(&open_before, index, bench, out);
-        out.detections.len() > told || self.standing(index) != before
-    }
-
-    /// When the sign-ins of the tail were that others' attempts may shed another light on.
-    pub fn doubtful_times(&self) -> impl Iterator<Item = EventTime> + '_ {
-        self.tail.iter().filter_map(|entry| doubtful(entry).map(|sign_in| sign_in.facts.time))
-    }
-
-    /// The same of the newest entry alone.
-    pub fn newest_doubtful_time(&self) -> Option<EventTime> {
-        self.tail.last().and_then(doubtful).map(|sign_in| sign_in.facts.time)
-    }
-
-    /// May time alone, or others' attempts, still change what is told of the user?
-    pub fn may_be_told(&self) -> bool {
-        self.current.risk_file.is_some() || self.doubtful_times().next().is_some()
-    }
-
     /// Takes one feedback.
     pub fn take_feedback(&mut self, feedback: &Feedback<'_>, bench: &Bench<'_>, out: &mut Out) {
         out.counts.feedback += 1;
@@ -233,10 +189,14 @@ impl UserRecord {
 
     /// Learns for good what no late event can precede any more.
     pub fn settle(&mut self, bench: &Bench<'_>, out: &mut Out) {
-        let ripe = self.tail.partition_point(|entry| entry.order().0 < bench.ripe);
-        self.settle_front(ripe, bench, i32::MIN, out);
+        // What is familiar teaches nothing that a stranger could be measured by.
+        let doubt = self.doubtful_times().find(|time| *time >= bench.held);
+        let before = doubt.map_or(bench.ripe, |doubt| doubt.min(bench.ripe));
+        let count = self.tail.partition_point(|entry| entry.order().0 < before);
+        self.settle_front(count, bench, i32::MIN, out);
         // Every event to come folds in later than this, and would let go of the same.
-        self.settled.age_risks(bench.ripe);
+        let first = self.tail.first().map_or(bench.ripe, |entry| entry.order().0);
+        self.settled.age_risks(bench.ripe.min(first));
         self.current.age_risks(bench.ripe);
     }
 
@@ -254,11 +214,11 @@ impl UserRecord {
     /// A sign-in that is the user's newest, and behind what settles all the same, settles as it comes: only now is it
     /// known which days were complete before it.
     fn settle_late(&mut self, time: EventTime, bench: &Bench<'_>, out: &mut Out) {
-        if time >= bench.ripe {
+        if time >= bench.held {
             return;
         }
         debug_assert!(self.tail.len() == 1, "what came before it has settled");
-        let day_min = bench.ripe.day();
+        let day_min = bench.held.day();
         let contributed = out.counts.contributions;
         self.settle_front(self.tail.len(), bench, day_min, out);
         let is_late = time.day() < day_min && out.counts.contributions > contributed;
@@ -270,7 +230,10 @@ impl UserRecord {
         let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, false);
         out.counts.sign_ins_judged += u64::from(prepared.facts.can_carry_risk());
         if bench.judge.knows_attempts(&prepared.facts) {
-            out.attempts.extend(bench.judge.stranger(&self.current, &prepared.facts, bench.member));
+            // Behind its review it is told of at once, or never.
+            let is_late = bench.judge.is_reviewed(&prepared.facts);
+            let kind = if is_late { AttemptKind::Stranger } else { AttemptKind::Glimpse };
+            out.attempts.extend(bench.judge.stranger(&self.current, &prepared.facts, bench.member, kind));
         }
         let entry = tail_sign_in(prepared, &verdict);
         for (finding, judged) in verdict.findings.into_iter().zip(&entry.judged) {
@@ -342,7 +305,7 @@ impl UserRecord {
     }
 
     /// Judges the tail from `index` on, and folds the current state anew. Gives what was found, with its place.
-    fn judge_again(&mut self, index: usize, bench: &Bench<'_>, out: &mut Out) -> Vec<(usize, Finding)> {
+    pub(super) fn judge_again(&mut self, index: usize, bench: &Bench<'_>, out: &mut Out) -> Vec<(usize, Finding)> {
         let teacher = bench.teacher();
         let mut state = self.settled.clone();
         for entry in &self.tail[..index] {
@@ -366,7 +329,7 @@ impl UserRecord {
     }
 
     /// The detections of the tail from `index` on, as they stand.
-    fn standing(&self, index: usize) -> Vec<Standing> {
+    pub(super) fn standing(&self, index: usize) -> Vec<Standing> {
         let mut standing = Vec::new();
         for entry in &self.tail[index..] {
             let TailEntry::SignIn(sign_in) = entry else { continue };
@@ -377,7 +340,7 @@ impl UserRecord {
         standing
     }
 
-    fn emit_differences(
+    pub(super) fn emit_differences(
         &mut self,
         before: &[Standing],
         findings: Vec<(usize, Finding)>,
@@ -508,7 +471,13 @@ impl UserRecord {
     }
 
     /// Risks from before the entry that was put in at `index`: feedback after them may have other effects now.
-    fn emit_older_transitions(&self, before: &[OpenRisk], index: usize, bench: &Bench<'_>, out: &mut Out) {
+    pub(super) fn emit_older_transitions(
+        &self,
+        before: &[OpenRisk],
+        index: usize,
+        bench: &Bench<'_>,
+        out: &mut Out,
+    ) {
         for now in &self.current.open {
             let judged_again = self.tail[index..].iter().any(|entry| entry.order().1 == now.event);
             let same = |old: &&OpenRisk| old.event == now.event && old.kind == now.kind;
@@ -534,14 +503,6 @@ impl UserRecord {
     }
 }
 
-/// A sign-in that can carry risk, and in which not everything speaks for the owner.
-fn doubtful(entry: &TailEntry) -> Option<&TailSignIn> {
-    match entry {
-        TailEntry::SignIn(sign_in) if sign_in.lesson.surprise > 0 || !sign_in.judged.is_empty() => Some(sign_in),
-        _ => None,
-    }
-}
-
 fn tail_sign_in(prepared: &Prepared<'_>, verdict: &Verdict) -> TailSignIn {
     // A sign-in that cannot carry risk never comes out, and needs no text.
     let text = if prepared.facts.can_carry_risk() {
@@ -561,7 +522,7 @@ fn tail_sign_in(prepared: &Prepared<'_>, verdict: &Verdict) -> TailSignIn {
 }
 
 /// One step of the fold, outputs apart. Gives the open risks that feedback changed.
-fn fold(state: &mut UserState, entry: &TailEntry, teacher: &Teacher<'_>) -> Vec<Transitioned> {
+pub(super) fn fold(state: &mut UserState, entry: &TailEntry, teacher: &Teacher<'_>) -> Vec<Transitioned> {
     state.age_risks(entry.order().0);
     let before = state.user_risk();
     let mut changed = Vec::new();

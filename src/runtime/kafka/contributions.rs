@@ -1,25 +1,25 @@
 //! A task's contributions to what all tasks share as records of the profiles topic, and back.
 //!
 //! A record holds marks (profile key, day, member), attempts on accounts, and how far the task has come: the day of its
-//! stream time, and the last day to which nothing of it can be added any more. Marks and attempts are members of sets, so
-//! one that is written twice, or read twice, changes nothing.
+//! stream time, the last day to which nothing of it can be added any more, and the minute up to which it has told what was
+//! attempted. Marks and attempts are members of sets, so one that is written twice, or read twice, changes nothing.
 //!
-//! Version u8, day i32, complete day i32 (`i32::MIN` = none), mark count u32, attempt count u32 (not in version 1), then
-//! per mark tenant u32, kind u8, value u32, day i32, member u32, and per attempt tenant u32, member u32, minute i32, kind
-//! u8, country 2 bytes, four traces u32; all little-endian.
+//! Version u8, day i32, complete day i32 (`i32::MIN` = none), mark count u32, attempt count u32 (not in version 1), told
+//! minute i32 (`i32::MIN` = none; not in versions 1 and 2), then per mark tenant u32, kind u8, value u32, day i32, member
+//! u32, and per attempt tenant u32, member u32, minute i32, kind u8, country 2 bytes, four traces u32; all little-endian.
 
 use crate::engine::attempts::{Attempt, AttemptKind};
 use crate::engine::facts::CountryCode;
 use crate::engine::profile::{Contribution, ProfileKey, ProfileKind};
 
-/// The version written; version 1 is read.
-const VERSION: u8 = 2;
-const HEAD_BYTES: usize = 17;
-const HEAD_BYTES_OF_1: usize = 13;
+/// The version written; older ones are read.
+const VERSION: u8 = 3;
+/// Of each version, from 1 on.
+const HEAD_BYTES: [usize; VERSION as usize] = [13, 17, 21];
 const MARK_BYTES: usize = 17;
 const ATTEMPT_BYTES: usize = 31;
 /// Stands for "none" in a record.
-const NO_DAY: i32 = i32::MIN;
+const NONE: i32 = i32::MIN;
 
 /// Slots of the filter that keeps marks from being written again and again: a power of two.
 const SEEN_SLOTS: usize = 1 << 15;
@@ -31,6 +31,9 @@ pub struct Frontier {
     pub day: Option<i32>,
     /// Last day whose contributions are complete.
     pub complete_day: Option<i32>,
+    /// Border of a review, in minutes since 1970, that stream time has come to: what was attempted before it is handed
+    /// over, and strangers up to the horizon before.
+    pub told_minute: Option<i32>,
 }
 
 /// What a profiles record says.
@@ -44,7 +47,7 @@ pub struct ProfilesRecord {
 /// Why bytes are no profiles record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProfilesRecordError {
-    #[error("profiles record of version `{0}`; this program reads `1` and `{VERSION}`")]
+    #[error("profiles record of version `{0}`; this program reads `1` to `{VERSION}`")]
     Version(u8),
     #[error("profiles record ends early or goes on too long")]
     Length,
@@ -158,13 +161,14 @@ fn put_attempt(attempt: &Attempt, bytes: &mut [u8; ATTEMPT_BYTES]) {
 }
 
 fn encode(frontier: Frontier, marks: &[Contribution], attempts: &[Attempt]) -> Vec<u8> {
-    let length = HEAD_BYTES + marks.len() * MARK_BYTES + attempts.len() * ATTEMPT_BYTES;
+    let length = HEAD_BYTES[HEAD_BYTES.len() - 1] + marks.len() * MARK_BYTES + attempts.len() * ATTEMPT_BYTES;
     let mut bytes = Vec::with_capacity(length);
     bytes.push(VERSION);
-    bytes.extend(frontier.day.unwrap_or(NO_DAY).to_le_bytes());
-    bytes.extend(frontier.complete_day.unwrap_or(NO_DAY).to_le_bytes());
+    bytes.extend(frontier.day.unwrap_or(NONE).to_le_bytes());
+    bytes.extend(frontier.complete_day.unwrap_or(NONE).to_le_bytes());
     bytes.extend((marks.len() as u32).to_le_bytes());
     bytes.extend((attempts.len() as u32).to_le_bytes());
+    bytes.extend(frontier.told_minute.unwrap_or(NONE).to_le_bytes());
     for mark in marks {
         let mut encoded = [0; MARK_BYTES];
         put(mark, &mut encoded);
@@ -181,14 +185,17 @@ fn encode(frontier: Frontier, marks: &[Contribution], attempts: &[Attempt]) -> V
 impl ProfilesRecord {
     pub fn decode(bytes: &[u8]) -> Result<ProfilesRecord, ProfilesRecordError> {
         let version = *bytes.first().ok_or(ProfilesRecordError::Length)?;
-        let head_bytes = match version {
-            1 => HEAD_BYTES_OF_1,
-            VERSION => HEAD_BYTES,
-            _ => return Err(ProfilesRecordError::Version(version)),
-        };
+        let head_bytes = usize::from(version).checked_sub(1).and_then(|index| HEAD_BYTES.get(index));
+        let head_bytes = *head_bytes.ok_or(ProfilesRecordError::Version(version))?;
         let (head, body) = bytes.split_at_checked(head_bytes).ok_or(ProfilesRecordError::Length)?;
-        let day = |at: usize| Some(i32_at(head, at)).filter(|day| *day != NO_DAY);
-        let frontier = Frontier { day: day(1), complete_day: day(5) };
+        let number = |at: usize| Some(i32_at(head, at)).filter(|number| *number != NONE);
+        let (day, complete_day) = (number(1), number(5));
+        let told_minute = match version {
+            // Who had completed a day had come to its end, and further.
+            1 | 2 => complete_day.map(|day| day.saturating_add(1).saturating_mul(24 * 60)),
+            _ => number(17),
+        };
+        let frontier = Frontier { day, complete_day, told_minute };
         let marks_bytes = (i32_at(head, 9) as u32 as usize).checked_mul(MARK_BYTES);
         let attempts_bytes = match version {
             1 => Some(0),
@@ -251,7 +258,7 @@ mod tests {
         let mut contributions = Contributions::new(Frontier::default());
         let marks: Vec<Contribution> = (1..=10).map(|value| contribution(value, 20_000)).collect();
         contributions.add(&marks);
-        let frontier = Frontier { day: Some(20_001), complete_day: Some(-1) };
+        let frontier = Frontier { day: Some(20_001), complete_day: Some(-1), told_minute: Some(28_801_440) };
         contributions.set_frontier(frontier);
         let records: Vec<ProfilesRecord> =
             contributions.take(4).iter().map(|bytes| ProfilesRecord::decode(bytes).expect("reads")).collect();
@@ -271,9 +278,14 @@ mod tests {
         assert_eq!(ProfilesRecord::decode(&records[0]).expect("reads").marks.len(), 2);
         contributions.add(&[contribution(1, 5)]);
         assert!(!contributions.is_due());
-        contributions.set_frontier(Frontier { day: Some(7), complete_day: None });
-        assert!(contributions.is_due());
-        assert_eq!(contributions.take(100).len(), 1);
+        for frontier in [
+            Frontier { day: Some(7), ..Frontier::default() },
+            Frontier { day: Some(7), told_minute: Some(10_090), ..Frontier::default() },
+        ] {
+            contributions.set_frontier(frontier);
+            assert!(contributions.is_due());
+            assert_eq!(contributions.take(100).len(), 1);
+        }
     }
 
     fn attempted(member: u32) -> Attempt {
@@ -302,15 +314,23 @@ mod tests {
         assert!(!contributions.is_due());
     }
 
+    /// They know of no reviews: a task that has completed a day has told what came before its end, and else nobody knows.
     #[test]
-    fn records_of_version_1_are_read() {
-        let frontier = Frontier { day: Some(3), complete_day: None };
+    fn records_of_older_versions_are_read() {
         let marks = [contribution(1, 5), contribution(2, 5)];
-        let mut bytes = encode(frontier, &marks, &[]);
-        bytes[0] = 1;
-        bytes.drain(13..17);
-        let expected = ProfilesRecord { frontier, marks: marks.to_vec(), attempts: Vec::new() };
-        assert_eq!(ProfilesRecord::decode(&bytes), Ok(expected));
+        for (complete_day, told_minute) in [(None, None), (Some(1), Some(2 * 24 * 60)), (Some(-2), Some(-24 * 60))]
+        {
+            let frontier = Frontier { day: Some(3), complete_day, told_minute };
+            let read = |version: u8, attempts: &[Attempt]| {
+                let mut bytes = encode(Frontier { told_minute: Some(77), ..frontier }, &marks, attempts);
+                bytes[0] = version;
+                bytes.drain(HEAD_BYTES[usize::from(version) - 1]..HEAD_BYTES[2]);
+                ProfilesRecord::decode(&bytes)
+            };
+            let expected = ProfilesRecord { frontier, marks: marks.to_vec(), attempts: Vec::new() };
+            assert_eq!(read(1, &[]), Ok(expected.clone()));
+            assert_eq!(read(2, &[attempted(1)]), Ok(ProfilesRecord { attempts: vec![attempted(1)], ..expected }));
+        }
     }
 
     #[test]
@@ -329,8 +349,9 @@ mod tests {
         check(|bytes| bytes.push(0), ProfilesRecordError::Length);
         check(|bytes| bytes[9] = 255, ProfilesRecordError::Length);
         check(|bytes| bytes[13] = 255, ProfilesRecordError::Length);
-        check(|bytes| bytes[HEAD_BYTES + MARK_BYTES + 12] = 99, ProfilesRecordError::Kind(99));
-        check(|bytes| bytes[HEAD_BYTES + 4] = 99, ProfilesRecordError::Kind(99));
+        check(|bytes| bytes[0] = 0, ProfilesRecordError::Version(0));
+        check(|bytes| bytes[HEAD_BYTES[2] + MARK_BYTES + 12] = 99, ProfilesRecordError::Kind(99));
+        check(|bytes| bytes[HEAD_BYTES[2] + 4] = 99, ProfilesRecordError::Kind(99));
         check(Vec::clear, ProfilesRecordError::Length);
     }
 }

@@ -203,8 +203,12 @@ pub fn position(reader: &Reader, topic: &str, partition: i32) -> Result<Option<i
 
 /// The end of a partition, transactions that are not ended included.
 pub fn uncommitted_watermarks(names: &Names, topic: &str, partition: i32) -> Result<(i64, i64), KafkaError> {
-    let reader = connect(names, "watermarks", names.connection.watermark_reader())?;
-    reader.fetch_watermarks(topic, partition, ASK_MAX)
+    watermark_reader(names)?.fetch_watermarks(topic, partition, ASK_MAX)
+}
+
+/// For who asks again and again.
+pub fn watermark_reader(names: &Names) -> Result<Reader, KafkaError> {
+    connect(names, "watermarks", names.connection.watermark_reader())
 }
 
 /// Reads a changelog partition to its end.

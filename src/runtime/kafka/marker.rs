@@ -30,6 +30,12 @@ pub struct Marker {
     pub day: Option<i32>,
     /// Last day whose contributions to shared profiles are complete; null before the first.
     pub complete_day: Option<i32>,
+    /// Border of the last review, in minutes since 1970; null before the first, and in markers of older programs.
+    #[serde(default)]
+    pub reviewed_minute: Option<i32>,
+    /// Border up to which others have been told what was attempted; likewise.
+    #[serde(default)]
+    pub told_minute: Option<i32>,
     /// Version of the program that wrote it.
     pub program: String,
     /// Configuration and tables the verdicts rested on.
@@ -88,6 +94,8 @@ mod tests {
             stream_time: "00ff".to_owned(),
             day: Some(20_000),
             complete_day: None,
+            reviewed_minute: Some(28_800_000),
+            told_minute: Some(28_800_010),
             program: "0.1.0".to_owned(),
             configuration_hash: "0123456789abcdef".to_owned(),
         }
@@ -101,9 +109,11 @@ mod tests {
         assert_eq!(read.next_of("sign-ins"), Some(42));
         assert_eq!(read.next_of("sign"), None);
         assert_eq!((read.id_of("sign-ins"), read.id_of("farsign.commands")), (Some("id"), None));
-        // Those written before there were ids.
+        // Those written before there were ids, and reviews that others are waited for.
         let older = String::from_utf8(marker.encode()).expect("text").replace("topicIds", "ignored");
-        assert_eq!(Marker::decode(older.as_bytes()).expect("reads").id_of("sign-ins"), None);
+        let older = older.replace("reviewedMinute", "ignoredToo").replace("toldMinute", "ignoredAsWell");
+        let older = Marker::decode(older.as_bytes()).expect("reads");
+        assert_eq!((older.id_of("sign-ins"), older.reviewed_minute, older.told_minute), (None, None, None));
     }
 
     #[test]

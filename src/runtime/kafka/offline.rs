@@ -1,12 +1,12 @@
 //! Topics read once, from a start to an end, with the tasks of a live run and without its protocol: what a live run that
 //! began there would have written.
 //!
-//! Tasks go on *day by day*: each takes records until the next one begins a day of stream time that others have not
-//! reached, or until its input is at its end; when all have stopped, the organisation's profiles advance to the earliest
-//! day waited for. Within a day no task sees anything of another, so what comes out does not depend on threads or
-//! arrival. What was attempted on others' users is looked at once a day for the same reason. It is written day by day,
-//! within a day by task, within a task in order. Live, a task may be a day ahead of
-//! others; verdicts on events within the lateness horizon are the same. No group is joined, nothing is written to Kafka.
+//! Tasks go on *from border to border*: each takes records until the next one begins a review or a day of stream time that
+//! others have not reached, or until its input is at its end; when all have stopped, the earliest that is waited for may
+//! begin: a review with what all have told, or a day with the organisation's profiles advanced to it. Between two borders
+//! no task sees anything of another, so what comes out does not depend on threads or arrival. It is written day by day,
+//! within a day by task, within a task in order. Live, a task may be ahead of others; what is said in the end is the same.
+//! No group is joined, nothing is written to Kafka.
 
 mod feed;
 mod merge;
@@ -27,7 +27,7 @@ pub use merge::Held;
 use super::counts::TaskCounts;
 use super::names::Names;
 use super::outbox::{Destination, OutRecord};
-use super::partition::{PartitionTask, StateError, Stop, TaskSettings};
+use super::partition::{PartitionTask, Stop, TaskSettings};
 use super::record::Source;
 use super::scan::{Part, ScanError};
 use super::shared::SharedProfiles;
@@ -46,8 +46,6 @@ const TELL_EVERY: Duration = Duration::from_millis(200);
 pub enum OfflineError {
     #[error(transparent)]
     Scan(#[from] ScanError),
-    #[error(transparent)]
-    State(#[from] StateError),
     #[error("cannot write: {0}")]
     Write(#[from] io::Error),
     /// Where a live run would have stopped, too.
@@ -64,6 +62,7 @@ fn told(stop: &Stop) -> String {
             format!("{refused} of the last {records} records cannot be read: is `input.format` right?")
         }
         Stop::Day(day) => format!("day {day} cannot begin"),
+        Stop::Review(minute) => format!("the review at minute {minute} cannot begin"),
     }
 }
 
@@ -173,20 +172,45 @@ fn count(summary: &mut Summary, counts: &BatchCounts) {
 /// What a share is told.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Go {
-    /// Go on to the end of the day.
-    On,
+    /// Go on as far as you may; who is at the end of its input follows others to the border, a minute.
+    On(Option<i32>),
+    /// Give what came of it.
+    Give,
     /// All inputs are at their end: tell each other what is left.
     Tell,
-    /// Give what waited for more.
+    /// Judge what waited for more.
     Finish,
 }
 
+/// What a task waits for: the earlier one is the smaller.
+#[derive(Clone, Copy, Debug)]
+enum Want {
+    Day(i32),
+    /// The border's minute.
+    Review(i32),
+}
+
+impl Want {
+    /// A review comes before the day that it belongs to.
+    fn place(self) -> (i64, bool) {
+        match self {
+            Want::Day(day) => (i64::from(day) * 24 * 60, true),
+            Want::Review(minute) => (i64::from(minute), false),
+        }
+    }
+}
+
 /// What a share says when it can go no further.
+#[derive(Default)]
 struct Stopped {
     /// By task.
     given: Vec<(i32, Given)>,
-    /// The earliest day that one of its tasks waits for.
-    wants: Option<i32>,
+    /// The earliest that one of its tasks waits for.
+    wants: Option<Want>,
+    /// The furthest border that one of its tasks has come to, a minute.
+    come: Option<i32>,
+    /// Is one of its tasks at the end of its input?
+    has_followers: bool,
 }
 
 type Answer = Result<Stopped, OfflineError>;
@@ -259,7 +283,8 @@ fn work(share: Result<Share<'_>, OfflineError>, gone: &Receiver<Go>, answers: &S
     };
     for go in gone {
         let go = || match go {
-            Go::On => share.go_on(),
+            Go::On(come) => share.go_on(come),
+            Go::Give => Ok(share.give()),
             Go::Tell => share.each(PartitionTask::tell),
             Go::Finish => share.each(PartitionTask::finish),
         };
@@ -271,7 +296,7 @@ fn work(share: Result<Share<'_>, OfflineError>, gone: &Receiver<Go>, answers: &S
     share.summary()
 }
 
-/// Day after day, until no task waits for another.
+/// Border after border and day after day, until no task waits for another.
 fn days(
     shares: &[Sender<Go>],
     answers: &Receiver<Answer>,
@@ -280,16 +305,31 @@ fn days(
     show: &mut dyn FnMut(),
     interrupted: &AtomicBool,
 ) -> Result<(), OfflineError> {
-    let mut go = Go::On;
+    let mut come = None;
     loop {
-        let Stopped { given, wants } = round(shares, answers, go, show)?;
-        deliver(given)?;
-        match wants {
-            _ if go == Go::Finish || interrupted.load(Ordering::Relaxed) => return Ok(()),
-            Some(day) => shared.advance(day),
-            None => go = if go == Go::On { Go::Tell } else { Go::Finish },
+        let stopped = round(shares, answers, Go::On(come), show)?;
+        if interrupted.load(Ordering::Relaxed) {
+            break;
+        }
+        // Who is at the end has to come as far as the others before any goes on.
+        if stopped.has_followers && stopped.come > come {
+            come = stopped.come;
+            continue;
+        }
+        match stopped.wants {
+            Some(Want::Review(minute)) => shared.open_reviews(minute),
+            Some(Want::Day(day)) => {
+                deliver(round(shares, answers, Go::Give, show)?.given)?;
+                shared.advance(day);
+            }
+            None => {
+                round(shares, answers, Go::Tell, show)?;
+                round(shares, answers, Go::Finish, show)?;
+                break;
+            }
         }
     }
+    deliver(round(shares, answers, Go::Give, show)?.given)
 }
 
 /// Tells every share to go, and waits for what they give, in the order of tasks.
@@ -298,22 +338,24 @@ fn round(shares: &[Sender<Go>], answers: &Receiver<Answer>, go: Go, show: &mut d
         // A share that has failed has said why.
         share.send(go).ok();
     }
-    let (mut given, mut wants) = (Vec::new(), None);
+    let mut all = Stopped::default();
     let mut waiting = shares.len();
     while waiting > 0 {
         match answers.recv_timeout(TELL_EVERY) {
             Ok(answer) => {
                 let stopped = answer?;
-                given.extend(stopped.given);
-                wants = wants.into_iter().chain(stopped.wants).min();
+                all.given.extend(stopped.given);
+                all.wants = all.wants.into_iter().chain(stopped.wants).min_by_key(|want| want.place());
+                all.come = all.come.max(stopped.come);
+                all.has_followers |= stopped.has_followers;
                 waiting -= 1;
             }
             Err(RecvTimeoutError::Timeout) => show(),
             Err(RecvTimeoutError::Disconnected) => return Err(OfflineError::Thread),
         }
     }
-    given.sort_by_key(|(task, _)| *task);
-    Ok(Stopped { given, wants })
+    all.given.sort_by_key(|(task, _)| *task);
+    Ok(all)
 }
 
 /// Writes what one day gave.

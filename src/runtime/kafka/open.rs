@@ -108,7 +108,7 @@ impl Restorer {
         let mut session = Box::new(Session::new(log));
         let sources = self.names.sources.clone();
         let mut task = PartitionTask::new(job.settings, job.partition, sources, self.shared.clone());
-        task.task().set_sight(Sight::Live);
+        task.set_sight(Sight::Live);
         let (mut failed, mut changes) = (None, 0);
         let snapshot = self.load_snapshot(&mut task)?;
         let position = snapshot.as_ref().map_or(0, |head| head.position);

@@ -22,7 +22,6 @@ use crate::engine::Input;
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
-use crate::engine::signin::EventTime;
 use crate::engine::user::codec::StateCodecError;
 use crate::engine::watermark::StreamTime;
 use crate::runtime::task::Task;
@@ -36,9 +35,12 @@ pub const TRANSACTION_HEADER: &str = "farsign.transaction";
 /// The timestamp of the input record, milliseconds since 1970.
 pub const TIMESTAMP_HEADER: &str = dead_letter::TIMESTAMP;
 
+mod days;
 mod outputs;
+mod reviews;
 
 use outputs::Batch;
+use reviews::Reviews;
 
 pub use super::counts::TaskCounts;
 pub use super::settings::{Breaker, TaskSettings};
@@ -55,6 +57,8 @@ const MARKS_MAX: usize = 8_192;
 pub enum Stop {
     /// The next record begins a day for which the shared profiles are not set yet.
     Day(i32),
+    /// Before the next record a review has to come for which others are behind: its border, in minutes since 1970.
+    Review(i32),
     /// A record that cannot be read, and `on_error: stop`.
     Refused(String),
     /// Most records cannot be read.
@@ -92,8 +96,7 @@ pub struct PartitionTask {
     task: Task,
     stream_time: StreamTime,
     day: Option<i32>,
-    /// When the last review began.
-    review: EventTime,
+    reviews: Reviews,
     /// Day of the oldest item before the first day began.
     first_day: i32,
     /// Items taken so far.
@@ -136,7 +139,7 @@ impl PartitionTask {
             shared,
             stream_time: StreamTime::default(),
             day: None,
-            review: EventTime::MIN,
+            reviews: Reviews::default(),
             first_day: i32::MAX,
             position: 0,
             transaction: 0,
@@ -183,7 +186,9 @@ impl PartitionTask {
         self.frozen_next.clone_from(&self.next);
         self.stream_time = stream_time(&marker.stream_time).map_err(StateError::StreamTime)?;
         (self.day, self.position, self.transaction) = (marker.day, marker.position, marker.transaction);
-        self.contributions = Contributions::new(Frontier { day: marker.day, complete_day: marker.complete_day });
+        let (day, complete_day, told_minute) = (marker.day, marker.complete_day, marker.told_minute);
+        self.contributions = Contributions::new(Frontier { day, complete_day, told_minute });
+        self.resume_reviews(marker);
         Ok(())
     }
 
@@ -205,9 +210,13 @@ impl PartitionTask {
         self.next[source] = self.next[source].max(offset);
     }
 
-    /// May the day begin that a record waits for?
-    pub fn may_begin(&self, day: i32) -> bool {
-        self.shared.may_begin(day)
+    /// May the task go on that has stopped before a record?
+    pub fn may_go_on(&self, stop: &Stop) -> bool {
+        match stop {
+            Stop::Day(day) => self.shared.may_begin(*day),
+            Stop::Review(minute) => self.shared.must_review(*minute),
+            Stop::Refused(_) | Stop::Breaker { .. } => false,
+        }
     }
 
     /// Leaves these records out, as if they could not be read: source and offset.
@@ -288,7 +297,7 @@ impl PartitionTask {
                 continue;
             }
             let items = &intake.items[span.items.clone()];
-            stop = self.stop_before(record, span, items);
+            stop = self.stop_before(record, span, items, &mut batch);
             if stop.is_some() {
                 break;
             }
@@ -299,16 +308,21 @@ impl PartitionTask {
             taken += 1;
         }
         self.step(&mut batch);
-        if let (Some(Stop::Day(_)), Some(span)) = (&stop, intake.spans.get(taken)) {
+        if let (Some(Stop::Day(_) | Stop::Review(_)), Some(span)) = (&stop, intake.spans.get(taken)) {
             self.hand_over(&intake.items[span.items.clone()], &mut batch);
         }
         Taken { records: taken, stop }
     }
 
-    /// Judges again what attempts on others' users may have shed another light on since the last look.
+    /// Goes on with reviews that waited for others, and judges again what attempts on others' users may have shed another
+    /// light on since the last look.
     pub fn look(&mut self) {
         let shared = self.shared.clone();
         let _reading = shared.reading();
+        if self.waits_for_review().is_some() {
+            self.catch_up();
+            self.complete_reviewed(&mut Batch::new(self.position));
+        }
         if let Some(out) = self.task.look(self.stream_time.now()) {
             self.take_over(out, &Batch::new(self.position));
         }
@@ -330,7 +344,13 @@ impl PartitionTask {
         self.take_over(out, &Batch::new(self.position));
     }
 
-    fn stop_before(&mut self, record: &Record<'_>, span: &Span, items: &[Item<'_>]) -> Option<Stop> {
+    fn stop_before(
+        &mut self,
+        record: &Record<'_>,
+        span: &Span,
+        items: &[Item<'_>],
+        batch: &mut Batch<'_>,
+    ) -> Option<Stop> {
         if self.settings.on_error == OnError::Stop
             && let Some(complaint) =
                 span.complaint(&self.sources[record.source].topic, self.partition, record.offset)
@@ -340,55 +360,7 @@ impl PartitionTask {
         if let Some(stop) = self.window.stop(self.settings.breaker) {
             return Some(stop);
         }
-        self.closed_day(items).map(Stop::Day)
-    }
-
-    /// The day that the items begin, when it must not begin yet.
-    fn closed_day(&mut self, items: &[Item<'_>]) -> Option<i32> {
-        let mut stream_time = self.stream_time;
-        for item in items {
-            stream_time.observe(item.time(), item.user());
-        }
-        // Also the day that has begun: after a restore the profiles may not have come to it yet.
-        let day = self.day.map_or(stream_time.day(), |begun| begun.max(stream_time.day()));
-        if day == i32::MIN {
-            return None;
-        }
-        if self.day.is_none() {
-            // Others wait to hear that nothing older comes from here.
-            let oldest = items.iter().map(|item| item.time().day()).fold(self.first_day, i32::min);
-            let complete_day = self.contributions.frontier().complete_day;
-            let before = complete_day.unwrap_or(oldest.saturating_sub(1));
-            self.set_frontier(None, Some(before));
-        }
-        (!self.shared.may_begin(day)).then_some(day)
-    }
-
-    /// Before a record that has to wait for its day: hands over what is complete before it, as taking its first item
-    /// would. Others may wait for that, and after a gap this task itself does.
-    fn hand_over(&mut self, items: &[Item<'_>], batch: &mut Batch<'_>) {
-        let Some(first) = items.first() else { return };
-        let mut next = self.stream_time;
-        next.observe(first.time(), first.user());
-        if next.day() != i32::MIN {
-            self.complete(next, batch);
-        }
-    }
-
-    fn complete(&mut self, next: StreamTime, batch: &mut Batch<'_>) {
-        let complete = next.complete_day(self.task.ripe(next.now()));
-        let Frontier { complete_day, .. } = self.contributions.frontier();
-        if complete_day.is_none_or(|before| before < complete) {
-            self.step(batch);
-            let out = self.task.settle(next.now());
-            self.take_over(out, batch);
-            self.set_frontier(self.day, Some(complete));
-        }
-    }
-
-    fn set_frontier(&mut self, day: Option<i32>, complete_day: Option<i32>) {
-        self.day = day;
-        self.contributions.set_frontier(Frontier { day, complete_day });
+        self.missing_review(items, batch).or_else(|| self.closed_day(items).map(Stop::Day))
     }
 
     /// Counts a record, and writes a dead letter when it could not be read.
@@ -434,16 +406,10 @@ impl PartitionTask {
         self.position += 1;
     }
 
-    /// Stream time goes on to `next`: begins its review and its day, and hands over the contributions of the day that ended a
-    /// horizon ago, which are complete now.
+    /// Stream time goes on to `next`: comes to its border, begins its day, and hands over the contributions of the day that
+    /// is complete now.
     fn pass(&mut self, next: StreamTime, batch: &mut Batch<'_>) {
-        let review = self.settings.engine.review_at(next.now());
-        if review > self.review {
-            self.step(batch);
-            let out = self.task.review(review);
-            self.take_over(out, batch);
-            self.review = review;
-        }
+        self.come_to(next, batch);
         self.complete(next, batch);
         let day = next.day();
         if self.day.is_none_or(|begun| begun < day) {
@@ -489,11 +455,7 @@ impl PartitionTask {
             return Ok(None);
         }
         self.transaction += 1;
-        let mut outbox = std::mem::take(&mut self.outbox);
-        for record in self.contributions.take(MARKS_MAX) {
-            let key = self.partition.to_be_bytes();
-            outbox.push(Destination::Profiles, Some(PROFILES_PARTITION), Some(&key), Some(&record), Vec::new());
-        }
+        let mut outbox = self.take_outbox();
         let mut state = Vec::new();
         for user in std::mem::take(&mut self.dirty) {
             state.clear();
@@ -521,9 +483,24 @@ impl PartitionTask {
         }))
     }
 
+    /// For who keeps no state: what waits, states and marker apart, and what happened on the way.
+    pub fn give(&mut self) -> (Outbox, TaskCounts) {
+        self.dirty.clear();
+        (self.take_outbox(), std::mem::take(&mut self.counts))
+    }
+
+    fn take_outbox(&mut self) -> Outbox {
+        let mut outbox = std::mem::take(&mut self.outbox);
+        for record in self.contributions.take(MARKS_MAX) {
+            let key = self.partition.to_be_bytes();
+            outbox.push(Destination::Profiles, Some(PROFILES_PARTITION), Some(&key), Some(&record), Vec::new());
+        }
+        outbox
+    }
+
     /// Where a task that takes over from here goes on.
     pub fn marker(&self) -> Marker {
-        let Frontier { day, complete_day } = self.contributions.frontier();
+        let Frontier { day, complete_day, told_minute } = self.contributions.frontier();
         let mut stream_time = Vec::new();
         self.stream_time.encode(&mut stream_time);
         let stream_time = hexadecimal(&stream_time);
@@ -538,6 +515,8 @@ impl PartitionTask {
             stream_time,
             day,
             complete_day,
+            reviewed_minute: self.reviews.reviewed_minute(),
+            told_minute,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             configuration_hash: format!("{:016x}", self.settings.render.config_hash),
         }

@@ -2,10 +2,11 @@
 //!
 //! The topic has one partition, so all read the contributions in one order. A record that says its task has begun a day
 //! proves that the day might begin, and that all it rests on stands before it. Whether the *next* day may begin is
-//! decided here: every partition must have handed over the day before last, or have nothing left to read. Partitions
-//! that are silent for long are waited for only so long; that is counted.
+//! decided here: every partition must have handed over the day before last, or have nothing left to read. Whether a
+//! review may begin, too: every partition must have told what was attempted before it. Partitions that are silent for
+//! long are waited for only so long; that is counted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -38,6 +39,9 @@ const ASK_MAX: Duration = Duration::from_secs(10);
 const AHEAD_DAYS_MAX: i32 = 2;
 /// How often partitions that keep a day from beginning are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// A partition with nothing left to read is not waited for when it has handed over nothing more for so long: its task
+/// follows the others for a while ([`PartitionTask::rest`](super::partition::PartitionTask::rest)).
+const REST: Duration = Duration::from_secs(2);
 
 /// The profiles get the part of the fetch queue's bytes that one of so many partitions would.
 const QUEUE_SHARE: usize = 16;
@@ -52,13 +56,90 @@ pub struct ProfilesThread {
     pub stop: Arc<AtomicBool>,
 }
 
-/// What is known of the tasks, and since when a day is waited for.
+/// What is known of the tasks, and what is waited for.
 #[derive(Default)]
 struct State {
+    known: Known,
+    day: Wait,
+    review: Wait,
+    /// Partitions so far behind that reviews go on without them, until they have caught up.
+    left_out: BTreeSet<i32>,
+}
+
+/// What was read of the log.
+#[derive(Default)]
+struct Known {
     frontiers: BTreeMap<i32, Frontier>,
     position: i64,
+}
+
+/// A day or a border that tasks have asked for.
+#[derive(Default)]
+struct Wait {
     wanted: Option<(i32, Instant)>,
     looked: Option<Instant>,
+    /// Which partitions were looked at then.
+    seen: BTreeSet<i32>,
+    /// Those that had nothing left to read, since when, and what they had handed over then.
+    idle: BTreeMap<i32, (Instant, Frontier)>,
+    /// Where the log ended at the last look: what they have handed over with their last records stands before it.
+    fence: i64,
+}
+
+impl Wait {
+    /// Since when `place` is waited for.
+    fn since(&mut self, place: i32, now: Instant) -> Instant {
+        match self.wanted {
+            Some((wanted, since)) if wanted == place => since,
+            _ => {
+                self.wanted = Some((place, now));
+                now
+            }
+        }
+    }
+
+    /// Notes whether a partition has anything left to read.
+    fn note(&mut self, partition: i32, has_records: bool, frontier: Frontier, now: Instant) {
+        match self.idle.get(&partition) {
+            _ if has_records => drop(self.idle.remove(&partition)),
+            Some((_, known)) if *known == frontier => {}
+            _ => drop(self.idle.insert(partition, (now, frontier))),
+        }
+    }
+
+    /// Has the partition been idle for so long that it has handed over all it has?
+    fn is_at_rest(&self, partition: i32, now: Instant) -> bool {
+        self.idle.get(&partition).is_some_and(|(since, _)| now.duration_since(*since) >= REST)
+    }
+}
+
+/// What became of a wait.
+#[derive(Debug, PartialEq, Eq)]
+enum Waited {
+    /// Nothing is missing.
+    Over,
+    /// For so long that these are left out.
+    TooLong(Vec<i32>),
+    NotYet,
+}
+
+/// Who reads the log, and who knows where it ends, open transactions and all.
+struct Clients {
+    reader: Reader,
+    watermarks: Reader,
+}
+
+impl Clients {
+    fn new(names: &Names) -> Result<Clients, KafkaError> {
+        let reader = kafka_log::standing_reader(names, "profiles", QUEUE_SHARE)?;
+        Ok(Clients { reader, watermarks: kafka_log::watermark_reader(names)? })
+    }
+
+    fn ends(&self, topic: &str) -> Result<(i64, i64), KafkaError> {
+        // Nothing comes but events of the client's own, a token it asks for above all.
+        while self.watermarks.poll(Duration::ZERO).is_some() {}
+        self.watermarks.fetch_watermarks(topic, PARTITION, ASK_MAX)
+    }
 }
 
 impl ProfilesThread {
@@ -90,12 +171,11 @@ impl ProfilesThread {
 
     fn follow(&self, state: &mut State) -> Result<(), String> {
         let topic = &self.names.topics.profiles;
-        let (low, end) =
-            kafka_log::uncommitted_watermarks(&self.names, topic, PARTITION).map_err(|error| error.to_string())?;
-        let reader =
-            kafka_log::standing_reader(&self.names, "profiles", QUEUE_SHARE).map_err(|error| error.to_string())?;
-        state.position = state.position.max(low);
-        let place = kafka_log::place(topic, PARTITION, state.position);
+        let clients = Clients::new(&self.names).map_err(|error| error.to_string())?;
+        let reader = &clients.reader;
+        let (low, end) = clients.ends(topic).map_err(|error| error.to_string())?;
+        state.known.position = state.known.position.max(low);
+        let place = kafka_log::place(topic, PARTITION, state.known.position);
         reader.assign(&place).map_err(|error| error.to_string())?;
         let mut is_complete = false;
         while !self.stop.load(Ordering::Acquire) {
@@ -109,22 +189,23 @@ impl ProfilesThread {
                         tracing::error!(offset, "a record of `{topic}` is left out of the profiles: {error}");
                         self.metrics.profile_rejected();
                     }
-                    state.position = message.offset() + 1;
+                    state.known.position = message.offset() + 1;
                 }
                 Some(Err(KafkaError::PartitionEOF(_))) => {
-                    let passed = kafka_log::position(&reader, topic, PARTITION).ok().flatten();
-                    state.position = state.position.max(passed.unwrap_or(0));
+                    let passed = kafka_log::position(reader, topic, PARTITION).ok().flatten();
+                    state.known.position = state.known.position.max(passed.unwrap_or(0));
                 }
                 Some(Err(error)) if !failure::is_passing(&error) => return Err(error.to_string()),
                 Some(Err(_)) | None => {}
             }
-            if !is_complete && state.position >= end {
+            if !is_complete && state.known.position >= end {
                 is_complete = true;
                 self.health.clear(SUBJECT);
                 self.metrics.profiles(&self.shared.profiles.stats());
             }
             if is_complete {
-                self.begin_wanted(&reader, state);
+                self.begin_wanted(&clients, state);
+                self.open_reviews(&clients, state);
             }
         }
         Ok(())
@@ -144,7 +225,11 @@ impl ProfilesThread {
         {
             self.advance(day);
         }
-        state.frontiers.insert(partition, record.frontier);
+        let frontier = record.frontier;
+        if let Some(minute) = frontier.told_minute {
+            self.shared.note_told(minute);
+        }
+        state.known.frontiers.insert(partition, frontier);
         Ok(())
     }
 
@@ -154,45 +239,113 @@ impl ProfilesThread {
     }
 
     /// Lets the day begin that tasks wait for, if it may.
-    fn begin_wanted(&self, reader: &Reader, state: &mut State) {
+    fn begin_wanted(&self, clients: &Clients, state: &mut State) {
         let Some(day) = self.shared.wanted() else {
-            state.wanted = None;
+            state.day.wanted = None;
             return;
         };
-        let now = clock::now();
-        let since = match state.wanted {
-            Some((wanted, since)) if wanted == day => since,
-            _ => now,
+        let since = state.day.since(day, clock::now());
+        let behind = behind(&state.known.frontiers, self.names.partitions, day);
+        match self.wait(clients, (&mut state.day, &state.known), &behind, Some(since)) {
+            Waited::NotYet => return,
+            Waited::Over => {}
+            Waited::TooLong(waiting) => {
+                self.metrics.profile_day_incomplete();
+                let (count, first) = (waiting.len(), waiting[0]);
+                tracing::warn!(
+                    day,
+                    count,
+                    first,
+                    "a day begins although partitions have not handed over what it rests on: they are too far behind"
+                );
+            }
+        }
+        self.metrics.profile_waited(since.elapsed().as_secs_f64());
+        self.advance(day);
+    }
+
+    /// Lets the reviews begin that tasks have asked for, if they may.
+    fn open_reviews(&self, clients: &Clients, state: &mut State) {
+        let Some(minute) = self.shared.wanted_review() else {
+            state.review.wanted = None;
+            return;
         };
-        state.wanted = Some((day, since));
-        let behind = behind(&state.frontiers, self.names.partitions, day);
+        // Patience counts from when a task stands still: until then nobody waits.
+        let stopped_since = if self.shared.is_stopped() {
+            Some(state.review.since(minute, clock::now()))
+        } else {
+            state.review.wanted = None;
+            None
+        };
+        let mut behind = untold(&state.known.frontiers, self.names.partitions, minute);
+        state.left_out.retain(|partition| behind.contains(partition));
+        behind.retain(|partition| !state.left_out.contains(partition));
+        match self.wait(clients, (&mut state.review, &state.known), &behind, stopped_since) {
+            Waited::NotYet => return,
+            Waited::Over => {}
+            Waited::TooLong(waiting) => {
+                let (count, first) = (waiting.len(), waiting[0]);
+                tracing::warn!(
+                    minute,
+                    count,
+                    first,
+                    "sign-ins are reviewed without what was attempted in partitions that are too far behind"
+                );
+                state.left_out.extend(waiting);
+            }
+        }
+        if !state.left_out.is_empty() {
+            self.metrics.profile_review_incomplete();
+        }
+        if let Some(since) = stopped_since {
+            self.metrics.profile_waited(since.elapsed().as_secs_f64());
+        }
+        self.shared.open_reviews(told_by_all(&state.known.frontiers, minute));
+    }
+
+    /// Whether what `behind` have not handed over is missing: not of partitions with nothing left to read, nor for longer
+    /// than is configured.
+    fn wait(
+        &self,
+        clients: &Clients,
+        (wait, known): (&mut Wait, &Known),
+        behind: &[i32],
+        since: Option<Instant>,
+    ) -> Waited {
         if behind.is_empty() {
-            return self.begin(day, since);
+            return Waited::Over;
         }
-        if state.looked.is_some_and(|looked| now.duration_since(looked) < LOOK_EVERY) {
-            return;
+        let now = clock::now();
+        let is_due = wait.looked.is_none_or(|looked| now.duration_since(looked) >= LOOK_EVERY);
+        if is_due || !behind.iter().all(|partition| wait.seen.contains(partition)) {
+            wait.looked = Some(now);
+            self.look(clients, wait, known, behind, now);
         }
-        state.looked = Some(now);
-        let waiting: Vec<i32> =
-            behind.into_iter().filter(|partition| self.has_records(reader, *partition)).collect();
-        if waiting.is_empty() {
-            self.begin(day, since);
-        } else if now.duration_since(since) > self.wait_max {
-            self.metrics.profile_day_incomplete();
-            let (count, first) = (waiting.len(), waiting[0]);
-            tracing::warn!(
-                day,
-                count,
-                first,
-                "a day begins although partitions have not handed over what it rests on: they are too far behind"
-            );
-            self.begin(day, since);
+        let busy: Vec<i32> =
+            behind.iter().copied().filter(|partition| !wait.idle.contains_key(partition)).collect();
+        match since {
+            _ if busy.is_empty() => {
+                let is_over = behind.iter().all(|partition| wait.is_at_rest(*partition, now));
+                if is_over && known.position >= wait.fence { Waited::Over } else { Waited::NotYet }
+            }
+            Some(since) if now.duration_since(since) > self.wait_max => Waited::TooLong(busy),
+            _ => Waited::NotYet,
         }
     }
 
-    fn begin(&self, day: i32, since: Instant) {
-        self.metrics.profile_waited(since.elapsed().as_secs_f64());
-        self.advance(day);
+    /// Finds out which partitions have nothing left to read.
+    fn look(&self, clients: &Clients, wait: &mut Wait, known: &Known, behind: &[i32], now: Instant) {
+        wait.seen = behind.iter().copied().collect();
+        wait.idle.retain(|partition, _| wait.seen.contains(partition));
+        for partition in behind {
+            let frontier = known.frontiers.get(partition).copied().unwrap_or_default();
+            wait.note(*partition, self.has_records(&clients.reader, *partition), frontier, now);
+        }
+        match clients.ends(&self.names.topics.profiles) {
+            Ok((_, end)) => wait.fence = end,
+            // When Kafka does not say, nobody is known to be idle.
+            Err(_) => wait.idle.clear(),
+        }
     }
 
     /// Is there anything in the partition that no task has committed? When Kafka does not say, there may be.
@@ -227,13 +380,25 @@ fn behind(frontiers: &BTreeMap<i32, Frontier>, partitions: i32, day: i32) -> Vec
     (0..partitions).filter(is_behind).collect()
 }
 
+/// Partitions that have not told what was attempted before the border `minute`.
+fn untold(frontiers: &BTreeMap<i32, Frontier>, partitions: i32, minute: i32) -> Vec<i32> {
+    let told = |partition: &i32| frontiers.get(partition).and_then(|frontier| frontier.told_minute);
+    (0..partitions).filter(|partition| told(partition).is_none_or(|told| told < minute)).collect()
+}
+
+/// How far all have told that have told as far as `minute`: at least so far.
+fn told_by_all(frontiers: &BTreeMap<i32, Frontier>, minute: i32) -> i32 {
+    let told = frontiers.values().filter_map(|frontier| frontier.told_minute);
+    told.filter(|told| *told >= minute).min().unwrap_or(minute)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_day_rests_on_all_partitions() {
-        let frontier = |complete_day| Frontier { day: None, complete_day };
+        let frontier = |complete_day| Frontier { complete_day, ..Frontier::default() };
         let check = |frontiers: &[(i32, Option<i32>)], day, expected: &[i32]| {
             let frontiers =
                 frontiers.iter().map(|(partition, complete)| (*partition, frontier(*complete))).collect();
@@ -243,5 +408,39 @@ mod tests {
         check(&[(0, Some(8)), (1, Some(7)), (2, None)], 10, &[1, 2]);
         check(&[(0, Some(8))], 10, &[1, 2]);
         check(&[], i32::MIN, &[0, 1, 2]);
+    }
+
+    #[test]
+    fn a_review_rests_on_what_all_have_told() {
+        let frontiers: BTreeMap<i32, Frontier> = [(0, Some(30)), (1, Some(20)), (2, Some(10)), (3, None)]
+            .map(|(partition, told_minute)| (partition, Frontier { told_minute, ..Frontier::default() }))
+            .into();
+        assert_eq!(untold(&frontiers, 5, 10), [3, 4]);
+        assert_eq!(untold(&frontiers, 5, 20), [2, 3, 4]);
+        assert_eq!(told_by_all(&frontiers, 10), 10);
+        assert_eq!(told_by_all(&frontiers, 11), 20, "as far as those who are waited for");
+        assert_eq!(told_by_all(&frontiers, 40), 40);
+    }
+
+    #[test]
+    fn another_place_is_waited_for_anew() {
+        let (mut wait, now) = (Wait::default(), clock::now());
+        let later = now + POLL;
+        assert_eq!([wait.since(5, now), wait.since(5, later), wait.since(6, later)], [now, now, later]);
+    }
+
+    /// A task without records follows the others for a while; only when it hands over nothing more it is at its end.
+    #[test]
+    fn a_partition_is_at_rest_when_it_has_handed_over_all() {
+        let (mut wait, start) = (Wait::default(), clock::now());
+        let told = |told_minute| Frontier { told_minute, ..Frontier::default() };
+        wait.note(3, false, told(None), start);
+        assert!(!wait.is_at_rest(3, start) && wait.is_at_rest(3, start + REST));
+        wait.note(3, false, told(Some(10)), start + REST);
+        assert!(!wait.is_at_rest(3, start + REST) && wait.is_at_rest(3, start + REST * 2));
+        wait.note(3, false, told(Some(10)), start + REST * 2);
+        assert!(wait.is_at_rest(3, start + REST * 2));
+        wait.note(3, true, told(Some(10)), start + REST * 2);
+        assert!(!wait.is_at_rest(3, start + REST * 9) && !wait.is_at_rest(4, start + REST * 9));
     }
 }

@@ -136,6 +136,8 @@ pub fn marker(old: Option<&Marker>, next: Vec<(String, i64)>, state: StateChange
                 stream_time: stream_time.iter().map(|byte| format!("{byte:02x}")).collect(),
                 day: None,
                 complete_day: None,
+                reviewed_minute: None,
+                told_minute: None,
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 configuration_hash: old.map_or_else(|| "0".repeat(16), |old| old.configuration_hash.clone()),
             }
@@ -216,6 +218,8 @@ mod tests {
             stream_time: "00ff".to_owned(),
             day: Some(20_000),
             complete_day: Some(19_998),
+            reviewed_minute: Some(28_800_000),
+            told_minute: Some(28_800_010),
             program: "0.0.1".to_owned(),
             configuration_hash: "0123456789abcdef".to_owned(),
         }
@@ -229,6 +233,7 @@ mod tests {
         let cleared = marker(Some(&old()), next.clone(), StateChange::Clear);
         assert_eq!((cleared.transaction, cleared.next.clone(), cleared.position), (8, next.clone(), 0));
         assert_eq!((cleared.day, cleared.complete_day), (None, None));
+        assert_eq!((cleared.reviewed_minute, cleared.told_minute), (None, None));
         assert_ne!(cleared.stream_time, old().stream_time);
         for state in [StateChange::Keep, StateChange::Clear] {
             let first = marker(None, next.clone(), state);

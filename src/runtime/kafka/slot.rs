@@ -1,7 +1,7 @@
 //! One running task on its worker: its queues, its turn, its commits.
 //!
 //! A task is in one of few states at a time: it takes records; it is full and waits for a commit; it is blocked (by a
-//! day that may not begin yet); a commit of it has to be tried again. Only one commit is under way at a time, and a
+//! day or a review that may not begin yet); a commit of it has to be tried again. Only one commit is under way at a time, and a
 //! frozen outbox is kept until it is certain.
 
 use std::collections::VecDeque;
@@ -59,6 +59,8 @@ pub struct Running {
     session: Option<Box<Session<KafkaLog>>>,
     /// One a source.
     pub queues: Vec<Queue>,
+    /// One a source: has it been read to its end?
+    at_end: Vec<bool>,
     /// Taken from a queue, and not yet by the task.
     stash: VecDeque<(usize, OwnedMessage)>,
     frozen: Option<Arc<Frozen>>,
@@ -66,8 +68,8 @@ pub struct Running {
     backoff: Backoff,
     /// When the oldest news that is not frozen came.
     news_since: Option<Instant>,
-    /// The day it waits for.
-    pub blocked: Option<i32>,
+    /// The day or the review it waits for.
+    blocked: Option<Stop>,
     ended: Option<String>,
     is_broken: bool,
     /// Why it has to be opened again.
@@ -97,6 +99,7 @@ impl Running {
         Running {
             task: opened.task,
             session: Some(opened.session),
+            at_end: vec![false; queues.len()],
             queues,
             stash: VecDeque::new(),
             frozen: None,
@@ -149,6 +152,9 @@ impl Running {
                 Ok(_) => turn = Turn::Busy,
                 Err(caution) => return Turn::Crashed(caution),
             }
+            if self.stash.is_empty() && self.at_end.iter().all(|at_end| *at_end) {
+                self.task.rest();
+            }
             self.task.look();
             if self.task.has_news() {
                 self.news_since.get_or_insert_with(clock::now);
@@ -176,7 +182,7 @@ impl Running {
             // What came before the record in question is written before it is tried.
             return Ok(0);
         }
-        if self.blocked.is_some_and(|day| !self.task.may_begin(day)) {
+        if self.blocked.as_ref().is_some_and(|stop| !self.task.may_go_on(stop)) {
             return Ok(0);
         }
         let stashed = self.stash.len().min(most);
@@ -190,8 +196,14 @@ impl Running {
             let mut count = 0;
             while count < room {
                 match queue.poll(std::time::Duration::ZERO) {
-                    Some(Ok(message)) => fresh.push((source, message)),
-                    Some(Err(KafkaError::PartitionEOF(_))) => ends.push(source),
+                    Some(Ok(message)) => {
+                        self.at_end[source] = false;
+                        fresh.push((source, message));
+                    }
+                    Some(Err(KafkaError::PartitionEOF(_))) => {
+                        self.at_end[source] = true;
+                        ends.push(source);
+                    }
                     Some(Err(error)) => {
                         self.failed = Some(format!("cannot read its input {source}: {error}"));
                         break;
@@ -251,7 +263,7 @@ impl Running {
         self.blocked = None;
         match &taken.stop {
             None => {}
-            Some(Stop::Day(day)) => self.blocked = Some(*day),
+            Some(stop @ (Stop::Day(_) | Stop::Review(_))) => self.blocked = Some(stop.clone()),
             Some(Stop::Refused(reason)) => self.ended = Some(reason.clone()),
             Some(Stop::Breaker { refused, records }) => {
                 self.is_broken = true;

@@ -238,6 +238,8 @@ mod tests {
             stream_time: String::new(),
             day: None,
             complete_day: None,
+            reviewed_minute: None,
+            told_minute: None,
             program: "0".to_owned(),
             configuration_hash: String::new(),
         };

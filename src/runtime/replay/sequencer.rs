@@ -323,12 +323,16 @@ impl<'a> Sequencer<'a> {
 
     /// Reviews one after the other, as if an item had come in each: where a stream leaps over some must not show.
     fn review_until(&mut self, last: EventTime) -> anyhow::Result<()> {
-        let step = i64::from(self.options.engine.review_every_s);
+        let engine = self.options.engine.clone();
         while self.review < last {
-            let waits = self.tasks.iter().flatten().any(|task| task.has_reviews());
-            let next = self.review.plus_seconds(step);
-            self.review = if waits && self.review != EventTime::MIN { next.min(last) } else { last };
+            let oldest_waiting = self.tasks.iter().flatten().filter_map(|task| task.oldest_waiting()).min();
+            self.review = match (self.review, oldest_waiting) {
+                (EventTime::MIN, _) => engine.first_review(oldest_waiting, last),
+                (_, None) => last,
+                (before, Some(_)) => before.plus_seconds(engine.review_every_s.into()).min(last),
+            };
             let review = self.review;
+            self.review(review, |task| task.tell(review))?;
             self.review(review, |task| task.review(review))?;
         }
         Ok(())

@@ -75,6 +75,8 @@ fn marker(transaction: u64, next: i64) -> Marker {
         stream_time: String::new(),
         day: None,
         complete_day: None,
+        reviewed_minute: None,
+        told_minute: None,
         program: String::new(),
         configuration_hash: String::new(),
     }

@@ -307,6 +307,7 @@ fn stopped(stop: Stop) -> Ending {
         }
         // Days are the tasks' business.
         Stop::Day(day) => format!("day `{day}` may not begin"),
+        Stop::Review(minute) => format!("the review at minute `{minute}` may not begin"),
     };
     Ending::Stopped(reason, TaskFailure::Record)
 }
