@@ -16,7 +16,7 @@ use farsign::engine::Sight;
 use farsign::engine::detect::properties::{FAMILIAR_BITS_MAX, is_wholly_familiar};
 use farsign::engine::detect::{self, Judge};
 use farsign::engine::facts::Item;
-use farsign::engine::finding::{RiskDetail, RiskEventType, RiskState};
+use farsign::engine::finding::{Property, RiskDetail, RiskEventType, RiskState};
 use farsign::engine::hash::{Seed, hash32};
 use farsign::engine::out::Detection;
 use farsign::engine::policy::EngineConfig;
@@ -220,7 +220,7 @@ fn streams_hold_what_is_compared() {
     let mut runner = TestRunner::deterministic();
     let mut kinds = std::collections::BTreeSet::new();
     let mut states = std::collections::BTreeSet::new();
-    let mut withdrawn = 0;
+    let (mut withdrawn, mut visitors) = (0, 0);
     for _ in 0..10 {
         let happenings = prop::collection::vec(happening(), 80);
         let items = stream(&happenings.new_tree(&mut runner).expect("a stream").current());
@@ -230,6 +230,8 @@ fn streams_hold_what_is_compared() {
         for (detection, _) in &answer.detections {
             kinds.insert(detection.kind);
             states.insert(detection.state);
+            let weighed = detection.finding.iter().flat_map(|finding| &finding.evidence.properties);
+            visitors += weighed.filter(|verdict| verdict.property == Property::Visitor).count();
         }
     }
     assert!(kinds.len() >= 12, "{kinds:?}");
@@ -242,4 +244,5 @@ fn streams_hold_what_is_compared() {
     ];
     assert!(expected.iter().all(|state| states.contains(state)), "{states:?}");
     assert!(withdrawn > 0, "nothing was ever withdrawn");
+    assert!(visitors > 0, "no client on probation ever came back");
 }

@@ -188,6 +188,9 @@ fn observe(
 
 fn write_scores(path: &Path, pool: &Pool) -> anyhow::Result<()> {
     let rows = pool.fitted_scores().context("--fit-scores needs the sign-ins, or --user-days")?;
+    if rows.is_empty() {
+        bail!("--fit-scores: no detection stands that tells its strength, so there is nothing to fit");
+    }
     let failed = || format!("cannot write `{}`", path.display());
     let mut writer = csv::Writer::from_path(path).with_context(failed)?;
     let heading = ["detection", "level"].map(str::to_owned).into_iter();

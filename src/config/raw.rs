@@ -137,6 +137,9 @@ mirror! {
         /// Share of the organisation's users from which a country is common, 0 to 1.
         #[schemars(range(min = 0, max = 1))]
         common_share: f64,
+        /// Fires from this much evidence of network and device together, bits; below it a new country is a journey.
+        #[schemars(range(min = 0, max = 100))]
+        min_bits: f64,
         /// Learning lasts this many days; 0 = none.
         #[schemars(range(max = 90))]
         learning_days: u32,
@@ -219,10 +222,11 @@ mirror! {
         /// Where a user agent takes part: slow sprays add up over days.
         #[schemars(range(min = 1, max = 336))]
         slow_window_hours: u32,
-        /// So many more users are needed for each that the organisation knows at the address or prefix.
+        /// So many more users are needed for each that the organisation knows at the address or prefix, or with the network
+        /// and user agent.
         #[schemars(range(min = 0, max = 100))]
         known_users_factor: f64,
-        /// The same for a network or a user agent.
+        /// The same for a network or a user agent alone.
         #[schemars(range(min = 0, max = 100))]
         slow_known_users_factor: f64,
     }
@@ -340,7 +344,8 @@ mirror! {
 mirror! {
     /// What is remembered as normal.
     Baseline, default EngineConfig::default().baseline, {
-        /// A risky sign-in teaches nothing for this many days, and then only if its properties came again without risk.
+        /// A risky sign-in teaches nothing for this many days, and then only if its properties came again without risk. As long
+        /// does a client that is new, on a network that is new, teach nothing below every level.
         #[schemars(range(max = 365))]
         quarantine_days: u32,
         /// Familiarity halves in this many days.

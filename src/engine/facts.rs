@@ -142,6 +142,11 @@ impl ListSet {
         self.0 & kind as u16 != 0
     }
 
+    /// An exit whose place is drawn by lot: Tor, relay, anonymous proxy.
+    pub fn hides_place(self) -> bool {
+        [ListKind::Tor, ListKind::Relay, ListKind::Proxy].into_iter().any(|kind| self.contains(kind))
+    }
+
     pub fn insert(&mut self, kind: ListKind) {
         self.0 |= kind as u16;
     }
@@ -256,6 +261,11 @@ impl Facts {
 
     pub fn is_interactive(&self) -> bool {
         self.category != Category::NonInteractive
+    }
+
+    /// The organisation manages the device, or finds it compliant.
+    pub fn is_managed(&self) -> bool {
+        self.device_managed == Some(true) || self.device_compliant == Some(true)
     }
 
     /// Known to hide or move the user's place.

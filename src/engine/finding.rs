@@ -274,6 +274,9 @@ pub enum Property {
 }
 
 impl Property {
+    /// How many there are.
+    pub const COUNT: usize = Property::Dormancy as usize + 1;
+
     pub fn name(self) -> &'static str {
         match self {
             Property::IpAddress => "ipAddress",
@@ -363,7 +366,7 @@ pub enum Suppression {
     Exception,
     /// The level ended below low (trusted location, stopped sign-in).
     BelowLow,
-    /// The same finding about the same stranger (country, network, device, agent) stands already.
+    /// The same finding about the same visit (country, device, agent, on whatever network) stands already.
     AlreadyReported,
     /// The sign-in is from a device that is known to be the user's.
     FamiliarDevice,

@@ -49,6 +49,8 @@ pub struct NewCountry {
     pub infrequent_after_days: u32,
     /// Share of the organisation's users from which a country is common.
     pub common_share: f64,
+    /// Evidence of network and device together below which a new country is a journey, bits.
+    pub min_bits: f64,
     pub learning_days: u32,
     pub relearn_after_days: u32,
 }
@@ -88,17 +90,17 @@ pub struct PasswordSpray {
     pub prefix_users_min: u32,
     /// The same for a whole network, within `window_hours`.
     pub asn_users_min: u32,
-    /// The same with one user agent from one network, within `slow_window_hours`.
+    /// The same with one user agent from one prefix or network, within `slow_window_hours`.
     pub network_and_user_agent_users_min: u32,
     /// The same with one user agent from anywhere, within `slow_window_hours`.
     pub user_agent_users_min: u32,
     /// An attack is over once so many hours pass without an attempt.
     pub window_hours: u32,
     pub slow_window_hours: u32,
-    /// So many more users for each that the organisation knows at the address or prefix: who share a gateway mistype
-    /// there, too.
+    /// So many more users for each that the organisation knows at the address or prefix, or with network and user agent: who
+    /// share a gateway mistype there, too.
     pub known_users_factor: f64,
-    /// The same for a network or a user agent.
+    /// The same for a network or a user agent alone.
     pub slow_known_users_factor: f64,
 }
 
@@ -252,6 +254,7 @@ impl Default for Policy {
                 sensitivity: Sensitivity::Medium,
                 infrequent_after_days: 90,
                 common_share: 0.05,
+                min_bits: 6.0,
                 learning_days: 7,
                 relearn_after_days: 90,
             },

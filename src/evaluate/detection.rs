@@ -69,8 +69,8 @@ pub struct Alert {
     pub level: RiskLevel,
     /// 0–100.
     pub score: u8,
-    /// Place within the level, 0–1; `None` in an update of an old one.
-    pub strength: Option<f64>,
+    /// Level and place within it (0–1) that the detection gave, whatever feedback made of it; `None` where no version tells.
+    pub graded: Option<(RiskLevel, f64)>,
     /// Of the sign-in.
     pub time: EventTime,
     /// When it became known: later than the sign-in where something after it gave it away.
@@ -114,6 +114,7 @@ impl Detections {
             let before = &detections.list[at];
             detections.repeated_lines += u64::from(at < known && before.text_hash == alert.text_hash);
             alert.reference_id = alert.reference_id.or_else(|| before.reference_id.clone());
+            alert.graded = alert.graded.or(before.graded);
             detections.list[at] = alert;
         }
         Ok(detections)
@@ -135,6 +136,7 @@ impl Detections {
 }
 
 fn alert(line: Line<'_>, number: u64) -> anyhow::Result<Alert> {
+    let level = level(&line.risk_level)?;
     let withdrawn = line.risk_state == RiskState::Dismissed.name()
         && line.risk_detail == RiskDetail::AiConfirmedSigninSafe.name();
     let evidence = line.farsign.evidence;
@@ -144,9 +146,9 @@ fn alert(line: Line<'_>, number: u64) -> anyhow::Result<Alert> {
         id: line.id.into_owned(),
         request_id: line.request_id.map(Cow::into_owned),
         kind: line.risk_event_type.into_owned(),
-        level: level(&line.risk_level)?,
+        level,
         score: line.risk_score,
-        strength,
+        graded: strength.map(|strength| (level, strength)),
         time: event_time(&line.activity_date_time)?,
         detected_time: event_time(&line.detected_date_time)?,
         user_id: line.user_id.map(Cow::into_owned).unwrap_or_default(),

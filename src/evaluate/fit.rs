@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{About, Campaign, Detections, Exposure, Truth};
 use crate::engine::finding::RiskLevel;
 use crate::engine::risk::score::{KNOTS, band, score_of_rate};
+use crate::render::ImpossibleTravelName;
 
 /// One type at one level.
 type Rung = (String, RiskLevel);
@@ -56,10 +57,15 @@ impl Fit {
         for (number, campaign) in truth.campaigns().iter().enumerate().filter(|(_, c)| Campaign::had_access(c)) {
             self.attacks.insert((stream, number), campaign.attack.clone());
         }
-        for alert in detections.standing().filter(|alert| alert.level != RiskLevel::None) {
-            let Some(strength) = alert.strength else { continue };
+        for alert in detections.standing() {
+            let Some((level, strength)) = alert.graded.filter(|(level, _)| *level != RiskLevel::None) else {
+                continue;
+            };
+            // The one type with two spellings.
+            let is_travel = alert.kind == ImpossibleTravelName::Plain.name();
+            let kind = if is_travel { ImpossibleTravelName::Mcas.name() } else { &alert.kind };
             let knot = ((strength * KNOTS as f64) as usize).min(KNOTS - 1);
-            let fifth = &mut self.rungs.entry((alert.kind.clone(), alert.level)).or_default()[knot];
+            let fifth = &mut self.rungs.entry((kind.to_owned(), level)).or_default()[knot];
             match truth.about(alert) {
                 About::Attack { campaign, .. } => {
                     fifth.campaigns.insert((stream, campaign));

@@ -1,5 +1,7 @@
 //! The rules of counting, on labels and detections written by hand.
 
+mod fit;
+
 use super::checks::Checks;
 use super::incidents::Incidents;
 use super::interval::{self, estimate, median, rank, resample};
@@ -8,6 +10,7 @@ use super::outcome::level_score;
 use super::report::{Point, Report};
 use super::spray::Sprays;
 use super::*;
+
 use std::collections::BTreeMap;
 
 /// A malicious sign-in at a second of 2026-03-02.
@@ -40,6 +43,8 @@ struct Raised<'a> {
     /// JSON of `farsign.incidentId`, and the user.
     incident: &'a str,
     user: &'a str,
+    /// Place within the level.
+    strength: f64,
 }
 
 const RAISED: Raised<'_> = Raised {
@@ -54,16 +59,29 @@ const RAISED: Raised<'_> = Raised {
     detected: 0,
     incident: "null",
     user: "u",
+    strength: 0.0,
 };
 
 fn line(raised: Raised<'_>) -> String {
-    let Raised { id, request, kind, level, score, state, suppressed, reference, detected, incident, user } =
-        raised;
+    let Raised {
+        id,
+        request,
+        kind,
+        level,
+        score,
+        state,
+        suppressed,
+        reference,
+        detected,
+        incident,
+        user,
+        strength,
+    } = raised;
     let id = if id.is_empty() { format!("{request}/{kind}") } else { id.to_owned() };
     let detail = if state == "dismissed" { "aiConfirmedSigninSafe" } else { "none" };
     let request = if request.is_empty() { "null".to_owned() } else { format!("\"{request}\"") };
     format!(
-        r#"{{"id":"{id}","requestId":{request},"riskEventType":"{kind}","riskState":"{state}","riskLevel":"{level}","riskDetail":"{detail}","activityDateTime":"2026-03-02T00:00:00.0000000Z","detectedDateTime":"2026-03-02T00:00:{detected:02}Z","userId":"{user}","riskScore":{score},"farsign":{{"suppressedBy":{suppressed},"incidentId":{incident},"evidence":{{"reference":{{"requestId":{reference}}}}}}}}}"#
+        r#"{{"id":"{id}","requestId":{request},"riskEventType":"{kind}","riskState":"{state}","riskLevel":"{level}","riskDetail":"{detail}","activityDateTime":"2026-03-02T00:00:00.0000000Z","detectedDateTime":"2026-03-02T00:00:{detected:02}Z","userId":"{user}","riskScore":{score},"farsign":{{"suppressedBy":{suppressed},"incidentId":{incident},"evidence":{{"strength":{strength},"reference":{{"requestId":{reference}}}}}}}}}"#
     )
 }
 

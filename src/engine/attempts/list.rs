@@ -124,7 +124,7 @@ impl List {
         }
         let marks: Vec<Mark> =
             self.marks.iter().filter(|mark| mark.minute <= until && counts(mark.kind)).copied().collect();
-        let run = self.run_at(&marks, minute, until, bar.pause_minutes)?;
+        let run = self.run_at(&marks, minute, until, bar)?;
         let recognised = recognised(run, bar, by_user)?;
         let last = self.end_of(run, &marks, until);
         // Before its first attempt a trace is as good as any other.
@@ -135,11 +135,18 @@ impl List {
         (minute >= first).then(|| summary(run, recognised, first, last))
     }
 
-    /// The attempts without a long pause, in which or at most a pause after which `minute` is.
-    fn run_at<'m>(&self, marks: &'m [Mark], minute: i32, until: i32, pause_minutes: i32) -> Option<&'m [Mark]> {
-        marks.chunk_by(|one, next| next.minute.saturating_sub(one.minute) < pause_minutes).find(|run| {
-            minute >= run[0].minute && minute.saturating_sub(self.end_of(run, marks, until)) < pause_minutes
-        })
+    /// The attempts without a pause as long as the window, in which `minute` is, or after which no longer pause has passed
+    /// than an attack survives.
+    fn run_at<'m>(&self, marks: &'m [Mark], minute: i32, until: i32, bar: Bar) -> Option<&'m [Mark]> {
+        let goes_on = |run: &[Mark]| {
+            let before = &run[..run.partition_point(|mark| mark.minute <= minute)];
+            let after = self.end_of(run, marks, until) > minute;
+            !before.is_empty()
+                && (after || minute.saturating_sub(self.end_of(before, marks, minute)) < bar.pause_minutes)
+        };
+        marks
+            .chunk_by(|one, next| next.minute.saturating_sub(one.minute) < bar.window_minutes)
+            .find(|run| goes_on(run))
     }
 
     /// The last minute of a run, up to `until`. Where the list is full what it does not keep goes on with the last run.

@@ -81,9 +81,9 @@ impl Trace {
     }
 }
 
-/// No user agent at all is what a tool has in common, too; but without a network there is no trace.
+/// Without either there is no trace: that a log does not tell user agents is no tool.
 fn both(seed: Seed, network: u32, user_agent: u32) -> u32 {
-    if network == 0 {
+    if network == 0 || user_agent == 0 {
         return 0;
     }
     let mut bytes = [0; 8];

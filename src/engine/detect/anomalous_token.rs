@@ -13,8 +13,8 @@
 //! factor, and no sign-in of his own shows.
 //! ## What it misses, and who trips it falsely
 //! A thief with the owner's browser on a home line nearby; records without a session id. Falsely: a browser that
-//! changes its agent and its network in one day. The own device id, networks of the user's or known from an earlier
-//! day, a VPN or relay with device and browser unchanged, and refreshes from a cloud that the organisation's sessions
+//! changes its agent and its network in one day. The own device id, networks known from an earlier day (unless another
+//! browser shows up there), a VPN or relay with device and browser unchanged, and refreshes from a cloud that the organisation's sessions
 //! are refreshed from do not trip it.
 //! ## Parameters
 //! `anomalous_token.low_bits` (16), `.medium_bits` (24), `.high_bits` (31), `.simultaneous_minutes` (30),
@@ -46,6 +46,8 @@ const RARE_USERS_MIN: u32 = 20;
 
 /// What speaks for other hands.
 struct Signs {
+    /// On another network than the owner's use before, and strange to him.
+    elsewhere: bool,
     other_client: bool,
     other_system: bool,
     device_gone: bool,
@@ -76,9 +78,9 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         return None;
     }
     let signs = Signs::of(case, assessment, session);
-    let elsewhere = home.asn != facts.asn && case.state.is_strange_network(facts, case.judge.decay);
     // On a network of the owner's, too: what is carried on there with a browser of its own is in other hands.
-    if !elsewhere && !(signs.other_client && facts.asn != 0 && assessment.is_unfamiliar(Property::IpPrefix)) {
+    if !signs.elsewhere && !(signs.other_client && facts.asn != 0 && assessment.is_unfamiliar(Property::IpPrefix))
+    {
         return None;
     }
     if !signs.suffice() {
@@ -128,6 +130,7 @@ impl Signs {
             session.elsewhere.filter(|elsewhere| elsewhere.asn == facts.asn && elsewhere.time < home.time);
         let age_s = facts.time.seconds_since(session.began.time);
         Signs {
+            elsewhere: home.asn != facts.asn && case.state.is_strange_network(facts, case.judge.decay),
             other_client: !assessment.known_agent && home.is_other_client(facts),
             other_system: !assessment.known_agent && home.is_other_system(facts),
             device_gone: facts.device_hash == 0
@@ -277,7 +280,6 @@ pub(super) fn is_common_network(organization: &Organization<'_>, asn: u32) -> bo
 fn sentence(case: &Case<'_>, session: &Session, signs: &Signs) -> String {
     let home = session.home();
     let facts = case.facts;
-    let elsewhere = case.state.is_strange_network(facts, case.judge.decay);
     let mut named = Vec::new();
     let mut name = |holds: bool, text: &'static str| {
         if holds {
@@ -294,7 +296,7 @@ fn sentence(case: &Case<'_>, session: &Session, signs: &Signs) -> String {
         "Session goes on from AS{} in {}, {}, {} from AS{} in {}: {}.",
         facts.asn,
         place_name(case.text.place, facts.country),
-        if elsewhere { "a network strange to this user" } else { "an address new to this user" },
+        if signs.elsewhere { "a network strange to this user" } else { "an address new to this user" },
         after(facts.time.seconds_since(home.time)),
         home.asn,
         place_name(None, home.country),

@@ -11,8 +11,10 @@ use crate::engine::facts::{Agent, CountryCode, Place};
 use crate::engine::finding::{
     EndPoint, Evidence, LearningPhase, Property, PropertyVerdict, RiskEventType, Travel,
 };
+use crate::engine::signin::SECONDS_PER_DAY;
 use crate::engine::user::Anchor;
 use crate::engine::user::session::{Session, Stop};
+use crate::engine::user::visitor::VISITOR_NETWORKS_MAX;
 
 pub fn evidence(
     case: &Case<'_>,
@@ -170,19 +172,19 @@ pub fn property_value(case: &Case<'_>, property: Property) -> String {
 
 /// "23 days".
 fn dormancy_text(case: &Case<'_>) -> String {
-    let days = case.state.last_learnt.map_or(0.0, |last| case.facts.time.seconds_since(last) / 86_400.0);
-    format!("{} days", libm::floor(days))
+    let since = |last| case.facts.time.seconds_since(last) / SECONDS_PER_DAY as f64;
+    format!("{} days", libm::floor(case.state.last_used().map_or(0.0, since)))
 }
 
 /// "3 networks in 2 days".
 fn visitor_text(case: &Case<'_>) -> String {
     let Some(visitor) = case.state.visitor(case.facts) else { return String::new() };
     let (networks, days) = (visitor.networks.len(), visitor.days(case.facts) + 1);
-    let word = |count: bool, one: &'static str, many: &'static str| if count { one } else { many };
     format!(
-        "{networks} {} in {days} {}",
-        word(networks == 1, "network", "networks"),
-        word(days == 1, "day", "days"),
+        "{}{networks} {} in {days} {}",
+        if networks == VISITOR_NETWORKS_MAX { "at least " } else { "" },
+        if networks == 1 { "network" } else { "networks" },
+        if days == 1 { "day" } else { "days" },
     )
 }
 

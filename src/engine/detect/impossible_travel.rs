@@ -2,7 +2,8 @@
 //!
 //! ## What it sees
 //! The distance to the user's previous place (in event time), less both places' uncertainty, against the time
-//! between.
+//! between. A device known to be the user's lowers the level two steps; an egress that the user left excuses his own device
+//! only, not a stranger's.
 //! ## Why it matters
 //! Somebody else holds the credential (ATT&CK T1078.004, valid cloud accounts).
 //! ## What it misses, and who trips it falsely

@@ -2,13 +2,13 @@
 //!
 //! ## What it sees
 //! The country against the user's kept history, weighed by the organisation: where nobody works raises, where many
-//! work lowers or suppresses.
+//! work lowers or suppresses; and only where network and device together speak for a stranger (`min_bits`).
 //! ## Why it matters
 //! ATT&CK T1078.004; nine in ten real takeovers of the public data set came from a new country.
 //! ## What it misses, and who trips it falsely
 //! Intruders in the victim's country. Falsely: trips (a known device lowers), VPN exits (listed ones suppress).
 //! ## Parameters
-//! `new_country.infrequent_after_days` (90), `.common_share` (0.05), `.learning_days` (7),
+//! `new_country.infrequent_after_days` (90), `.common_share` (0.05), `.min_bits` (6), `.learning_days` (7),
 //! `.relearn_after_days` (90), `.sensitivity`.
 
 use super::cloud;
@@ -23,8 +23,6 @@ use crate::engine::user::learning::Family;
 
 /// Users below which "nobody works there" is no evidence.
 const RARE_USERS_MIN: u32 = 20;
-/// Evidence of network and device together below which a new country is a journey, bits. Judgement.
-const BITS_MIN: f64 = 6.0;
 /// Users a common country must have at least.
 const COMMON_USERS_MIN: u32 = 3;
 
@@ -42,7 +40,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     if assessment.known_address || days_since.is_some_and(|days| days < rules.infrequent_after_days) {
         return None;
     }
-    if assessment.network_bits + assessment.device_bits < BITS_MIN {
+    if assessment.network_bits + assessment.device_bits < rules.min_bits {
         return None;
     }
     let with = case.organization.users_with(ProfileKind::Country, key);
@@ -60,6 +58,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         thresholds: vec![
             Threshold { key: "new_country.infrequent_after_days", value: f64::from(rules.infrequent_after_days) },
             Threshold { key: "new_country.common_share", value: rules.common_share },
+            Threshold { key: "new_country.min_bits", value: rules.min_bits },
         ],
         with_travel: false,
         with_bits: None,

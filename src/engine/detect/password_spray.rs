@@ -86,8 +86,7 @@ pub(super) fn is_in_question(case: &Case<'_>, assessment: &Assessment) -> bool {
 
 /// A device known to be the user's, by an id that an attacker does not have.
 pub(super) fn is_own_device(case: &Case<'_>, assessment: &Assessment) -> bool {
-    let managed = case.facts.device_managed == Some(true) || case.facts.device_compliant == Some(true);
-    assessment.known_device || managed
+    assessment.known_device || case.facts.is_managed()
 }
 
 /// What is said of [`is_own_device`]: where it holds, and where not.
@@ -137,15 +136,12 @@ fn search(
     };
     let known = |kind: ProfileKind, value: u32| case.organization.users_with(kind, value).unwrap_or(0);
     let facts = case.facts;
-    let agents = match facts.user_agent_hash {
-        0 => u32::MAX,
-        user_agent => known(ProfileKind::UserAgent, user_agent),
-    };
+    let agents = known(ProfileKind::UserAgent, facts.user_agent_hash);
     let known_users = match trace {
         Trace::Address => known(ProfileKind::Address, facts.address_hash),
         Trace::Prefix => known(ProfileKind::Prefix, facts.prefix_hash),
         Trace::Asn => known(ProfileKind::Asn, facts.asn),
-        Trace::UserAgent => known(ProfileKind::UserAgent, facts.user_agent_hash),
+        Trace::UserAgent => agents,
         // Who has both is among those who have the rarer one.
         Trace::PrefixAndUserAgent => known(ProfileKind::Prefix, facts.prefix_hash).min(agents),
         Trace::AsnAndUserAgent => known(ProfileKind::Asn, facts.asn).min(agents),

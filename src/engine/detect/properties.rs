@@ -89,7 +89,7 @@ pub struct Weighed {
 /// Everything detections share about one sign-in.
 #[derive(Debug)]
 pub struct Assessment {
-    pub weighed: arrayvec::ArrayVec<Weighed, 16>,
+    pub weighed: arrayvec::ArrayVec<Weighed, { Property::COUNT }>,
     /// Network and place together.
     pub network_bits: f64,
     /// Rarity of network and country in the organisation; part of `network_bits`.
@@ -201,7 +201,7 @@ struct Weigher<'a> {
     case: &'a Case<'a>,
     day: u16,
     values: Properties,
-    weighed: arrayvec::ArrayVec<Weighed, 16>,
+    weighed: arrayvec::ArrayVec<Weighed, { Property::COUNT }>,
 }
 
 /// log2(stranger / owner).
@@ -329,7 +329,7 @@ impl Weigher<'_> {
     /// How much the place says. An exit's is not its user's: of Tor and relays it is drawn by lot, of a VPN it is chosen.
     fn place_weight(&self) -> f64 {
         let lists = self.case.facts.lists;
-        if [ListKind::Tor, ListKind::Relay, ListKind::Proxy].into_iter().any(|kind| lists.contains(kind)) {
+        if lists.hides_place() {
             0.0
         } else if lists.contains(ListKind::Vpn) {
             VPN_PLACE_WEIGHT
@@ -397,8 +397,7 @@ impl Weigher<'_> {
         let baseline = &self.case.state.baseline;
         let known = baseline.device.get(self.values.device, self.day, self.case.judge.decay);
         let share = self.share(known, &baseline.device);
-        let managed =
-            self.case.facts.device_managed == Some(true) || self.case.facts.device_compliant == Some(true);
+        let managed = self.case.facts.is_managed();
         let new_device = baseline.new_device.mean(owner::NEW_DEVICE, owner::WEIGHT).max(owner::NEW_DEVICE_MIN);
         let no_agent =
             self.values.browser == 0 && self.values.operating_system == 0 && self.values.user_agent == 0;

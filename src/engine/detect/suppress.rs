@@ -3,12 +3,11 @@
 use super::evidence::evidence;
 use super::properties::Assessment;
 use super::{Case, Draft};
-use crate::engine::facts::ListKind;
 use crate::engine::finding::{Finding, LearningPhase, RiskEventType, RiskLevel, RiskState, Suppression};
 use crate::engine::policy::{Exception, matches_pattern};
 use crate::engine::risk::score::score;
 use crate::engine::signin::Outcome;
-use crate::engine::user::Properties;
+use crate::engine::user::{OpenRisk, Properties};
 
 /// Makes the finding of a draft: final level, the first suppression that applies, evidence.
 pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> Finding {
@@ -85,23 +84,27 @@ fn exception_matches(case: &Case<'_>, exception: &Exception, kind: RiskEventType
         && holds(exception.app_hashes.is_empty(), exception.app_hashes.contains(&facts.app_hash))
 }
 
+/// The country of an anonymous exit is drawn by lot: between two sign-ins through one the client alone tells visits apart.
+fn is_same_visit(case: &Case<'_>, risk: &OpenRisk, properties: &Properties) -> bool {
+    let through_exit = |risk: &OpenRisk| {
+        let anonymous =
+            |other: &OpenRisk| other.kind == RiskEventType::AnonymizedIpAddress && other.event == risk.event;
+        case.state.open.iter().any(anonymous)
+    };
+    risk.properties.same_visit(properties)
+        || (case.facts.lists.hides_place() && risk.properties.same_client(properties) && through_exit(risk))
+}
+
 /// The same stranger, the same kind, at the same level or above, a short while ago: one alert is enough.
 fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
     let properties = Properties::of(case.facts);
-    // The country of an anonymous exit is drawn by lot: there the client alone tells visits apart.
-    let by_lot =
-        [ListKind::Tor, ListKind::Proxy, ListKind::Relay].into_iter().any(|kind| case.facts.lists.contains(kind));
-    let same = |reported: &Properties| match by_lot {
-        true => reported.same_client(&properties),
-        false => reported.same_visit(&properties),
-    };
     let since = case.facts.time.minus_seconds(i64::from(case.judge.baseline.repeat_after_hours) * 3_600);
     let standing = case.state.open.iter().find(|risk| {
         risk.kind == draft.kind
             && risk.level >= draft.level
             && risk.time >= since
             && matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised)
-            && same(&risk.properties)
+            && is_same_visit(case, risk, &properties)
     });
     let detail = match standing {
         Some(risk) => format!("reported for sign-in {}", risk.request_id),

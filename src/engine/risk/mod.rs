@@ -8,10 +8,10 @@ pub mod score;
 pub mod user;
 
 use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
-use super::signin::FeedbackAction;
+use super::signin::{EventTime, FeedbackAction};
 use super::user::familiarity::{Decay, compact_day};
 use super::user::tail::{Judged, TailFeedback};
-use super::user::{OpenRisk, Properties, RequestId, UserState};
+use super::user::{OpenRisk, Properties, Quarantined, RequestId, UserState};
 use crate::engine::facts::Facts;
 use incident::Incident;
 
@@ -169,6 +169,22 @@ impl UserState {
                 self.baseline.observe(&held.properties, compact_day(held.time.day()), decay);
             } else {
                 index += 1;
+            }
+        }
+        if effect.teaches {
+            self.accept_visitors(feedback, decay);
+        }
+    }
+
+    /// What stood at low was held back by nothing but probation; a client confirmed compromised stays where it is.
+    fn accept_visitors(&mut self, feedback: &TailFeedback, decay: &Decay) {
+        let concerned = |risk: &&OpenRisk| feedback.about == 0 || risk.event == feedback.about;
+        let said: Vec<(Properties, EventTime)> =
+            self.open.iter().filter(concerned).map(|risk| (risk.properties, risk.time)).collect();
+        for (properties, time) in said {
+            let compromised = |held: &Quarantined| held.compromised && held.properties.same_client(&properties);
+            if !self.quarantine.iter().any(compromised) {
+                self.accept_visitor(&properties, time, decay);
             }
         }
     }

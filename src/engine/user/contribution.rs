@@ -7,6 +7,7 @@ use super::familiarity::{Day, compact_day};
 use super::record::Bench;
 use super::tail::TailEntry;
 use super::{Anchor, UserState};
+use crate::engine::detect::organization::Organization;
 use crate::engine::detect::travel::great_circle_km;
 use crate::engine::facts::Facts;
 use crate::engine::profile::{self, Contribution, ProfileKey, ProfileKind};
@@ -37,11 +38,13 @@ pub(super) fn contribute(
     if settled.is_on_probation(facts, &bench.teacher()) {
         return;
     }
+    // Who leaves an egress has not come from where it is.
+    let organization = Organization::new(bench.judge.profiles, bench.judge.tenant, facts.time);
     let previous_city = settled
         .anchor
         .as_ref()
         .filter(|anchor| anchor.city_hash != facts.city_hash)
-        .filter(|anchor| is_origin(anchor, facts))
+        .filter(|anchor| is_origin(anchor, facts) && !organization.is_learnt_egress(anchor.address_hash))
         .map(|anchor| anchor.city_hash);
     let start = contributions.len();
     profile::contributions_of(bench.judge.tenant, bench.member, facts, previous_city, contributions);

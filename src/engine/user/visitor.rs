@@ -9,7 +9,7 @@
 use arrayvec::ArrayVec;
 
 use super::learning::Family;
-use super::{Properties, Teacher, UserState};
+use super::{Properties, Quarantined, Teacher, UserState};
 use crate::engine::facts::Facts;
 use crate::engine::finding::LearningPhase;
 use crate::engine::policy::Policy;
@@ -93,7 +93,6 @@ impl UserState {
             device if baseline.device.get(device, day, decay).is_some() => return false,
             _ => true,
         };
-        let managed = facts.device_managed == Some(true) || facts.device_compliant == Some(true);
         let new_client = new_device
             || is_new(facts.browser_hash, baseline.browser.get(facts.browser_hash, day, decay).is_some())
             || is_new(
@@ -101,12 +100,12 @@ impl UserState {
                 baseline.operating_system.get(facts.operating_system_hash, day, decay).is_some(),
             );
         new_client
-            && !managed
+            && !facts.is_managed()
             && !facts.named.trusted
             && !facts.named.egress
             && is_new(facts.prefix_hash, baseline.prefix.get(facts.prefix_hash, day, decay).is_some())
             && baseline.sign_ins >= SIGN_INS_MIN
-            && self.learning.phase_at(Family::UnfamiliarFeatures, facts.time, policy) == LearningPhase::Active
+            && self.learning.phase_at(Family::UnfamiliarFeatures, facts.time, policy) != LearningPhase::Learning
     }
 
     /// The visitor that this sign-in's client is, if it was met before.
@@ -116,11 +115,17 @@ impl UserState {
         self.visitors.iter().find(|visitor| visitor.is(&properties) && visitor.last >= oldest)
     }
 
-    /// Does a success teach nothing yet, although it is not at risk?
+    /// Does a success teach nothing yet, although it is not at risk? For as long as the quarantine since the client came,
+    /// since it was last at risk, and for ever once it was confirmed compromised.
     pub(super) fn is_on_probation(&self, facts: &Facts, teacher: &Teacher<'_>) -> bool {
         let limit = facts.time.minus_seconds(i64::from(teacher.quarantine_days) * SECONDS_PER_DAY);
+        let properties = Properties::of(facts);
+        let held = |held: &Quarantined| {
+            held.properties.same_client(&properties) && (held.compromised || held.time >= limit)
+        };
         self.is_visit(facts, teacher.policy, teacher.decay)
-            && self.visitor(facts).is_none_or(|visitor| visitor.first >= limit)
+            && (self.visitor(facts).is_none_or(|visitor| visitor.first >= limit)
+                || self.quarantine.iter().any(held))
     }
 
     /// Remembers a visit that teaches nothing.
@@ -143,6 +148,22 @@ impl UserState {
         }
         for visitor in self.visitors.iter_mut().filter(|visitor| visitor.is(&properties)) {
             visitor.note(facts);
+        }
+    }
+
+    /// When the account was last used with success, by whomever.
+    pub fn last_used(&self) -> Option<EventTime> {
+        let visits = self.visitors.iter().map(|visitor| visitor.last);
+        let held = self.quarantine.iter().map(|held| held.time);
+        self.last_learnt.into_iter().chain(visits).chain(held).max()
+    }
+
+    /// Feedback says that the sign-in with these properties was the owner's: its client is none on probation.
+    pub(in crate::engine) fn accept_visitor(&mut self, properties: &Properties, time: EventTime, decay: &Decay) {
+        let before = self.visitors.len();
+        self.welcome(properties);
+        if self.visitors.len() < before {
+            self.baseline.observe(properties, compact_day(time.day()), decay);
         }
     }
 
@@ -209,6 +230,25 @@ mod tests {
         assert!(!state.is_on_probation(&at_home, &teacher), "a new device that is used at home is the owner's");
         state.welcome(&Properties::of(&at_home));
         assert_eq!(state.visitor(&after(facts, 1)), None);
+    }
+
+    #[test]
+    fn who_was_at_risk_stays_on_probation_and_who_is_confirmed_is_learnt() {
+        let rules = rules();
+        let teacher = Teacher { policy: &rules.config.default_policy, decay: &rules.decay, quarantine_days: 7 };
+        let (mut state, facts) = known_user();
+        state.note_visit(&facts, &teacher);
+        let (later, properties) = (after(facts, 9), Properties::of(&facts));
+        assert!(!state.is_on_probation(&later, &teacher));
+        let at_risk = after(facts, 3);
+        state.quarantine.push(Quarantined { event: 1, time: at_risk.time, properties, compromised: false });
+        assert!(state.is_on_probation(&later, &teacher), "six days ago");
+        assert!(!state.is_on_probation(&after(facts, 11), &teacher));
+        assert_eq!(state.last_used(), Some(at_risk.time));
+        state.quarantine[0].compromised = true;
+        assert!(state.is_on_probation(&after(facts, 25), &teacher), "for ever");
+        state.accept_visitor(&properties, facts.time, &rules.decay);
+        assert!(state.visitors.is_empty() && !state.is_visit(&later, teacher.policy, teacher.decay));
     }
 
     #[test]

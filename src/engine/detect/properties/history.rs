@@ -98,7 +98,7 @@ impl Weigher<'_> {
     /// A strange network after a long silence. Owners sign in most days while an account is in use, and seldom once it has
     /// been silent for weeks; for an attacker one account is as good as another.
     pub(super) fn dormancy(&mut self) -> f64 {
-        let Some(last) = self.case.state.last_learnt else { return 0.0 };
+        let Some(last) = self.case.state.last_used() else { return 0.0 };
         let new_network = self.weighed.iter().any(|weighed| {
             weighed.property == Property::IpPrefix && weighed.familiarity == Familiarity::Unfamiliar
         });

@@ -1,6 +1,7 @@
 //! Records of every shape, there and back; damaged bytes.
 
 mod limits;
+mod version_4;
 
 use std::sync::Arc;
 
