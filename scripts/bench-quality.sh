@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 
 farsign=${FARSIGN:-target/release/farsign}
 read -ra populations <<<"${QUALITY_POPULATIONS:-ordinary all-remote vpn-for-all mobile-carriers border-region travelling-sales university}"
-read -ra seeds <<<"${QUALITY_SEEDS:-9001 9002 9003}"
+read -ra seeds <<<"${QUALITY_SEEDS:-9201 9202 9203}"
 users=${QUALITY_USERS:-300}
 days=${QUALITY_DAYS:-42}
 warm_up_days=${QUALITY_WARM_UP_DAYS:-14}

@@ -79,8 +79,8 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     }
     let signs = Signs::of(case, assessment, session);
     // On a network of the owner's, too: what is carried on there with a browser of its own is in other hands.
-    if !signs.elsewhere && !(signs.other_client && facts.asn != 0 && assessment.is_unfamiliar(Property::IpPrefix))
-    {
+    let by_client = signs.other_client && facts.asn != 0 && assessment.is_unfamiliar(Property::IpPrefix);
+    if !(signs.elsewhere || by_client) {
         return None;
     }
     if !signs.suffice() {
