@@ -123,3 +123,20 @@ fn a_user_behind_the_horizon_tells_as_of_the_first_day_not_complete() {
     assert_eq!(told_by_late(3, 0), (vec![3], 0), "of a day that is not complete");
     assert_eq!(told_by_late(3, 7_200), (vec![], 0), "not ripe: told when it settles");
 }
+
+/// A new client on a strange network, below every level, makes nothing common; on the user's own network it does.
+#[test]
+fn a_client_on_probation_tells_nothing() {
+    let told = |network: &str| {
+        let home = (0..25).map(|day| {
+            sign_in(&Spec::new(&format!("home-{day}"), at(day, 28_800), "ada", "oslo-fixed", "laptop"))
+        });
+        let visit = sign_in(&Spec::new("visit", at(25, 28_800), "ada", network, "stranger-chrome"));
+        let items: Vec<Item<'static>> = home.chain([visit]).collect();
+        let (contributions, detections) = run(&items, |_| false, 2 * SETTLED_S);
+        assert!(detections.is_empty(), "{detections:?}");
+        contributions.iter().filter(|contribution| contribution.day == at(25, 0).day()).count()
+    };
+    assert_eq!(told("bergen-fixed"), 0);
+    assert!(told("oslo-fixed") > 5);
+}

@@ -39,12 +39,14 @@ pub(super) fn contribute(
         return;
     }
     // Who leaves an egress has not come from where it is.
-    let organization = Organization::new(bench.judge.profiles, bench.judge.tenant, facts.time);
+    let is_egress = |address_hash| {
+        Organization::new(bench.judge.profiles, bench.judge.tenant, facts.time).is_learnt_egress(address_hash)
+    };
     let previous_city = settled
         .anchor
         .as_ref()
         .filter(|anchor| anchor.city_hash != facts.city_hash)
-        .filter(|anchor| is_origin(anchor, facts) && !organization.is_learnt_egress(anchor.address_hash))
+        .filter(|anchor| is_origin(anchor, facts) && !is_egress(anchor.address_hash))
         .map(|anchor| anchor.city_hash);
     let start = contributions.len();
     profile::contributions_of(bench.judge.tenant, bench.member, facts, previous_city, contributions);
