@@ -65,6 +65,13 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         sentence: sentence(case, days_since, with),
         attack: None,
     };
+    consider(case, assessment, common, &mut draft);
+    Some(draft)
+}
+
+fn consider(case: &Case<'_>, assessment: &Assessment, common: bool, draft: &mut Draft) {
+    let facts = case.facts;
+    let sensitivity = case.judge.policy.new_country.sensitivity;
     draft.consider_either(
         Suppression::EgressLocation,
         facts.named.egress,
@@ -75,7 +82,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         cloud::is_service_refresh(case, assessment),
         cloud::SERVICE_REFRESH,
     );
-    if rules.sensitivity <= Sensitivity::Medium {
+    if sensitivity <= Sensitivity::Medium {
         let moving = facts.is_moving_network();
         draft.consider_either(
             Suppression::MovingNetwork,
@@ -95,14 +102,13 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
             ],
         );
     }
-    if rules.sensitivity == Sensitivity::Low {
+    if sensitivity == Sensitivity::Low {
         draft.consider_either(
             Suppression::OrganizationCommon,
             common,
             ["many colleagues work in this country", "not many colleagues work in this country"],
         );
     }
-    Some(draft)
 }
 
 /// Low to begin with. A stranger's device raises, twice where nobody works; a device that is known lowers, and so

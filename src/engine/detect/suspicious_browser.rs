@@ -33,17 +33,11 @@ const USERS_RANGE: f64 = 10.0;
 /// Is the browser or system new to the user, and the network, too?
 pub fn is_stranger(state: &UserState, facts: &Facts, decay: &Decay) -> bool {
     let day = compact_day(facts.time.day());
-    let baseline = &state.baseline;
-    let is_new = |key: u32, is_known: bool| key != 0 && !is_known;
-    let browser = is_new(facts.browser_hash, baseline.browser.get(facts.browser_hash, day, decay).is_some());
-    let system = is_new(
-        facts.operating_system_hash,
-        baseline.operating_system.get(facts.operating_system_hash, day, decay).is_some(),
-    );
-    baseline.sign_ins >= LEARNT_MIN
+    state.baseline.sign_ins >= LEARNT_MIN
         && facts.user_agent_hash != 0
-        && (browser || system)
-        && is_new(facts.asn, baseline.asn.get(facts.asn, day, decay).is_some())
+        && state.has_new_agent(facts, decay)
+        && facts.asn != 0
+        && state.baseline.asn.get(facts.asn, day, decay).is_none()
 }
 
 pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {

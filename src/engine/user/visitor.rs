@@ -9,7 +9,7 @@
 use arrayvec::ArrayVec;
 
 use super::learning::Family;
-use super::{Properties, Quarantined, Teacher, UserState};
+use super::{Baseline, Properties, Quarantined, Teacher, UserState};
 use crate::engine::facts::Facts;
 use crate::engine::finding::LearningPhase;
 use crate::engine::policy::Policy;
@@ -87,25 +87,28 @@ impl UserState {
     pub fn is_visit(&self, facts: &Facts, policy: &Policy, decay: &Decay) -> bool {
         let day = compact_day(facts.time.day());
         let baseline = &self.baseline;
-        let is_new = |key: u32, known: bool| key != 0 && !known;
         let new_device = match facts.device_hash {
             0 => false,
             device if baseline.device.get(device, day, decay).is_some() => return false,
             _ => true,
         };
-        let new_client = new_device
-            || is_new(facts.browser_hash, baseline.browser.get(facts.browser_hash, day, decay).is_some())
-            || is_new(
-                facts.operating_system_hash,
-                baseline.operating_system.get(facts.operating_system_hash, day, decay).is_some(),
-            );
-        new_client
+        (new_device || self.has_new_agent(facts, decay))
             && !facts.is_managed()
             && !facts.named.trusted
             && !facts.named.egress
-            && is_new(facts.prefix_hash, baseline.prefix.get(facts.prefix_hash, day, decay).is_some())
+            && facts.prefix_hash != 0
+            && baseline.prefix.get(facts.prefix_hash, day, decay).is_none()
             && baseline.sign_ins >= SIGN_INS_MIN
             && self.learning.phase_at(Family::UnfamiliarFeatures, facts.time, policy) != LearningPhase::Learning
+    }
+
+    /// A browser or system that the user was never seen with.
+    pub fn has_new_agent(&self, facts: &Facts, decay: &Decay) -> bool {
+        let day = compact_day(facts.time.day());
+        let Baseline { browser, operating_system, .. } = &self.baseline;
+        let new_browser = facts.browser_hash != 0 && browser.get(facts.browser_hash, day, decay).is_none();
+        let system = facts.operating_system_hash;
+        new_browser || (system != 0 && operating_system.get(system, day, decay).is_none())
     }
 
     /// The visitor that this sign-in's client is, if it was met before.
