@@ -39,7 +39,7 @@ use visitor::Visitor;
 /// Sign-ins in quarantine per user; the oldest is discarded when full (it then simply taught nothing).
 pub const QUARANTINE_MAX: usize = 8;
 /// Open detections per user; when full the oldest closed one is forgotten, or the oldest of the lowest level.
-pub const OPEN_RISKS_MAX: usize = 32;
+pub const OPEN_RISKS_MAX: usize = 64;
 /// Recent event ids kept per user against duplicates from before the tail.
 pub const SEEN_MAX: usize = 8;
 /// Journeys remembered per user.
