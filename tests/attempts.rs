@@ -4,7 +4,7 @@
 mod common;
 
 use common::drive::{Answer, Cut, run};
-use common::stream::{HORIZON_S, happening, shuffled, stream};
+use common::stream::{HORIZON_S, happening, shuffled, stream, touchy};
 use common::world::{Spec, at, sign_in};
 use farsign::engine::facts::Item;
 use farsign::engine::finding::{RiskDetail, RiskEventType, RiskLevel, Suppression};
@@ -268,21 +268,6 @@ fn one_rare_browser_on_several_accounts_is_suspicious_from_the_third_on() {
     assert!(found(&country, kind, "toolkit-2").is_none(), "all from one country");
 }
 
-/// Bars so low that a few random users reach them.
-fn touchy(emit_suppressed: bool) -> EngineConfig {
-    let mut config = EngineConfig { emit_suppressed, ..EngineConfig::default() };
-    let policy = &mut config.default_policy;
-    policy.password_spray.address_users_min = 3;
-    policy.password_spray.prefix_users_min = 3;
-    policy.password_spray.asn_users_min = 3;
-    policy.password_spray.user_agent_users_min = 3;
-    policy.password_spray.known_users_factor = 0.0;
-    policy.password_spray.slow_known_users_factor = 0.0;
-    policy.listed_address.malicious_attempts_min = 3;
-    policy.suspicious_browser.countries_min = 1;
-    config
-}
-
 /// What a reader knows in the end.
 fn known(answer: &Answer) -> Vec<String> {
     let stands = |detection: &&Detection| detection.detail != RiskDetail::AiConfirmedSigninSafe;
@@ -313,7 +298,7 @@ proptest! {
         emit_suppressed in any::<bool>(),
     ) {
         let items = stream(&happenings);
-        let config = touchy(emit_suppressed);
+        let config = EngineConfig { emit_suppressed, ..touchy() };
         let expected = run(&config, &items, Cut::default());
         let other = run(&config, &shuffled(&items, &delays, HORIZON_S), Cut { batch, tasks, restart_after });
         prop_assert_eq!(known(&expected), known(&other));
@@ -330,7 +315,8 @@ fn random_streams_hold_attacks() {
     let mut kinds = std::collections::BTreeSet::new();
     for _ in 0..40 {
         let tree = prop::collection::vec(happening(), 160).new_tree(&mut runner).expect("a stream");
-        let answer = run(&touchy(true), &stream(&tree.current()), Cut::default());
+        let answer =
+            run(&EngineConfig { emit_suppressed: true, ..touchy() }, &stream(&tree.current()), Cut::default());
         let attacks = answer.detections.iter().filter(|(detection, _)| {
             detection.finding.as_ref().is_some_and(|finding| finding.evidence.attack.is_some())
         });

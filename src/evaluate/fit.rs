@@ -107,11 +107,16 @@ impl Fit {
         scores.into_iter().map(row).collect()
     }
 
+    /// Every fifth with where it is.
+    fn fifths(&self) -> impl Iterator<Item = (&Rung, usize, &Fifth)> {
+        self.rungs
+            .iter()
+            .flat_map(|(rung, fifths)| fifths.iter().enumerate().map(move |(knot, fifth)| (rung, knot, fifth)))
+    }
+
     fn places(&self, level: RiskLevel, precisions: &BTreeMap<(&Rung, usize), f64>) -> Vec<Place<'_>> {
-        let of_level = self.rungs.iter().filter(|(rung, _)| rung.1 == level);
-        let fifths = of_level
-            .flat_map(|(rung, fifths)| fifths.iter().enumerate().map(move |(knot, fifth)| (rung, knot, fifth)));
-        fifths
+        self.fifths()
+            .filter(|(rung, ..)| rung.1 == level)
             .map(|(rung, knot, fifth)| Place { rung, knot, fifth, precision: precisions[&(rung, knot)] })
             .collect()
     }
@@ -123,10 +128,7 @@ impl Fit {
         let mut precisions = BTreeMap::new();
         let kinds: BTreeSet<&String> = self.rungs.keys().map(|(detection, _)| detection).collect();
         for kind in kinds {
-            let rungs = self.rungs.iter().filter(|((detection, _), _)| detection == kind);
-            let mut places: Vec<(&Rung, usize, &Fifth)> = rungs
-                .flat_map(|(rung, fifths)| fifths.iter().enumerate().map(move |(knot, fifth)| (rung, knot, fifth)))
-                .collect();
+            let mut places: Vec<_> = self.fifths().filter(|(rung, ..)| rung.0 == *kind).collect();
             places.sort_by_key(|(rung, knot, _)| (rung.1 as u8, *knot));
             let counts = places.iter().map(|(rung, _, fifth)| {
                 let usual = usual[&rung.1];
@@ -142,11 +144,9 @@ impl Fit {
     /// The precision of each level, all types together: what is taken of a fifth of which little is known.
     fn usual(&self, weights: &BTreeMap<(usize, usize), f64>) -> BTreeMap<RiskLevel, f64> {
         let mut sums: BTreeMap<RiskLevel, Count> = BTreeMap::new();
-        for ((_, level), fifths) in &self.rungs {
-            for count in fifths.iter().map(|fifth| Count::of(fifth, weights)) {
-                let sum = sums.entry(*level).or_default();
-                *sum = sum.with(count);
-            }
+        for (rung, _, fifth) in self.fifths() {
+            let sum = sums.entry(rung.1).or_default();
+            *sum = sum.with(Count::of(fifth, weights));
         }
         sums.into_iter().map(|(level, sum)| (level, sum.share())).collect()
     }

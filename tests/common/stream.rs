@@ -1,6 +1,7 @@
 //! Streams of an invented organisation: two weeks of habits, then what happens to a few users, feedback included.
 
 use farsign::engine::facts::Item;
+use farsign::engine::policy::EngineConfig;
 use proptest::prelude::*;
 
 use super::world::{Spec, at, feedback, sign_in};
@@ -66,6 +67,21 @@ pub fn happening() -> impl Strategy<Value = Happening> {
             kind,
             about: about.index(100),
         })
+}
+
+/// Bars so low that a few random users reach them.
+pub fn touchy() -> EngineConfig {
+    let mut config = EngineConfig::default();
+    let policy = &mut config.default_policy;
+    policy.password_spray.address_users_min = 3;
+    policy.password_spray.prefix_users_min = 3;
+    policy.password_spray.asn_users_min = 3;
+    policy.password_spray.user_agent_users_min = 3;
+    policy.password_spray.known_users_factor = 0.0;
+    policy.password_spray.slow_known_users_factor = 0.0;
+    policy.listed_address.malicious_attempts_min = 3;
+    policy.suspicious_browser.countries_min = 1;
+    config
 }
 
 /// Two weeks of habits for every user, then what happens, in order of time.

@@ -10,7 +10,6 @@ use std::sync::{Arc, Mutex};
 use farsign::engine::Sight;
 use farsign::engine::enrich::Tables;
 use farsign::engine::facts::Item;
-use farsign::engine::policy::EngineConfig;
 use farsign::engine::profile::VISIBLE_AFTER_DAYS;
 use farsign::runtime::kafka::contributions::{Frontier, ProfilesRecord};
 use farsign::runtime::kafka::outbox::{Destination, Frozen};
@@ -22,7 +21,7 @@ use farsign::runtime::replay::settle::Order;
 use proptest::prelude::*;
 
 use crate::bench::{Bench, Disk, Logged, line, settings};
-use crate::common::stream::{HORIZON_S, shuffled};
+use crate::common::stream::{self, HORIZON_S, shuffled};
 use crate::common::world::{DAY_ZERO, Spec, at, sign_in};
 
 const DAY: i32 = DAY_ZERO as i32;
@@ -30,19 +29,8 @@ const PARTITIONS: usize = 3;
 /// Two users at least of each partition, so that none waits for a second witness of the time.
 const USERS: usize = 2 * PARTITIONS;
 
-/// Bars so low that a few users reach them.
 fn touchy() -> TaskSettings {
-    let mut engine = EngineConfig::default();
-    let policy = &mut engine.default_policy;
-    policy.password_spray.address_users_min = 3;
-    policy.password_spray.prefix_users_min = 3;
-    policy.password_spray.asn_users_min = 3;
-    policy.password_spray.user_agent_users_min = 3;
-    policy.password_spray.known_users_factor = 0.0;
-    policy.password_spray.slow_known_users_factor = 0.0;
-    policy.listed_address.malicious_attempts_min = 3;
-    policy.suspicious_browser.countries_min = 1;
-    TaskSettings { engine: Arc::new(engine), ..settings() }
+    TaskSettings { engine: Arc::new(stream::touchy()), ..settings() }
 }
 
 fn habit(user: usize, day: i64) -> Item<'static> {

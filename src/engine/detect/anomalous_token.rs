@@ -77,13 +77,14 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     if home.asn == 0 || is_own_device {
         return None;
     }
-    let signs = Signs::of(case, assessment, session);
-    // On a network of the owner's, too: what is carried on there with a browser of its own is in other hands.
-    let by_client = signs.other_client && facts.asn != 0 && assessment.is_unfamiliar(Property::IpPrefix);
-    if !(signs.elsewhere || by_client) {
+    let elsewhere = home.asn != facts.asn && case.state.is_strange_network(facts, case.judge.decay);
+    let new_prefix = facts.asn != 0 && assessment.is_unfamiliar(Property::IpPrefix);
+    if !(elsewhere || new_prefix) {
         return None;
     }
-    if !signs.suffice() {
+    let signs = Signs::of(case, assessment, session, elsewhere);
+    // On a network of the owner's, too: what is carried on there with a browser of its own is in other hands.
+    if !(elsewhere || signs.other_client) || !signs.suffice() {
         return None;
     }
     // That the session went on elsewhere is what the signs say.
@@ -116,7 +117,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
 }
 
 impl Signs {
-    fn of(case: &Case<'_>, assessment: &Assessment, session: &Session) -> Signs {
+    fn of(case: &Case<'_>, assessment: &Assessment, session: &Session, elsewhere: bool) -> Signs {
         let rules = &case.judge.policy.anomalous_token;
         let facts = case.facts;
         let home = session.home();
@@ -130,7 +131,7 @@ impl Signs {
             session.elsewhere.filter(|elsewhere| elsewhere.asn == facts.asn && elsewhere.time < home.time);
         let age_s = facts.time.seconds_since(session.began.time);
         Signs {
-            elsewhere: home.asn != facts.asn && case.state.is_strange_network(facts, case.judge.decay),
+            elsewhere,
             other_client: !assessment.known_agent && home.is_other_client(facts),
             other_system: !assessment.known_agent && home.is_other_system(facts),
             device_gone: facts.device_hash == 0

@@ -136,15 +136,15 @@ fn search(
     };
     let known = |kind: ProfileKind, value: u32| case.organization.users_with(kind, value).unwrap_or(0);
     let facts = case.facts;
-    let agents = known(ProfileKind::UserAgent, facts.user_agent_hash);
+    let agents = || known(ProfileKind::UserAgent, facts.user_agent_hash);
     let known_users = match trace {
         Trace::Address => known(ProfileKind::Address, facts.address_hash),
         Trace::Prefix => known(ProfileKind::Prefix, facts.prefix_hash),
         Trace::Asn => known(ProfileKind::Asn, facts.asn),
-        Trace::UserAgent => agents,
+        Trace::UserAgent => agents(),
         // Who has both is among those who have the rarer one.
-        Trace::PrefixAndUserAgent => known(ProfileKind::Prefix, facts.prefix_hash).min(agents),
-        Trace::AsnAndUserAgent => known(ProfileKind::Asn, facts.asn).min(agents),
+        Trace::PrefixAndUserAgent => known(ProfileKind::Prefix, facts.prefix_hash).min(agents()),
+        Trace::AsnAndUserAgent => known(ProfileKind::Asn, facts.asn).min(agents()),
     };
     let bar = bar(least, window_hours, factor, known_users).paused_by(rules.window_hours);
     let (minute, until) = (minute_of(case.facts.time), case.judge.hindsight_minute(case.facts));
