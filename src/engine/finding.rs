@@ -31,10 +31,13 @@ pub enum RiskEventType {
     RiskyIpAddress = 15,
     /// Graph has no name for it: prompts until the owner gives in, or nearly.
     MfaFatigue = 16,
+    LeakedCredentials = 17,
+    /// Graph's word for a risk it has no other for; of upstream findings only.
+    Generic = 18,
 }
 
 impl RiskEventType {
-    pub const ALL: [RiskEventType; 16] = [
+    pub const ALL: [RiskEventType; 18] = [
         RiskEventType::ImpossibleTravel,
         RiskEventType::UnlikelyTravel,
         RiskEventType::NewCountry,
@@ -51,6 +54,8 @@ impl RiskEventType {
         RiskEventType::UserReportedSuspiciousActivity,
         RiskEventType::RiskyIpAddress,
         RiskEventType::MfaFatigue,
+        RiskEventType::LeakedCredentials,
+        RiskEventType::Generic,
     ];
 
     /// Graph's spelling. Impossible travel has two: see `output.impossible_travel_name`.
@@ -72,6 +77,8 @@ impl RiskEventType {
             RiskEventType::UserReportedSuspiciousActivity => "userReportedSuspiciousActivity",
             RiskEventType::RiskyIpAddress => "riskyIPAddress",
             RiskEventType::MfaFatigue => "mfaFatigue",
+            RiskEventType::LeakedCredentials => "leakedCredentials",
+            RiskEventType::Generic => "generic",
         }
     }
 
@@ -86,7 +93,10 @@ impl RiskEventType {
             | RiskEventType::MaliciousIpAddress
             | RiskEventType::NationStateIp
             | RiskEventType::AdminConfirmedUserCompromised
+            | RiskEventType::Generic
             | RiskEventType::SuspiciousBrowser => "T1078.004",
+            // Gather Victim Identity Information: Credentials.
+            RiskEventType::LeakedCredentials => "T1589.001",
             // Proxy: Multi-hop Proxy.
             RiskEventType::AnonymizedIpAddress | RiskEventType::RiskyIpAddress => "T1090.003",
             // Brute Force: Password Spraying.

@@ -8,6 +8,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
+use super::finding::{RiskEventType, RiskLevel};
+
 /// Time from the record, in nanoseconds since 1970-01-01T00:00:00Z. The engine knows no other clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct EventTime(pub i64);
@@ -66,11 +68,66 @@ impl fmt::Display for EventTime {
     }
 }
 
-/// Who wrote the record.
+/// At whose door the sign-in was. The numbers are in states: a new one goes to the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
 pub enum Provider {
-    Entra,
-    Farsign,
+    /// Microsoft Entra ID, whichever log tells of it.
+    Entra = 0,
+    /// Farsign's own format, where it names no other.
+    Farsign = 1,
+    Okta = 2,
+    /// AWS console and IAM Identity Center.
+    Aws = 3,
+    /// Google Workspace.
+    Google = 4,
+    Auth0 = 5,
+    Keycloak = 6,
+    Duo = 7,
+    OneLogin = 8,
+    /// PingOne and PingFederate.
+    Ping = 9,
+    JumpCloud = 10,
+    Sshd = 11,
+    /// Named by no record: an ECS, OCSF or mapped record of a product that is none of these.
+    Other = 12,
+}
+
+impl Provider {
+    pub const ALL: [Provider; 13] = [
+        Provider::Entra,
+        Provider::Farsign,
+        Provider::Okta,
+        Provider::Aws,
+        Provider::Google,
+        Provider::Auth0,
+        Provider::Keycloak,
+        Provider::Duo,
+        Provider::OneLogin,
+        Provider::Ping,
+        Provider::JumpCloud,
+        Provider::Sshd,
+        Provider::Other,
+    ];
+
+    /// The word used in records, output and configuration; also the tenant of records that name none.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Provider::Entra => "entra",
+            Provider::Farsign => "farsign",
+            Provider::Okta => "okta",
+            Provider::Aws => "aws",
+            Provider::Google => "google",
+            Provider::Auth0 => "auth0",
+            Provider::Keycloak => "keycloak",
+            Provider::Duo => "duo",
+            Provider::OneLogin => "oneLogin",
+            Provider::Ping => "ping",
+            Provider::JumpCloud => "jumpCloud",
+            Provider::Sshd => "sshd",
+            Provider::Other => "other",
+        }
+    }
 }
 
 /// The log category a sign-in came in.
@@ -250,4 +307,43 @@ pub struct Feedback<'a> {
     pub action: FeedbackAction,
     /// The sign-in it is about; empty = the user as a whole.
     pub request_id: Cow<'a, str>,
+}
+
+/// Longest name of a finding's source kept, in bytes.
+pub const SOURCE_LENGTH_MAX: usize = 64;
+
+/// A risk that another product found: at a sign-in that it names, or at the user as a whole.
+///
+/// The same invariants hold as for a [`SignIn`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamFinding<'a> {
+    /// The product that found it, as Graph's `source` names it ("IdentityProtection", "Okta" …); at most
+    /// [`SOURCE_LENGTH_MAX`] bytes, never empty.
+    pub source: Cow<'a, str>,
+    pub provider: Provider,
+    pub tenant_id: Cow<'a, str>,
+    pub user_id: Cow<'a, str>,
+    pub user_principal_name: Cow<'a, str>,
+    /// Id of this record; a second delivery changes nothing.
+    pub event_id: Cow<'a, str>,
+    /// When the product said so: its place among the user's events. Offline findings come days after the sign-in.
+    pub event_time: EventTime,
+    /// When that happened which it is about.
+    pub activity_time: EventTime,
+    /// [`RiskEventType::Generic`] where the product's type has no equal.
+    pub kind: RiskEventType,
+    /// The type as the product spells it.
+    pub source_type: Cow<'a, str>,
+    pub level: RiskLevel,
+    /// The product's administrator has confirmed it.
+    pub is_confirmed: bool,
+    /// The sign-in it is about; else the finding's own id, by which a later change of its state names it.
+    pub request_id: Cow<'a, str>,
+    /// It is about the user as a whole.
+    pub is_about_user: bool,
+    pub address: Option<IpAddr>,
+    pub address_text: Cow<'a, str>,
+    pub location: ProviderLocation<'a>,
+    /// The product's reasons, in its own words; for reading.
+    pub reasons: Cow<'a, str>,
 }

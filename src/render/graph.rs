@@ -210,6 +210,8 @@ fn timing_type(kind: RiskEventType) -> &'static str {
         | RiskEventType::NewCountry
         | RiskEventType::MaliciousIpAddress
         | RiskEventType::AdminConfirmedUserCompromised
+        | RiskEventType::LeakedCredentials
+        | RiskEventType::Generic
         | RiskEventType::SuspiciousBrowser
         | RiskEventType::TokenIssuerAnomaly
         | RiskEventType::AttackerInTheMiddle

@@ -152,7 +152,15 @@ fn name_of<T: Copy + PartialEq>(value: T, words: &[(&'static str, T)]) -> &'stat
     words.iter().find(|(_, known)| *known == value).map_or("unknown", |(word, _)| word)
 }
 
-const PROVIDERS: [(&str, Provider); 2] = [("entra", Provider::Entra), ("farsign", Provider::Farsign)];
+const PROVIDERS: [(&str, Provider); Provider::ALL.len()] = {
+    let mut words = [("", Provider::Entra); Provider::ALL.len()];
+    let mut index = 0;
+    while index < words.len() {
+        words[index] = (Provider::ALL[index].name(), Provider::ALL[index]);
+        index += 1;
+    }
+    words
+};
 const CATEGORIES: [(&str, Category); 3] = [
     ("interactive", Category::Interactive),
     ("nonInteractive", Category::NonInteractive),

@@ -32,7 +32,7 @@ pub use farsign::{write_farsign, write_farsign_feedback};
 pub use scan::DEPTH_MAX;
 pub use time::{TimeError, parse_time, time_of_float, time_of_integer};
 
-use super::signin::{Feedback, SignIn};
+use super::signin::{Feedback, SignIn, UpstreamFinding};
 use fields::{KeyName, Record};
 use keys::{Envelope, Slot, column_slot};
 use lenient::Shape;
@@ -165,6 +165,7 @@ impl Reject {
 pub enum Decoded<'a> {
     SignIn(SignIn<'a>),
     Feedback(Feedback<'a>),
+    UpstreamFinding(UpstreamFinding<'a>),
     Skipped(SkipReason),
 }
 

@@ -106,7 +106,8 @@ fn family(kind: RiskEventType) -> Option<usize> {
         }
         // What the owner did at the second factor.
         RiskEventType::UserReportedSuspiciousActivity | RiskEventType::MfaFatigue => Some(5),
-        RiskEventType::AdminConfirmedUserCompromised => None,
+        // Nothing is known of what another product's risk of no other name rests on.
+        RiskEventType::AdminConfirmedUserCompromised | RiskEventType::LeakedCredentials | RiskEventType::Generic => None,
     }
 }
 

@@ -239,6 +239,7 @@ fn put<'a, T>(
         }),
         Ok(Decoded::SignIn(sign_in)) => items.push(make(Element::SignIn(sign_in))),
         Ok(Decoded::Feedback(feedback)) => items.push(make(Element::Feedback(feedback))),
+        Ok(Decoded::UpstreamFinding(_)) => span.skipped.push(SkipReason::NotASignIn),
         Ok(Decoded::Skipped(reason)) => span.skipped.push(reason),
         Err(reject) => span.refusals.push(Refusal {
             reason: DeadLetterReason::Rejected(reject.reason),

@@ -78,7 +78,7 @@ words! {
         UnfamiliarFeatures = 4 AnonymizedIpAddress = 5 MaliciousIpAddress = 6 NationStateIp = 7
         AdminConfirmedUserCompromised = 8 PasswordSpray = 9 SuspiciousBrowser = 10 AnomalousToken = 11
         TokenIssuerAnomaly = 12 AttackerInTheMiddle = 13 UserReportedSuspiciousActivity = 14 RiskyIpAddress = 15
-        MfaFatigue = 16;
+        MfaFatigue = 16 LeakedCredentials = 17 Generic = 18;
     Suppression, "suppression", 6: Learning = 0 SameAddress = 1 TrustedLocation = 3
         EgressLocation = 4 MovingNetwork = 5 LearntEgress = 6 UsualPlaces = 7 KnownTransition = 8
         NearbyCountry = 9 CloudRefresh = 10 MobileGateway = 11 OrganizationCommon = 12
