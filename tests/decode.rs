@@ -18,5 +18,8 @@ mod oracle_attempt;
 mod rejects;
 #[path = "decode/results.rs"]
 mod results;
+#[path = "decode/summary.rs"]
+#[expect(dead_code, reason = "used by the tests of formats to come")]
+mod summary;
 #[path = "decode/values.rs"]
 mod values;

@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let observed = if stream.sign_ins.is_empty() {
             None
         } else {
-            let seen = observe(stream, args.tables.format(), &tables, &truth, &detections, &interrupted)?;
+            let seen = observe(stream, args.tables.format.unwrap_or_default(), &tables, &truth, &detections, &interrupted)?;
             let Some((observed, damaged)) = seen else { return Ok(ExitCode::from(INTERRUPTED)) };
             is_damaged |= damaged;
             Some(observed)

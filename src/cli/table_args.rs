@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::config::Config;
 use crate::engine::decode::Format;
@@ -13,9 +13,9 @@ use crate::runtime::tables::{TableFiles, parse_list_argument};
 
 #[derive(clap::Args, Clone, Debug)]
 pub struct TableArgs {
-    /// Format of the records.
-    #[arg(long, value_enum, default_value = "auto")]
-    format: FormatName,
+    /// Format of the records [default: the configuration's]
+    #[arg(long, value_parser = format_parser())]
+    pub format: Option<Format>,
     /// City database; several are asked in order.
     #[arg(long, value_name = "MMDB")]
     city_db: Vec<PathBuf>,
@@ -30,13 +30,6 @@ pub struct TableArgs {
     list: Vec<(ListKind, PathBuf)>,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum FormatName {
-    Auto,
-    Entra,
-    Farsign,
-}
-
 impl TableArgs {
     /// The configuration's files, with those of the command line before them.
     pub fn files(&self, config: &Config) -> TableFiles {
@@ -47,12 +40,9 @@ impl TableArgs {
         files.lists.extend(self.list.iter().cloned());
         files
     }
+}
 
-    pub fn format(&self) -> Format {
-        match self.format {
-            FormatName::Auto => Format::Auto,
-            FormatName::Entra => Format::Entra,
-            FormatName::Farsign => Format::Farsign,
-        }
-    }
+fn format_parser() -> impl TypedValueParser<Value = Format> {
+    let names = PossibleValuesParser::new(Format::ALL.map(Format::name));
+    names.map(|name| Format::parse(&name).unwrap_or_default())
 }

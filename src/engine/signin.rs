@@ -347,3 +347,114 @@ pub struct UpstreamFinding<'a> {
     /// The product's reasons, in its own words; for reading.
     pub reasons: Cow<'a, str>,
 }
+
+fn owned(text: Cow<'_, str>) -> Cow<'static, str> {
+    match text {
+        // No allocation for what is absent.
+        Cow::Borrowed("") => Cow::Borrowed(""),
+        text => Cow::Owned(text.into_owned()),
+    }
+}
+
+impl DeviceDetail<'_> {
+    fn into_owned(self) -> DeviceDetail<'static> {
+        DeviceDetail {
+            device_id: owned(self.device_id),
+            display_name: owned(self.display_name),
+            operating_system: owned(self.operating_system),
+            browser: owned(self.browser),
+            is_compliant: self.is_compliant,
+            is_managed: self.is_managed,
+            trust_type: owned(self.trust_type),
+        }
+    }
+}
+
+impl ProviderLocation<'_> {
+    fn into_owned(self) -> ProviderLocation<'static> {
+        ProviderLocation {
+            city: owned(self.city),
+            state: owned(self.state),
+            country: owned(self.country),
+            coordinates: self.coordinates,
+        }
+    }
+}
+
+impl SignIn<'_> {
+    /// With copies of all text.
+    pub fn into_owned(self) -> SignIn<'static> {
+        SignIn {
+            provider: self.provider,
+            category: self.category,
+            event_time: self.event_time,
+            outcome: self.outcome,
+            credential: self.credential,
+            mfa: self.mfa,
+            account: self.account,
+            error_code: self.error_code,
+            address: self.address,
+            asn: self.asn,
+            location: self.location.into_owned(),
+            client_app: self.client_app,
+            device: self.device.into_owned(),
+            tenant_id: owned(self.tenant_id),
+            event_id: owned(self.event_id),
+            user_id: owned(self.user_id),
+            user_principal_name: owned(self.user_principal_name),
+            user_display_name: owned(self.user_display_name),
+            address_text: owned(self.address_text),
+            app_id: owned(self.app_id),
+            app_display_name: owned(self.app_display_name),
+            resource_display_name: owned(self.resource_display_name),
+            client_app_used: owned(self.client_app_used),
+            authentication_protocol: owned(self.authentication_protocol),
+            user_agent: owned(self.user_agent),
+            session_id: owned(self.session_id),
+            correlation_id: owned(self.correlation_id),
+            incoming_token_type: owned(self.incoming_token_type),
+            token_issuer_type: owned(self.token_issuer_type),
+            token_issuer_name: owned(self.token_issuer_name),
+        }
+    }
+}
+
+impl Feedback<'_> {
+    /// With copies of all text.
+    pub fn into_owned(self) -> Feedback<'static> {
+        Feedback {
+            tenant_id: owned(self.tenant_id),
+            user_id: owned(self.user_id),
+            event_id: owned(self.event_id),
+            event_time: self.event_time,
+            action: self.action,
+            request_id: owned(self.request_id),
+        }
+    }
+}
+
+impl UpstreamFinding<'_> {
+    /// With copies of all text.
+    pub fn into_owned(self) -> UpstreamFinding<'static> {
+        UpstreamFinding {
+            source: owned(self.source),
+            provider: self.provider,
+            tenant_id: owned(self.tenant_id),
+            user_id: owned(self.user_id),
+            user_principal_name: owned(self.user_principal_name),
+            event_id: owned(self.event_id),
+            event_time: self.event_time,
+            activity_time: self.activity_time,
+            kind: self.kind,
+            source_type: owned(self.source_type),
+            level: self.level,
+            is_confirmed: self.is_confirmed,
+            request_id: owned(self.request_id),
+            is_about_user: self.is_about_user,
+            address: self.address,
+            address_text: owned(self.address_text),
+            location: self.location.into_owned(),
+            reasons: owned(self.reasons),
+        }
+    }
+}

@@ -4,16 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kafka::Name;
-
-/// Format of the records; auto = decided for each.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum InputFormat {
-    #[default]
-    Auto,
-    Entra,
-    Farsign,
-}
+use crate::engine::decode::Format;
 
 /// What stands before the JSON of a record. confluent = what Confluent's schema registry puts there, on every record: a
 /// zero byte and four of the schema's number. auto = the same on those records that begin with a zero byte, as no JSON
@@ -83,7 +74,8 @@ pub struct Input {
     /// Topics with sign-in logs, all with the same number of partitions. `farsign run` needs one.
     #[schemars(length(max = 16))]
     pub topics: Vec<Name>,
-    pub format: InputFormat,
+    /// Format of the records; auto = decided for each.
+    pub format: Format,
     /// Records are keyed so that one user's are in one partition, of the same number in every topic. When false,
     /// Farsign sorts them by user into the topic `topics.repartition` first.
     pub keyed: bool,
@@ -99,7 +91,7 @@ impl Default for Input {
     fn default() -> Input {
         Input {
             topics: Vec::new(),
-            format: InputFormat::default(),
+            format: Format::default(),
             keyed: true,
             framing: Framing::default(),
             start: Start::default(),

@@ -5,19 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Build;
-use crate::config::raw::run::{Http, Input, InputFormat, Log, Run};
+use crate::config::raw::run::{Http, Input, Log, Run};
 use crate::config::run::{BreakerConfig, HttpConfig, InputConfig, LogConfig, RunConfig};
-use crate::engine::decode::Format;
 
 pub(super) fn input(raw: &Input) -> InputConfig {
     let breaker = &raw.breaker;
     InputConfig {
         topics: raw.topics.iter().map(|name| name.0.clone()).collect(),
-        format: match raw.format {
-            InputFormat::Auto => Format::Auto,
-            InputFormat::Entra => Format::Entra,
-            InputFormat::Farsign => Format::Farsign,
-        },
+        format: raw.format,
         keyed: raw.keyed,
         framing: raw.framing,
         start: raw.start,

@@ -369,7 +369,7 @@ pub(super) fn place_of<'a>(fields: &mut Fields<'a>) -> ProviderLocation<'a> {
 }
 
 /// Degrees in range; 0,0 is how the absent are written.
-fn coordinates(latitude: Option<f64>, longitude: Option<f64>) -> Option<(f64, f64)> {
+pub(super) fn coordinates(latitude: Option<f64>, longitude: Option<f64>) -> Option<(f64, f64)> {
     let (latitude, longitude) = (latitude?, longitude?);
     let in_range = (-90.0..=90.0).contains(&latitude) && (-180.0..=180.0).contains(&longitude);
     (in_range && (latitude != 0.0 || longitude != 0.0)).then_some((latitude, longitude))

@@ -13,15 +13,15 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::{Reject, text};
-use crate::engine::signin::{Feedback, ID_LENGTH_MAX, SignIn};
+use crate::engine::signin::{Feedback, ID_LENGTH_MAX, SignIn, UpstreamFinding};
 
 /// Ids of this kind are in outputs and states: the seed must never change.
 const SEED: u64 = 0x6661_7273;
 
 const LENIENT_PADDING: GeneralPurposeConfig =
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
-const STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT_PADDING);
-const URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT_PADDING);
+static STANDARD: GeneralPurpose = GeneralPurpose::new(&alphabet::STANDARD, LENIENT_PADDING);
+static URL_SAFE: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, LENIENT_PADDING);
 
 /// The id to keep for `sign_in`, whose `event_id` is as the record wrote it (or empty).
 pub(super) fn event_id<'a>(sign_in: &SignIn<'a>, token: &str, original_id: &str) -> Result<Cow<'a, str>, Reject> {
@@ -62,6 +62,27 @@ pub(super) fn feedback_id<'a>(feedback: &Feedback<'a>, action: &str) -> Result<C
     Ok(Cow::Owned(made_id("made", &parts)))
 }
 
+/// The id to keep for another product's finding.
+pub(super) fn finding_id<'a>(finding: &UpstreamFinding<'a>) -> Result<Cow<'a, str>, Reject> {
+    if finding.event_id.len() > ID_LENGTH_MAX {
+        return Ok(Cow::Owned(made_id("long", &[&finding.event_id])));
+    }
+    if !finding.event_id.is_empty() {
+        return text::check_control(finding.event_id.clone(), "id");
+    }
+    let time = finding.event_time.0.to_string();
+    let parts = [
+        &*finding.source,
+        &finding.tenant_id,
+        &finding.user_id,
+        &time,
+        &finding.source_type,
+        finding.level.name(),
+        &finding.request_id,
+    ];
+    Ok(Cow::Owned(made_id("made", &parts)))
+}
+
 /// `kind-` and 32 hexadecimal digits over the parts.
 fn made_id(kind: &str, parts: &[&str]) -> String {
     let mut bytes = Vec::new();
@@ -73,9 +94,14 @@ fn made_id(kind: &str, parts: &[&str]) -> String {
     format!("{kind}-{:032x}", xxh3_128_with_seed(&bytes, SEED))
 }
 
+/// The alphabet that `text` is written in; padding or none.
+pub(super) fn base64_engine(text: &[u8]) -> &'static GeneralPurpose {
+    if text.iter().any(|byte| matches!(byte, b'-' | b'_')) { &URL_SAFE } else { &STANDARD }
+}
+
 /// The request id that a `uniqueTokenIdentifier` spells, lower case.
 pub(super) fn id_of_token(token: &str) -> Option<String> {
-    let engine = if token.contains(['-', '_']) { &URL_SAFE } else { &STANDARD };
+    let engine = base64_engine(token.as_bytes());
     let mut buffer = [0_u8; 48];
     // A longer one is neither spelling, and does not fit.
     let length = engine.decode_slice(token, &mut buffer).ok()?;

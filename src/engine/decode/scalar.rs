@@ -21,6 +21,8 @@ pub(super) enum Scalar<'a> {
     Integer(i64),
     Float(f64),
     Flag(bool),
+    /// An array or object with something in it, as it is written.
+    Json(&'a str),
     /// An array or object with something in it.
     Other,
 }
@@ -33,7 +35,7 @@ impl<'a> Scalar<'a> {
             Scalar::Integer(number) => Scalar::Integer(number),
             Scalar::Float(number) => Scalar::Float(number),
             Scalar::Flag(flag) => Scalar::Flag(flag),
-            Scalar::Other => Scalar::Other,
+            Scalar::Json(_) | Scalar::Other => Scalar::Other,
         }
     }
 
@@ -56,7 +58,7 @@ impl<'a> Scalar<'a> {
             Scalar::Text(text) => text::cut(text::present(text)),
             Scalar::Integer(number) => Cow::Owned(number.to_string()),
             Scalar::Float(number) => Cow::Owned(number.to_string()),
-            Scalar::Absent | Scalar::Flag(_) | Scalar::Other => Cow::Borrowed(""),
+            Scalar::Absent | Scalar::Flag(_) | Scalar::Json(_) | Scalar::Other => Cow::Borrowed(""),
         }
     }
 
@@ -66,7 +68,7 @@ impl<'a> Scalar<'a> {
             Scalar::Text(text) => Ok(text::fold_id(text::present(text))),
             Scalar::Integer(number) => Ok(Cow::Owned(number.to_string())),
             Scalar::Absent => Ok(Cow::Borrowed("")),
-            Scalar::Float(_) | Scalar::Flag(_) | Scalar::Other => Err(wrong_type(field)),
+            Scalar::Float(_) | Scalar::Flag(_) | Scalar::Json(_) | Scalar::Other => Err(wrong_type(field)),
         }
     }
 

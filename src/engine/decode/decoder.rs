@@ -1,0 +1,357 @@
+//! Takes one record apart: through the envelopes around it to the reader of its format.
+//!
+//! Every element calls back once or more: with what it is, or with its reject. What an envelope holds as text with
+//! escapes, in base64 or in gzip is read from a copy, and what comes of it is copied again: an allocation for each
+//! field, on such records only.
+
+use std::borrow::Cow;
+use std::cell::Cell;
+
+use super::envelope::{self, WRAPPINGS, Wrapping};
+use super::fields::{self, Record};
+use super::format::{Format, Kind, Reader, kind_of};
+use super::keys::{Envelope, Key};
+use super::tables::{TableParts, TableShape};
+use super::{Around, Decoded, READERS, Reject, RejectReason, UNPACKED_LENGTH_MAX, Whole, raw_elements};
+use super::{entra, farsign, scan};
+use crate::engine::signin::EventTime;
+
+/// Envelopes may hold envelopes, but not more than this many deep.
+const ENVELOPE_DEPTH_MAX: usize = 6;
+
+/// How records are read: the format, and what the configuration says of it. Cheap to clone.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoder {
+    pub format: Format,
+    /// Year of times that have none, in records that come without a time of their own.
+    pub year: Option<i16>,
+}
+
+impl Decoder {
+    /// As configured by nothing but the format.
+    pub fn new(format: Format) -> Decoder {
+        Decoder { format, year: None }
+    }
+
+    /// Decodes one record, calling `each` at least once for every element in it, in order. `received` is when the queue
+    /// got the record.
+    ///
+    /// An empty envelope calls `each` never. `record` holds no newline framing; surrounding white space and a UTF-8 byte
+    /// order mark are tolerated. A record that begins as JSON and is not whole, valid JSON is one reject, whatever it
+    /// holds.
+    pub fn decode<'a>(
+        &self,
+        record: &'a [u8],
+        received: Option<EventTime>,
+        each: &mut impl FnMut(Result<Decoded<'a>, Reject>),
+    ) {
+        let around = Around { time: received, year: self.year };
+        let unpacked = Cell::new(0);
+        if envelope::is_gzip(record) {
+            return self.decode_gzip(record, around, &unpacked, each);
+        }
+        let (text, start) = match scan::checked_text(record) {
+            Ok(checked) => checked,
+            Err(reject) => return each(Err(reject)),
+        };
+        if let Err(reject) = scan::check_depth(text) {
+            return each(Err(reject.moved(start)));
+        }
+        let mut each = |decoded| each(decoded);
+        Walk { decoder: self, origin: text, start, around, unpacked: &unpacked, each: &mut each }.root(text, 0);
+    }
+
+    fn decode_gzip<'a>(
+        &self,
+        record: &'a [u8],
+        around: Around,
+        unpacked: &Cell<usize>,
+        each: &mut impl FnMut(Result<Decoded<'a>, Reject>),
+    ) {
+        let Some(text) = envelope::unpack(record) else {
+            let detail = format!("gzip that is damaged, or of more than {UNPACKED_LENGTH_MAX} bytes");
+            return each(Err(Reject::new(RejectReason::Malformed, detail)));
+        };
+        let mut each = |decoded| each(decoded);
+        let mut walk = Walk { decoder: self, origin: "", start: 0, around, unpacked, each: &mut each };
+        walk.copied(&text, "", 1);
+    }
+}
+
+/// [`Decoder::decode`] of a record of which nothing else is known.
+pub fn decode<'a>(format: Format, record: &'a [u8], each: &mut impl FnMut(Result<Decoded<'a>, Reject>)) {
+    Decoder::new(format).decode(record, None, each);
+}
+
+/// One record being taken apart.
+struct Walk<'w, 'a> {
+    decoder: &'w Decoder,
+    /// The record's text, of which every element is a part.
+    origin: &'a str,
+    /// Where `origin` starts within the record.
+    start: usize,
+    around: Around,
+    /// Bytes unpacked of this record so far.
+    unpacked: &'w Cell<usize>,
+    each: &'w mut dyn FnMut(Result<Decoded<'a>, Reject>),
+}
+
+impl<'a> Walk<'_, 'a> {
+    /// Text of which nothing has been read yet.
+    fn root(&mut self, text: &'a str, depth: usize) {
+        match text.as_bytes().first() {
+            Some(b'{') => self.value(text, depth),
+            Some(b'[') => match fields::read_text(text, Whole) {
+                Ok(()) => self.value(text, depth),
+                Err(reject) => self.reject(text, reject),
+            },
+            _ => self.line(text),
+        }
+    }
+
+    /// An object that is to be read, or an array known to be valid JSON.
+    fn value(&mut self, text: &'a str, depth: usize) {
+        if depth > ENVELOPE_DEPTH_MAX {
+            return self.reject(text, Reject::new(RejectReason::TooDeep, "an envelope too deep in envelopes"));
+        }
+        match text.as_bytes().first() {
+            Some(b'{') => self.object(text, depth),
+            Some(b'[') => self.elements(text, depth),
+            _ => self.line(text),
+        }
+    }
+
+    fn object(&mut self, text: &'a str, depth: usize) {
+        let format = self.decoder.format;
+        if format == Format::Farsign || (format == Format::Auto && farsign::is_likely(text)) {
+            match farsign::decode(text) {
+                Ok(Some(decoded)) => return (self.each)(Ok(decoded)),
+                Err(reject) => return self.reject(text, reject),
+                Ok(None) if format == Format::Farsign => {
+                    let detail = "`type` is neither `signIn` nor `feedback`";
+                    return self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
+                }
+                Ok(None) => {}
+            }
+        }
+        match (kind_of(text), format) {
+            (Some(Kind::Wrapping(index)), _) => self.wrapped(&WRAPPINGS[index], text, depth),
+            (Some(Kind::Record(index)), Format::Auto) => self.read(&READERS[index], text),
+            (_, Format::Auto | Format::Entra) => self.azure(text, depth),
+            (_, named) => match reader_of(named) {
+                Some(reader) => self.read(reader, text),
+                None => self.azure(text, depth),
+            },
+        }
+    }
+
+    fn read(&mut self, reader: &Reader, text: &'a str) {
+        let (each, around) = (&mut *self.each, self.around);
+        if let Err(reject) = (reader.read)(text, &around, &mut |decoded| each(Ok(decoded))) {
+            self.reject(text, reject);
+        }
+    }
+
+    /// A record of Azure's, one of its envelopes, or one of our own that does not begin as we write it.
+    fn azure(&mut self, text: &'a str, depth: usize) {
+        let mut record = Record::new();
+        if let Err(reject) = fields::read_record(text, &mut record) {
+            return self.reject(text, reject);
+        }
+        if self.decoder.format == Format::Auto && farsign::is_type(record.own.get(Key::Type)) {
+            let decoded = farsign::decode(text).and_then(|decoded| {
+                decoded.ok_or_else(|| Reject::new(RejectReason::UnknownFormat, "`type` is not known"))
+            });
+            return self.emit(text, decoded);
+        }
+        match entra::envelope_of(&record) {
+            Some((Envelope::Tables, raw)) => self.tables(raw),
+            Some((Envelope::Records | Envelope::Value, raw)) => self.elements(raw, depth + 1),
+            None => self.emit(text, entra::decode_record(&mut record)),
+        }
+    }
+
+    /// The elements of an array that is known to be valid JSON.
+    fn elements(&mut self, array: &'a str, depth: usize) {
+        for element in raw_elements(array) {
+            self.value(element, depth + 1);
+        }
+    }
+
+    /// What a shipper or queue has put something around.
+    fn wrapped(&mut self, wrapping: &Wrapping, text: &'a str, depth: usize) {
+        let document = if wrapping.is_document { reader_of(Format::Ecs) } else { None };
+        if let (Some(reader), Format::Ecs) = (document, self.decoder.format) {
+            return self.read(reader, text);
+        }
+        let Some(opened) = envelope::open(wrapping, text, &self.around) else {
+            let whole = fields::read_text(text, Whole);
+            let detail = "an envelope that cannot be read";
+            let reject = whole.err().unwrap_or_else(|| Reject::new(RejectReason::UnknownFormat, detail));
+            return self.reject(text, reject);
+        };
+        let is_understood = opened.is_understood;
+        let contents = opened.contents.into_iter().filter_map(envelope::text_of);
+        let found = contents.map(trimmed).find(|content| self.is_content(content, wrapping, is_understood));
+        let Some(content) = found else {
+            return match document {
+                Some(reader) if self.decoder.format == Format::Auto => self.read(reader, text),
+                _ => {
+                    let detail = "an envelope around nothing that is known";
+                    self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
+                }
+            };
+        };
+        let around = std::mem::replace(&mut self.around, opened.around);
+        match content {
+            Cow::Borrowed(content) => self.content(content, text, depth + 1),
+            Cow::Owned(content) => self.content_copied(&content, text, depth + 1),
+        }
+        self.around = around;
+    }
+
+    /// Is it worth a look? A document says enough itself when nothing that is known stands in it.
+    fn is_content(&self, content: &str, wrapping: &Wrapping, is_understood: bool) -> bool {
+        match content.as_bytes().first() {
+            None => false,
+            Some(b'{') if wrapping.is_document && self.decoder.format == Format::Auto => {
+                scan::check_depth(content).is_ok() && kind_of(content).is_some()
+            }
+            Some(b'{' | b'[') => true,
+            Some(_) => !is_understood && (!wrapping.is_document || self.reader_of_line(content).is_some()),
+        }
+    }
+
+    /// What an envelope holds, as it stands in the record.
+    fn content(&mut self, content: &'a str, element: &'a str, depth: usize) {
+        if content.starts_with(['{', '[']) {
+            return match scan::check_depth(content) {
+                Ok(()) => self.root(content, depth),
+                Err(reject) => self.reject(element, reject),
+            };
+        }
+        if self.reader_of_line(content).is_some() {
+            return self.line(content);
+        }
+        self.unpacked(content, element, depth);
+    }
+
+    /// As [`Self::content`], of text that does not outlive the call.
+    fn content_copied(&mut self, content: &str, element: &'a str, depth: usize) {
+        if content.starts_with(['{', '[']) || self.reader_of_line(content).is_some() {
+            self.copied(content, element, depth);
+        } else {
+            self.unpacked(content, element, depth);
+        }
+    }
+
+    fn unpacked(&mut self, content: &str, element: &'a str, depth: usize) {
+        let Some(text) = envelope::unpack(content.as_bytes()) else {
+            let detail = "an envelope around text of no known format";
+            return self.reject(element, Reject::new(RejectReason::UnknownFormat, detail));
+        };
+        let total = self.unpacked.get() + text.len();
+        self.unpacked.set(total);
+        if total > UNPACKED_LENGTH_MAX {
+            let detail = format!("more than {UNPACKED_LENGTH_MAX} bytes when unpacked");
+            return self.reject(element, Reject::new(RejectReason::TooLarge, detail));
+        }
+        self.copied(&text, element, depth);
+    }
+
+    /// Reads text that is no part of the record; what comes of it is copied, and its rejects stand at `element`.
+    fn copied(&mut self, text: &str, element: &'a str, depth: usize) {
+        let text = text.trim();
+        let mut rejects = Vec::new();
+        let (decoder, around, unpacked, each) = (self.decoder, self.around, self.unpacked, &mut *self.each);
+        let mut inner_each = |decoded: Result<Decoded<'_>, Reject>| match decoded {
+            Ok(decoded) => each(Ok(decoded.into_owned())),
+            Err(reject) => rejects.push(reject),
+        };
+        match scan::check_depth(text) {
+            Ok(()) => {
+                let mut walk =
+                    Walk { decoder, origin: text, start: 0, around, unpacked, each: &mut inner_each };
+                walk.lines_or_root(text, depth);
+            }
+            Err(reject) => rejects.push(reject),
+        }
+        for reject in rejects {
+            self.reject(element, Reject { offset: 0, ..reject });
+        }
+    }
+
+    /// Packed text may hold a record a line.
+    fn lines_or_root(&mut self, text: &'a str, depth: usize) {
+        let is_one = !text.contains('\n') || fields::read_text(text, Whole).is_ok();
+        if is_one {
+            return self.root(text, depth);
+        }
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            self.root(line, depth);
+        }
+    }
+
+    /// A record that is no JSON object or array.
+    fn line(&mut self, text: &'a str) {
+        if let Some(reader) = self.reader_of_line(text) {
+            return self.read(reader, text);
+        }
+        let read = fields::read_text(text, Whole);
+        let not_ours = || Reject::new(RejectReason::UnknownFormat, "neither an object nor an array");
+        self.reject(text, read.map_or_else(|reject| reject, |()| not_ours()));
+    }
+
+    fn reader_of_line(&self, text: &str) -> Option<&'static Reader> {
+        let format = self.decoder.format;
+        let mut named = READERS.iter().filter(|reader| format == Format::Auto || format == reader.format);
+        named.find(|reader| reader.is_line.is_some_and(|is_line| is_line(text)))
+    }
+
+    /// The tables of a Log Analytics query's response.
+    fn tables(&mut self, array: &'a str) {
+        for table in raw_elements(array) {
+            let parts = fields::read_text(table, TableShape);
+            let Ok(Some(TableParts { columns, rows: Some(rows) })) = parts else {
+                self.reject(table, Reject::new(RejectReason::UnknownFormat, "a table without columns and rows"));
+                continue;
+            };
+            if columns.iter().all(Option::is_none) {
+                self.reject(table, Reject::new(RejectReason::UnknownFormat, "a table of no known columns"));
+                continue;
+            }
+            for row in raw_elements(rows) {
+                let decoded = if row.starts_with('[') {
+                    let mut record = Record::new();
+                    fields::read_row(row, &columns, &mut record).and_then(|()| entra::decode_record(&mut record))
+                } else {
+                    Err(Reject::new(RejectReason::UnknownFormat, "a row that is no array"))
+                };
+                self.emit(row, decoded);
+            }
+        }
+    }
+
+    fn emit(&mut self, element: &'a str, decoded: Result<Decoded<'a>, Reject>) {
+        match decoded {
+            Ok(decoded) => (self.each)(Ok(decoded)),
+            Err(reject) => self.reject(element, reject),
+        }
+    }
+
+    fn reject(&mut self, element: &str, reject: Reject) {
+        let within = (element.as_ptr() as usize).saturating_sub(self.origin.as_ptr() as usize);
+        (self.each)(Err(reject.moved(self.start + within.min(self.origin.len()))));
+    }
+}
+
+fn reader_of(format: Format) -> Option<&'static Reader> {
+    READERS.iter().find(|reader| reader.format == format)
+}
+
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+        Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+    }
+}

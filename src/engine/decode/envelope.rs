@@ -1,0 +1,177 @@
+//! What stands around records: the envelopes of queues, clouds and shippers, and how each is opened.
+//!
+//! | envelope | written by |
+//! |---|---|
+//! | `{"Records":[…]}` | CloudTrail's files |
+//! | `{"items":[…]}` | Google's Reports API |
+//! | `{"logEvents":[{"message":…}]}`, `{"awslogs":{"data":…}}` | CloudWatch Logs subscriptions: the latter, and both as Kinesis has them, in gzip |
+//! | `{"recordId":…,"data":…}` | Firehose: base64, often gzip |
+//! | `{"detail-type":…,"detail":{…}}` | EventBridge |
+//! | `{"specversion":…,"data":…}`, `{"eventType":…,"subject":…,"data":…}` | CloudEvents, Event Grid |
+//! | `{"log_id":…,"data":{…}}` | Auth0's log streams |
+//! | `{"schema":…,"payload":…}` | Kafka Connect |
+//! | `{"event":…,"sourcetype":…}` | Splunk's HTTP event collector |
+//! | `{"_raw":…}`, `{"result":{"_raw":…}}` | Splunk's exports |
+//! | `{"_index":…,"_source":{…}}` | Elasticsearch's exports |
+//! | `{"AuditData":…}` | Microsoft 365's audit search |
+//! | `{"@timestamp":…,"message":…}`, `event.original` | Filebeat, Elastic Agent, Logstash |
+//! | `{"message":…,"source_type":…}` | Vector |
+//! | `{"log":…,"stream":…}`, `{"date":…,"log":…}` | Fluent Bit |
+//! | `{"service":…,"message":{…}}` | Datadog |
+//!
+//! Azure's `records`, `value` and `tables` are opened by Entra's reader. Panther's `p_` keys stand beside those of the
+//! record and need no opening. What is inside may be JSON, JSON in text, base64, gzip or a line of text.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use base64::Engine as _;
+use flate2::read::MultiGzDecoder;
+
+use super::Around;
+use super::paths::{Values, paths};
+use super::scalar::Scalar;
+
+paths! {
+    /// Where envelopes have their content, and its time.
+    enum At (Dotted) {
+        Records = Json "Records",
+        Items = Json "items",
+        LogEvents = Json "logEvents",
+        AwsLogs = Scalar "awslogs/data",
+        Detail = Json "detail",
+        Data = Json "data",
+        Payload = Json "payload",
+        Event = Json "event",
+        Original = Scalar "event/original",
+        Outcome = Scalar "event/outcome",
+        Raw = Scalar "_raw",
+        ResultRaw = Scalar "result/_raw",
+        Source = Json "_source",
+        AuditData = Json "AuditData",
+        Message = Json "message",
+        Log = Json "log",
+        AtTimestamp = Scalar "@timestamp",
+        Timestamp = Scalar "timestamp",
+        Time = Scalar "time",
+        Date = Scalar "date",
+    }
+}
+
+/// One kind of envelope.
+pub(super) struct Wrapping {
+    /// Alternatives: all keys of one, at the top of an object, are its mark.
+    pub(super) marks: &'static [&'static [&'static str]],
+    contents: &'static [At],
+    /// Where it carries nothing that is known, it may be an ECS document itself.
+    pub(super) is_document: bool,
+}
+
+const fn wrapping(marks: &'static [&'static [&'static str]], contents: &'static [At]) -> Wrapping {
+    Wrapping { marks, contents, is_document: false }
+}
+
+pub(super) const WRAPPINGS: [Wrapping; 14] = [
+    wrapping(&[&["Records"]], &[At::Records]),
+    wrapping(&[&["items", "kind"], &["items", "etag"]], &[At::Items]),
+    wrapping(&[&["logEvents"]], &[At::LogEvents]),
+    wrapping(&[&["awslogs"]], &[At::AwsLogs]),
+    wrapping(&[&["detail-type", "detail"]], &[At::Detail]),
+    wrapping(
+        &[
+            &["specversion", "data"],
+            &["eventType", "subject", "data"],
+            &["recordId", "data"],
+            &["log_id", "data"],
+        ],
+        &[At::Data],
+    ),
+    wrapping(&[&["schema", "payload"]], &[At::Payload]),
+    wrapping(
+        &[
+            &["event", "sourcetype"],
+            &["event", "source", "host"],
+            &["event", "index"],
+            &["event", "fields"],
+            &["time", "event"],
+        ],
+        &[At::Event],
+    ),
+    wrapping(&[&["_raw"], &["result", "preview"]], &[At::Raw, At::ResultRaw]),
+    wrapping(&[&["_index", "_source"]], &[At::Source]),
+    wrapping(&[&["AuditData"]], &[At::AuditData]),
+    wrapping(&[&["service", "message"], &["message", "source_type"]], &[At::Message]),
+    wrapping(&[&["log", "stream"], &["date", "log"], &["log", "kubernetes"], &["log", "time"]], &[At::Log]),
+    Wrapping {
+        marks: &[
+            &["@timestamp", "event"],
+            &["@timestamp", "message"],
+            &["@timestamp", "event.original"],
+            &["@timestamp", "event.kind"],
+            &["@timestamp", "event.category"],
+            &["@timestamp", "event.action"],
+            &["@timestamp", "event.outcome"],
+            &["@timestamp", "log"],
+            &["ecs", "event"],
+        ],
+        contents: &[At::Original, At::Message, At::Log],
+        is_document: true,
+    },
+];
+
+/// What an envelope holds.
+#[derive(Debug)]
+pub(super) struct Opened<'a> {
+    /// In the order of trying; the first that is something counts.
+    pub(super) contents: Vec<Scalar<'a>>,
+    pub(super) around: Around,
+    /// A shipper has understood the line already, and written more than it says.
+    pub(super) is_understood: bool,
+}
+
+/// Opens an envelope; `None` where it is no JSON object.
+pub(super) fn open<'a>(wrapping: &Wrapping, text: &'a str, around: &Around) -> Option<Opened<'a>> {
+    let mut values: Values<'a, { At::COUNT }> = At::read(text).ok()?;
+    let times = [At::AtTimestamp, At::Timestamp, At::Time, At::Date];
+    let time = values.time(&times.map(|at| (at, "time"))).ok().or(around.time);
+    let is_understood = wrapping.is_document && values.has(At::Outcome);
+    // One allocation for each envelope.
+    let contents = wrapping.contents.iter().map(|at| values.take(*at)).filter(|found| !found.is_absent()).collect();
+    Some(Opened { contents, around: Around { time, ..*around }, is_understood })
+}
+
+/// Longest text that is made of a packed one, in bytes: what would become longer is refused.
+pub const UNPACKED_LENGTH_MAX: usize = 8 << 20;
+
+/// The text packed in `bytes`: gzip, or base64 of text or gzip. `None` where it is neither, or too long.
+pub(super) fn unpack(bytes: &[u8]) -> Option<String> {
+    if is_gzip(bytes) {
+        return inflate(bytes);
+    }
+    let is_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
+    if bytes.len() < 16 || !bytes.iter().all(is_alphabet) {
+        return None;
+    }
+    let decoded = super::event_id::base64_engine(bytes).decode(bytes).ok()?;
+    if is_gzip(&decoded) { inflate(&decoded) } else { String::from_utf8(decoded).ok() }
+}
+
+pub(super) fn is_gzip(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x1f, 0x8b])
+}
+
+fn inflate(bytes: &[u8]) -> Option<String> {
+    let mut text = String::new();
+    let limit = UNPACKED_LENGTH_MAX as u64 + 1;
+    MultiGzDecoder::new(bytes).take(limit).read_to_string(&mut text).ok()?;
+    (text.len() <= UNPACKED_LENGTH_MAX).then_some(text)
+}
+
+/// The content as text that is read on: JSON as it stands, or whatever a text says.
+pub(super) fn text_of(content: Scalar<'_>) -> Option<Cow<'_, str>> {
+    match content {
+        Scalar::Json(json) => Some(Cow::Borrowed(json)),
+        Scalar::Text(text) => Some(text),
+        _ => None,
+    }
+}

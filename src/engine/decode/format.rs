@@ -1,0 +1,213 @@
+//! The formats that are read: their names, how each is recognised, and which function reads it.
+//!
+//! One row of [`READERS`] a format. A record whose format is not named is recognised by the keys at the top of its
+//! object, in the order in which they are written, as soon as all keys of one [mark](Reader::marks) were seen; a line
+//! of text by a function of the format's. Marks tell formats apart, they prove nothing: the reader refuses or skips
+//! what is not its own.
+
+use std::sync::LazyLock;
+
+use schemars::JsonSchema;
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess};
+use serde::{Deserialize, Serialize};
+
+use super::fields::KeyName;
+use super::lenient::{Lenient, Shape};
+use super::{Around, Decoded, Reject};
+
+/// Which decoder reads the input.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Decide per record.
+    #[default]
+    Auto,
+    /// Farsign's own.
+    Farsign,
+    /// Microsoft Entra ID: Azure Monitor and Event Hub, Graph, Log Analytics.
+    Entra,
+    /// Microsoft 365 unified audit log.
+    M365,
+    /// Okta System Log.
+    Okta,
+    /// AWS CloudTrail: console and IAM Identity Center.
+    CloudTrail,
+    /// AWS GuardDuty findings.
+    GuardDuty,
+    /// Google Workspace: Reports API and Cloud Audit.
+    Google,
+    /// Auth0 tenant logs.
+    Auth0,
+    /// Keycloak events: log line, JSON log, REST.
+    Keycloak,
+    /// Duo authentication log.
+    Duo,
+    /// OneLogin events.
+    OneLogin,
+    /// PingOne activities.
+    PingOne,
+    /// PingFederate audit log.
+    PingFederate,
+    /// JumpCloud Directory Insights.
+    JumpCloud,
+    /// OpenSSH's server: syslog lines, journal.
+    Sshd,
+    /// Elastic Common Schema.
+    Ecs,
+    /// OCSF Authentication.
+    Ocsf,
+}
+
+impl Format {
+    pub const ALL: [Format; 18] = [
+        Format::Auto,
+        Format::Farsign,
+        Format::Entra,
+        Format::M365,
+        Format::Okta,
+        Format::CloudTrail,
+        Format::GuardDuty,
+        Format::Google,
+        Format::Auth0,
+        Format::Keycloak,
+        Format::Duo,
+        Format::OneLogin,
+        Format::PingOne,
+        Format::PingFederate,
+        Format::JumpCloud,
+        Format::Sshd,
+        Format::Ecs,
+        Format::Ocsf,
+    ];
+
+    /// The word used in configuration and command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Format::Auto => "auto",
+            Format::Farsign => "farsign",
+            Format::Entra => "entra",
+            Format::M365 => "m365",
+            Format::Okta => "okta",
+            Format::CloudTrail => "cloudtrail",
+            Format::GuardDuty => "guardduty",
+            Format::Google => "google",
+            Format::Auth0 => "auth0",
+            Format::Keycloak => "keycloak",
+            Format::Duo => "duo",
+            Format::OneLogin => "onelogin",
+            Format::PingOne => "pingone",
+            Format::PingFederate => "pingfederate",
+            Format::JumpCloud => "jumpcloud",
+            Format::Sshd => "sshd",
+            Format::Ecs => "ecs",
+            Format::Ocsf => "ocsf",
+        }
+    }
+
+    pub fn parse(name: &str) -> Option<Format> {
+        Format::ALL.into_iter().find(|format| format.name() == name)
+    }
+}
+
+/// Where a reader puts what it finds in one record.
+pub(super) type Emit<'e, 'a> = &'e mut dyn FnMut(Decoded<'a>);
+
+/// How one format is recognised and read.
+pub(super) struct Reader {
+    pub(super) format: Format,
+    /// Alternatives: all keys of one, at the top of an object, are its mark.
+    pub(super) marks: &'static [&'static [&'static str]],
+    /// Is this line of text the format's?
+    pub(super) is_line: Option<fn(&str) -> bool>,
+    /// Reads one record: an object's text, or a line where [`Self::is_line`] is some. It may find several things in
+    /// it, and nothing that comes before a reject is taken back.
+    pub(super) read: ReadRecord,
+}
+
+pub(super) type ReadRecord = for<'a> fn(&'a str, &Around, Emit<'_, 'a>) -> Result<(), Reject>;
+
+/// What an object is, by the keys at its top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Index into [`READERS`].
+    Record(usize),
+    /// Index into [`super::envelope::WRAPPINGS`].
+    Wrapping(usize),
+    /// Azure's, or one of its lists: Entra's reader looks closer.
+    Entra,
+}
+
+/// Keys of Azure Monitor, Graph and Log Analytics that end the search early.
+const ENTRA_MARKS: [&[&str]; 9] = [
+    &["createdDateTime"],
+    &["properties", "category"],
+    &["resourceId", "operationName"],
+    &["time", "resourceId"],
+    &["TimeGenerated"],
+    &["userPrincipalName", "id"],
+    &["@odata.context"],
+    &["records"],
+    &["tables"],
+];
+
+/// Every key that is part of a mark, ordered, and every mark as a set of them.
+struct Marks {
+    keys: Vec<&'static str>,
+    sets: Vec<(u128, Kind)>,
+}
+
+static MARKS: LazyLock<Marks> = LazyLock::new(|| {
+    let records = super::READERS.iter().enumerate().flat_map(|(index, reader)| {
+        reader.marks.iter().map(move |mark| (*mark, Kind::Record(index)))
+    });
+    let wrappings = super::envelope::WRAPPINGS.iter().enumerate().flat_map(|(index, wrapping)| {
+        wrapping.marks.iter().map(move |mark| (*mark, Kind::Wrapping(index)))
+    });
+    let entra = ENTRA_MARKS.into_iter().map(|mark| (mark, Kind::Entra));
+    let all: Vec<(&[&str], Kind)> = records.chain(wrappings).chain(entra).collect();
+    let mut keys: Vec<&str> = all.iter().flat_map(|(mark, _)| mark.iter().copied()).collect();
+    keys.sort_unstable_by_key(|key| (key.len(), *key));
+    keys.dedup();
+    assert!(keys.len() <= 128, "a set is 128 bits");
+    let bit = |key: &&str| 1_u128 << keys.iter().position(|known| known == key).unwrap_or_default();
+    let sets = all.iter().map(|(mark, kind)| (mark.iter().map(bit).sum(), *kind)).collect();
+    Marks { keys, sets }
+});
+
+/// What the object in `text` is; `None` where it shows no mark. Reads no further than needed; what it passes over need not be valid yet.
+pub(super) fn kind_of(text: &str) -> Option<Kind> {
+    let mut kind = None;
+    let mut deserializer = sonic_rs::Deserializer::from_str(text);
+    // An error is a reject by whoever reads the object in full.
+    Lenient(Top { marks: &MARKS, kind: &mut kind }).deserialize(&mut deserializer).unwrap_or_default();
+    kind
+}
+
+struct Top<'k> {
+    marks: &'static Marks,
+    kind: &'k mut Option<Kind>,
+}
+
+impl<'de> Shape<'de> for Top<'_> {
+    type Value = ();
+
+    fn none(self) {}
+
+    fn object<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let find = |key: &str| {
+            self.marks.keys.binary_search_by_key(&(key.len(), key), |known| (known.len(), *known)).ok()
+        };
+        let mut seen = 0_u128;
+        while let Some(found) = entries.next_key_seed(KeyName(find))? {
+            if let Some(index) = found {
+                seen |= 1 << index;
+                if let Some((_, kind)) = self.marks.sets.iter().find(|(set, _)| seen & set == *set) {
+                    *self.kind = Some(*kind);
+                    return Ok(());
+                }
+            }
+            entries.next_value::<IgnoredAny>()?;
+        }
+        Ok(())
+    }
+}
