@@ -16,7 +16,7 @@ use super::replay::watch_for_interrupt;
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, say};
 use crate::config;
-use crate::engine::decode::Format;
+use crate::engine::decode::Decoder;
 use crate::engine::enrich::Tables;
 use crate::engine::facts::Item;
 use crate::engine::risk::score::KNOTS;
@@ -93,7 +93,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let observed = if stream.sign_ins.is_empty() {
             None
         } else {
-            let seen = observe(stream, args.tables.format.unwrap_or_default(), &tables, &truth, &detections, &interrupted)?;
+            let seen = observe(stream, &args.tables.decoder(&config), &tables, &truth, &detections, &interrupted)?;
             let Some((observed, damaged)) = seen else { return Ok(ExitCode::from(INTERRUPTED)) };
             is_damaged |= damaged;
             Some(observed)
@@ -160,7 +160,7 @@ fn open(path: &Path) -> anyhow::Result<BufReader<Box<dyn io::Read + Send>>> {
 /// What the stream's sign-ins say, and whether they could not be read in full; `None` when interrupted.
 fn observe(
     stream: &Stream,
-    format: Format,
+    decoder: &Decoder,
     tables: &Arc<Tables>,
     truth: &Truth,
     detections: &Detections,
@@ -168,7 +168,7 @@ fn observe(
 ) -> anyhow::Result<Option<(Observed, bool)>> {
     let inputs = input::expand(&stream.sign_ins)?;
     let mut observer = Observer::new(truth, detections);
-    let read = items::each(&inputs, format, tables.clone(), interrupted, &mut |item| {
+    let read = items::each(&inputs, decoder, tables.clone(), interrupted, &mut |item| {
         if let Item::SignIn(prepared) = item {
             observer.take(prepared);
         }

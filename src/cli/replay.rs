@@ -140,7 +140,7 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
     let Judging { engine, tables, context } = judging(args, &config)?;
     let options = Options {
         inputs: input::expand(&args.inputs)?,
-        format: args.tables.format.unwrap_or(config.input.format),
+        decoder: args.tables.decoder(&config),
         threads,
         engine: Arc::new(engine),
         tables: Arc::new(tables),

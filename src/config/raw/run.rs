@@ -76,6 +76,10 @@ pub struct Input {
     pub topics: Vec<Name>,
     /// Format of the records; auto = decided for each.
     pub format: Format,
+    /// Year of log lines whose times have none (syslog's), where nothing else tells when they came. In Kafka, the time
+    /// of the record does.
+    #[schemars(range(min = 2000, max = 2099))]
+    pub year: Option<u16>,
     /// Records are keyed so that one user's are in one partition, of the same number in every topic. When false,
     /// Farsign sorts them by user into the topic `topics.repartition` first.
     pub keyed: bool,
@@ -92,6 +96,7 @@ impl Default for Input {
         Input {
             topics: Vec::new(),
             format: Format::default(),
+            year: None,
             keyed: true,
             framing: Framing::default(),
             start: Start::default(),

@@ -79,8 +79,9 @@ mod tests {
     #[test]
     fn codes_and_names() {
         let code = |text: &'static str| code_of(Cow::Borrowed(text)).into_owned();
-        let found = ["DE", "de", "DEU", "Germany", "United States", "Viet Nam", "vietnam", "Korea, Republic of", "UK"]
-            .map(code);
+        let found =
+            ["DE", "de", "DEU", "Germany", "United States", "Viet Nam", "vietnam", "Korea, Republic of", "UK"]
+                .map(code);
         assert_eq!(found, ["DE", "DE", "DE", "DE", "US", "VN", "VN", "KR", "GB"]);
         assert_eq!(["Atlantis", "D1", "", "D"].map(code), ["", "", "", ""]);
     }

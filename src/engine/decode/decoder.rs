@@ -270,8 +270,7 @@ impl<'a> Walk<'_, 'a> {
         };
         match scan::check_depth(text) {
             Ok(()) => {
-                let mut walk =
-                    Walk { decoder, origin: text, start: 0, around, unpacked, each: &mut inner_each };
+                let mut walk = Walk { decoder, origin: text, start: 0, around, unpacked, each: &mut inner_each };
                 walk.lines_or_root(text, depth);
             }
             Err(reject) => rejects.push(reject),

@@ -78,12 +78,7 @@ pub(super) const WRAPPINGS: [Wrapping; 14] = [
     wrapping(&[&["awslogs"]], &[At::AwsLogs]),
     wrapping(&[&["detail-type", "detail"]], &[At::Detail]),
     wrapping(
-        &[
-            &["specversion", "data"],
-            &["eventType", "subject", "data"],
-            &["recordId", "data"],
-            &["log_id", "data"],
-        ],
+        &[&["specversion", "data"], &["eventType", "subject", "data"], &["recordId", "data"], &["log_id", "data"]],
         &[At::Data],
     ),
     wrapping(&[&["schema", "payload"]], &[At::Payload]),
@@ -136,7 +131,8 @@ pub(super) fn open<'a>(wrapping: &Wrapping, text: &'a str, around: &Around) -> O
     let time = values.time(&times.map(|at| (at, "time"))).ok().or(around.time);
     let is_understood = wrapping.is_document && values.has(At::Outcome);
     // One allocation for each envelope.
-    let contents = wrapping.contents.iter().map(|at| values.take(*at)).filter(|found| !found.is_absent()).collect();
+    let contents =
+        wrapping.contents.iter().map(|at| values.take(*at)).filter(|found| !found.is_absent()).collect();
     Some(Opened { contents, around: Around { time, ..*around }, is_understood })
 }
 

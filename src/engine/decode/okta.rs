@@ -31,7 +31,9 @@ use super::format::{Emit, Format, Reader};
 use super::paths::{Values, elements, json_in, paths};
 use super::{Around, Decoded, Reject, SkipReason, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
-use crate::engine::signin::{Category, EventTime, Mfa, Outcome, Provider, ProviderLocation, SignIn, UpstreamFinding};
+use crate::engine::signin::{
+    Category, EventTime, Mfa, Outcome, Provider, ProviderLocation, SignIn, UpstreamFinding,
+};
 
 pub(super) const READER: Reader = Reader {
     format: Format::Okta,

@@ -10,11 +10,11 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use sonic_rs::LazyValue;
 
 use super::Reject;
+use super::RejectReason;
 use super::fields::{KeyName, read_text};
 use super::lenient::{Lenient, Shape};
 use super::scalar::Scalar;
 use super::time::TimeError;
-use super::RejectReason;
 use crate::engine::signin::EventTime;
 
 /// What is kept of the value at the end of a path.
@@ -346,13 +346,15 @@ mod tests {
 
     #[test]
     fn paths_lead_through_objects_arrays_and_dotted_keys() {
-        let values = At::read(r#"{"ID":7,"source":{"ip":"192.0.2.1"},"list":[{"name":"a"},{"name":"b\n"}]}"#).unwrap();
+        let values =
+            At::read(r#"{"ID":7,"source":{"ip":"192.0.2.1"},"list":[{"name":"a"},{"name":"b\n"}]}"#).unwrap();
         assert_eq!(values.get(At::Id), &Scalar::Integer(7));
         assert_eq!(values.str(At::Address), "192.0.2.1");
         assert_eq!(values.json(At::Source), r#"{"ip":"192.0.2.1"}"#);
         assert_eq!(values.str(At::Second), "b\n");
         assert_eq!(elements(values.json(At::List)).count(), 2);
-        let values = At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
+        let values =
+            At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
         assert_eq!((values.str(At::Address), values.get(At::Id)), ("192.0.2.2", &Scalar::Other));
         assert!(!values.has(At::List) && !values.has(At::Second));
     }

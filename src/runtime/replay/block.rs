@@ -11,7 +11,7 @@ use super::SHARDS;
 use super::framing::{Frame, FrameKind, Framer};
 use super::scan::{Scan, Scanner};
 use super::source::RawBlock;
-use crate::engine::decode::{Decoded, Format, Reject, RejectReason, SkipReason, decode};
+use crate::engine::decode::{Decoded, Decoder, Reject, RejectReason, SkipReason};
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
@@ -81,11 +81,11 @@ pub struct Block {
 }
 
 impl Block {
-    pub fn decode(file: usize, sequence: u64, raw: RawBlock, format: Format, enricher: &mut Enricher) -> Block {
+    pub fn decode(file: usize, sequence: u64, raw: RawBlock, decoder: &Decoder, enricher: &mut Enricher) -> Block {
         let cell = Cell::new(raw, |raw| {
             let mut entries = Entries { items: Vec::with_capacity(raw.frames.len()), ..Entries::default() };
             for frame in &raw.frames {
-                decode_frame(format, &raw.bytes, frame, enricher, &mut entries);
+                decode_frame(decoder, &raw.bytes, frame, enricher, &mut entries);
             }
             entries
         });
@@ -112,7 +112,7 @@ impl Block {
 }
 
 fn decode_frame<'a>(
-    format: Format,
+    decoder: &Decoder,
     bytes: &'a [u8],
     frame: &Frame,
     enricher: &mut Enricher,
@@ -121,11 +121,11 @@ fn decode_frame<'a>(
     entries.records += 1;
     let (reason, detail, length, head) = match &frame.kind {
         FrameKind::Record => {
-            for part in decode_line(format, bytes, frame, enricher, entries) {
+            for part in decode_line(decoder, bytes, frame, enricher, entries) {
                 let (start, end) = (frame.start + part.start, frame.start + part.end);
                 let offset = frame.offset + part.start as u64;
                 let part = Frame { start, end, line: frame.line, offset, kind: FrameKind::Record };
-                decode_record(format, bytes, &part, enricher, entries);
+                decode_record(decoder, bytes, &part, enricher, entries);
             }
             return;
         }
@@ -156,7 +156,7 @@ fn split_line(record: &[u8]) -> Option<Vec<Frame>> {
 /// Decodes a line taken whole. When it is refused because it holds several records, gives those instead: such a
 /// line is no JSON value, and so nothing came of it before the refusal.
 fn decode_line<'a>(
-    format: Format,
+    decoder: &Decoder,
     bytes: &'a [u8],
     frame: &Frame,
     enricher: &mut Enricher,
@@ -164,7 +164,7 @@ fn decode_line<'a>(
 ) -> Vec<Frame> {
     let record = &bytes[frame.start..frame.end];
     let (mut parts, mut is_looked_at) = (None, false);
-    decode(format, record, &mut |decoded| {
+    decoder.decode(record, None, &mut |decoded| {
         if decoded.is_err() && !is_looked_at {
             is_looked_at = true;
             parts = split_line(record);
@@ -177,13 +177,14 @@ fn decode_line<'a>(
 }
 
 fn decode_record<'a>(
-    format: Format,
+    decoder: &Decoder,
     bytes: &'a [u8],
     frame: &Frame,
     enricher: &mut Enricher,
     entries: &mut Entries<'a>,
 ) {
-    decode(format, &bytes[frame.start..frame.end], &mut |decoded| take(decoded, frame, enricher, entries));
+    let record = &bytes[frame.start..frame.end];
+    decoder.decode(record, None, &mut |decoded| take(decoded, frame, enricher, entries));
 }
 
 fn take<'a>(
