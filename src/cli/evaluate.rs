@@ -21,6 +21,7 @@ use crate::engine::enrich::Tables;
 use crate::engine::facts::Item;
 use crate::engine::risk::score::KNOTS;
 use crate::evaluate::{Detections, Observed, Observer, Pool, Report, Truth, tables, write_plots};
+use crate::runtime::people;
 use crate::runtime::replay::{input, items, source};
 
 /// Hold detections against ground truth, beside reference detectors over the same sign-ins.
@@ -72,7 +73,7 @@ struct Stream {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let config = match config::load(args.config.as_deref(), &environment) {
+    let mut config = match config::load(args.config.as_deref(), &environment) {
         Ok(config) => config,
         Err(problems) if problems.unreadable => bail!(problems),
         Err(problems) => {
@@ -80,6 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(PROBLEMS));
         }
     };
+    people::load(&mut config)?;
     let streams = streams(args)?;
     let tables = Arc::new(args.tables.files(&config).load()?);
     let interrupted = watch_for_interrupt()?;

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kafka::Name;
+use super::reading::Pointer;
 use crate::engine::decode::Format;
 
 /// What stands before the JSON of a record. confluent = what Confluent's schema registry puts there, on every record: a
@@ -80,6 +81,10 @@ pub struct Input {
     /// of the record does.
     #[schemars(range(min = 2000, max = 2099))]
     pub year: Option<u16>,
+    /// JSON pointers at which a record may have, as an object or as text, the record it is an envelope of. The envelopes
+    /// of common shippers are known without.
+    #[schemars(length(max = 10))]
+    pub unwrap: Vec<Pointer>,
     /// Records are keyed so that one user's are in one partition, of the same number in every topic. When false,
     /// Farsign sorts them by user into the topic `topics.repartition` first.
     pub keyed: bool,
@@ -97,6 +102,7 @@ impl Default for Input {
             topics: Vec::new(),
             format: Format::default(),
             year: None,
+            unwrap: Vec::new(),
             keyed: true,
             framing: Framing::default(),
             start: Start::default(),

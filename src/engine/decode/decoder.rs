@@ -6,11 +6,14 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::sync::Arc;
 
-use super::envelope::{self, WRAPPINGS, Wrapping};
+use super::envelope::{self, Unwrap, WRAPPINGS, Wrapping};
 use super::fields::{self, Record};
 use super::format::{Format, Kind, Reader, kind_of};
 use super::keys::{Envelope, Key};
+use super::mapping::Mappings;
+use super::people::People;
 use super::tables::{TableParts, TableShape};
 use super::{Around, Decoded, READERS, Reject, RejectReason, UNPACKED_LENGTH_MAX, Whole, raw_elements};
 use super::{entra, farsign, scan};
@@ -25,12 +28,18 @@ pub struct Decoder {
     pub format: Format,
     /// Year of times that have none, in records that come without a time of their own.
     pub year: Option<i16>,
+    /// Where an object may have the record that it is an envelope of.
+    pub unwrap: Arc<Unwrap>,
+    /// Asked before any known format.
+    pub mappings: Arc<Mappings>,
+    /// Who has which accounts.
+    pub people: Arc<People>,
 }
 
 impl Decoder {
     /// As configured by nothing but the format.
     pub fn new(format: Format) -> Decoder {
-        Decoder { format, year: None }
+        Decoder { format, year: None, unwrap: Arc::default(), mappings: Arc::default(), people: Arc::default() }
     }
 
     /// Decodes one record, calling `each` at least once for every element in it, in order. `received` is when the queue
@@ -45,6 +54,9 @@ impl Decoder {
         received: Option<EventTime>,
         each: &mut impl FnMut(Result<Decoded<'a>, Reject>),
     ) {
+        let people = &*self.people;
+        let mut each = |decoded: Result<Decoded<'a>, Reject>| each(decoded.map(|decoded| people.resolve(decoded)));
+        let each = &mut each;
         let around = Around { time: received, year: self.year };
         let unpacked = Cell::new(0);
         if envelope::is_gzip(record) {
@@ -134,7 +146,22 @@ impl<'a> Walk<'_, 'a> {
                 Ok(None) => {}
             }
         }
+        if !self.decoder.unwrap.is_empty() && self.unwrapped(text, depth) {
+            return;
+        }
+        if !self.decoder.mappings.is_empty() && matches!(format, Format::Auto | Format::Mapping) {
+            let (each, around) = (&mut *self.each, self.around);
+            match self.decoder.mappings.read(text, &around, &mut |decoded| each(Ok(decoded))) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(reject) => return self.reject(text, reject),
+            }
+        }
         match (kind_of(text), format) {
+            (_, Format::Mapping) if !self.is_wrapped(text) => {
+                let detail = "no mapping is for this record";
+                self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
+            }
             (Some(Kind::Wrapping(index)), _) => self.wrapped(&WRAPPINGS[index], text, depth),
             (Some(Kind::Record(index)), Format::Auto) => self.read(&READERS[index], text),
             (_, Format::Auto | Format::Entra) => self.azure(text, depth),
@@ -143,6 +170,20 @@ impl<'a> Walk<'_, 'a> {
                 None => self.azure(text, depth),
             },
         }
+    }
+
+    fn is_wrapped(&self, text: &str) -> bool {
+        matches!(kind_of(text), Some(Kind::Wrapping(index)) if !WRAPPINGS[index].is_document)
+    }
+
+    /// Reads what an object has where the configuration says that records are; false when there is nothing.
+    fn unwrapped(&mut self, text: &'a str, depth: usize) -> bool {
+        let Some(found) = self.decoder.unwrap.content(text) else { return false };
+        match trimmed(found) {
+            Cow::Borrowed(content) => self.content(content, text, depth + 1),
+            Cow::Owned(content) => self.content_copied(&content, text, depth + 1),
+        }
+        true
     }
 
     fn read(&mut self, reader: &Reader, text: &'a str) {

@@ -29,7 +29,8 @@ use base64::Engine as _;
 use flate2::read::MultiGzDecoder;
 
 use super::Around;
-use super::paths::{Values, paths};
+use super::mapping::Pointer;
+use super::paths::{Kept, Matching, Paths, Values, paths};
 use super::scalar::Scalar;
 
 paths! {
@@ -134,6 +135,45 @@ pub(super) fn open<'a>(wrapping: &Wrapping, text: &'a str, around: &Around) -> O
     let contents =
         wrapping.contents.iter().map(|at| values.take(*at)).filter(|found| !found.is_absent()).collect();
     Some(Opened { contents, around: Around { time, ..*around }, is_understood })
+}
+
+/// JSON pointers at which an object may have the record that it is an envelope of.
+#[derive(Clone, Debug)]
+pub struct Unwrap {
+    pointers: Vec<Pointer>,
+    paths: Paths,
+}
+
+impl Default for Unwrap {
+    fn default() -> Unwrap {
+        Unwrap::new(Vec::new())
+    }
+}
+
+impl PartialEq for Unwrap {
+    fn eq(&self, other: &Unwrap) -> bool {
+        self.pointers == other.pointers
+    }
+}
+
+impl Unwrap {
+    /// The first of `pointers` that holds something counts; no two are the same.
+    pub fn new(pointers: Vec<Pointer>) -> Unwrap {
+        let keys = pointers.iter().map(|pointer| (pointer.iter().map(String::as_str), Kept::Json));
+        let paths = Paths::new(keys, Matching::Exact);
+        Unwrap { pointers, paths }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pointers.is_empty()
+    }
+
+    /// What an object holds for one of the pointers.
+    pub(super) fn content<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        let mut slots = vec![Scalar::Absent; self.pointers.len()];
+        self.paths.read_into(text, &mut slots).ok()?;
+        slots.into_iter().filter_map(text_of).find(|content| !content.trim().is_empty())
+    }
 }
 
 /// Longest text that is made of a packed one, in bytes: what would become longer is refused.

@@ -56,10 +56,12 @@ pub enum Format {
     Ecs,
     /// OCSF Authentication.
     Ocsf,
+    /// Whatever the configuration's mappings are for.
+    Mapping,
 }
 
 impl Format {
-    pub const ALL: [Format; 18] = [
+    pub const ALL: [Format; 19] = [
         Format::Auto,
         Format::Farsign,
         Format::Entra,
@@ -78,6 +80,7 @@ impl Format {
         Format::Sshd,
         Format::Ecs,
         Format::Ocsf,
+        Format::Mapping,
     ];
 
     /// The word used in configuration and command line.
@@ -101,6 +104,7 @@ impl Format {
             Format::Sshd => "sshd",
             Format::Ecs => "ecs",
             Format::Ocsf => "ocsf",
+            Format::Mapping => "mapping",
         }
     }
 

@@ -244,7 +244,7 @@ fn risk<'a>(event: &Event<'a>) -> Option<SignInRisk<'a>> {
     let (level, reasons) = risk_written(event)?;
     let level = level_of(&level).filter(|level| *level >= RiskLevel::Medium)?;
     Some(SignInRisk {
-        source: SOURCE,
+        source: Cow::Borrowed(SOURCE),
         kind: RiskEventType::Generic,
         source_type: Cow::Borrowed("risk"),
         level,

@@ -119,7 +119,8 @@ impl<T> Intake<T> {
         framing: Framing,
         make: &mut impl FnMut(Element<'a>) -> T,
     ) -> Intake<T> {
-        let own = Decoder::new(Format::Farsign);
+        // Those who command may name an account.
+        let own = Decoder { people: decoder.people.clone(), ..Decoder::new(Format::Farsign) };
         let mut intake = Intake { items: Vec::with_capacity(records.len()), spans: Vec::new() };
         intake.spans.reserve(records.len());
         for record in records {
