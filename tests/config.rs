@@ -114,6 +114,7 @@ fn the_examples_commented_parts_are_valid() {
     assert_eq!(config.engine.scoped_policies.len(), 1);
     assert_eq!(config.tables.named_locations.len(), 1);
     assert_eq!(config.tables.lists.len(), 1);
+    assert_ne!(config.input.decoder, Decoder::new(Format::Auto), "a mapping");
 }
 
 #[test]
