@@ -10,11 +10,11 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use sonic_rs::LazyValue;
 
 use super::Reject;
+use super::RejectReason;
 use super::fields::{KeyName, read_text};
 use super::lenient::{Lenient, Shape};
 use super::scalar::Scalar;
 use super::time::TimeError;
-use super::RejectReason;
 use crate::engine::signin::EventTime;
 
 /// What is kept of the value at the end of a path.
@@ -269,7 +269,14 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_, '_, 'de> {
             Some((slot, Kept::Scalar)) if !is_branch => slots[slot] = Scalar::deserialize(deserializer)?,
             Some((slot, _)) => {
                 let value = LazyValue::deserialize(deserializer)?;
-                let Cow::Borrowed(raw) = value.as_raw_cow() else { return Ok(()) };
+                let raw = match value.as_raw_cow() {
+                    Cow::Borrowed(raw) => raw,
+                    // Text with escapes.
+                    Cow::Owned(raw) => {
+                        slots[slot] = sonic_rs::from_str::<Scalar<'_>>(&raw).unwrap_or_default().into_owned();
+                        return Ok(());
+                    }
+                };
                 slots[slot] = scalar_of(raw);
                 if is_branch {
                     // It was valid a moment ago.
@@ -346,13 +353,15 @@ mod tests {
 
     #[test]
     fn paths_lead_through_objects_arrays_and_dotted_keys() {
-        let values = At::read(r#"{"ID":7,"source":{"ip":"192.0.2.1"},"list":[{"name":"a"},{"name":"b\n"}]}"#).unwrap();
+        let values =
+            At::read(r#"{"ID":7,"source":{"ip":"192.0.2.1"},"list":[{"name":"a"},{"name":"b\n"}]}"#).unwrap();
         assert_eq!(values.get(At::Id), &Scalar::Integer(7));
         assert_eq!(values.str(At::Address), "192.0.2.1");
         assert_eq!(values.json(At::Source), r#"{"ip":"192.0.2.1"}"#);
         assert_eq!(values.str(At::Second), "b\n");
         assert_eq!(elements(values.json(At::List)).count(), 2);
-        let values = At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
+        let values =
+            At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
         assert_eq!((values.str(At::Address), values.get(At::Id)), ("192.0.2.2", &Scalar::Other));
         assert!(!values.has(At::List) && !values.has(At::Second));
     }
@@ -363,5 +372,7 @@ mod tests {
         assert_eq!(At::read(r#"{"source":{"ip":}}"#).unwrap_err().reason, RejectReason::Malformed);
         let values = At::read(r#"{"source":3,"list":{"1":{"name":"by key"}}}"#).unwrap();
         assert_eq!((values.get(At::Source), values.str(At::Second)), (&Scalar::Integer(3), "by key"));
+        let values = At::read(r#"{"list":"{\"a\":1}","source":"plain"}"#).unwrap();
+        assert_eq!((values.str(At::List), values.str(At::Source)), (r#"{"a":1}"#, "plain"));
     }
 }
