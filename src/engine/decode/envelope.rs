@@ -9,6 +9,8 @@
 //! | `{"detail-type":…,"detail":{…}}` | EventBridge |
 //! | `{"specversion":…,"data":…}`, `{"eventType":…,"subject":…,"data":…}` | CloudEvents, Event Grid |
 //! | `{"log_id":…,"data":{…}}` | Auth0's log streams |
+//! | `{"cloudEventsVersion":…,"data":{"events":[…]}}` | Okta's event hooks |
+//! | `{"response":{"authlogs":[…]},"stat":…}` | Duo's Admin API |
 //! | `{"schema":…,"payload":…}` | Kafka Connect |
 //! | `{"event":…,"sourcetype":…}` | Splunk's HTTP event collector |
 //! | `{"_raw":…}`, `{"result":{"_raw":…}}` | Splunk's exports |
@@ -41,6 +43,11 @@ paths! {
         AwsLogs = Scalar "awslogs/data",
         Detail = Json "detail",
         Data = Json "data",
+        DataEvents = Json "data/events",
+        AuthLogs = Json "authlogs",
+        Response = Json "response",
+        ResponseAuthLogs = Json "response/authlogs",
+        ResponseEvents = Json "response/events",
         Payload = Json "payload",
         Event = Json "event",
         Original = Scalar "event/original",
@@ -71,20 +78,20 @@ const fn wrapping(marks: &'static [&'static [&'static str]], contents: &'static 
     Wrapping { marks, contents, is_document: false }
 }
 
-pub(super) const WRAPPINGS: [Wrapping; 14] = [
+pub(super) const WRAPPINGS: [Wrapping; 16] = [
     wrapping(&[&["Records"]], &[At::Records]),
     wrapping(&[&["items", "kind"], &["items", "etag"]], &[At::Items]),
     wrapping(&[&["logEvents"]], &[At::LogEvents]),
     wrapping(&[&["awslogs"]], &[At::AwsLogs]),
     wrapping(&[&["detail-type", "detail"]], &[At::Detail]),
     wrapping(
-        &[
-            &["specversion", "data"],
-            &["eventType", "subject", "data"],
-            &["recordId", "data"],
-            &["log_id", "data"],
-        ],
+        &[&["specversion", "data"], &["eventType", "subject", "data"], &["recordId", "data"], &["log_id", "data"]],
         &[At::Data],
+    ),
+    wrapping(&[&["cloudEventsVersion", "data"]], &[At::DataEvents]),
+    wrapping(
+        &[&["response", "stat"], &["authlogs"]],
+        &[At::ResponseAuthLogs, At::ResponseEvents, At::Response, At::AuthLogs],
     ),
     wrapping(&[&["schema", "payload"]], &[At::Payload]),
     wrapping(
@@ -136,7 +143,8 @@ pub(super) fn open<'a>(wrapping: &Wrapping, text: &'a str, around: &Around) -> O
     let time = values.time(&times.map(|at| (at, "time"))).ok().or(around.time);
     let is_understood = wrapping.is_document && values.has(At::Outcome);
     // One allocation for each envelope.
-    let contents = wrapping.contents.iter().map(|at| values.take(*at)).filter(|found| !found.is_absent()).collect();
+    let contents =
+        wrapping.contents.iter().map(|at| values.take(*at)).filter(|found| !found.is_absent()).collect();
     Some(Opened { contents, around: Around { time, ..*around }, is_understood })
 }
 
