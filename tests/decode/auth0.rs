@@ -157,6 +157,7 @@ fn addresses_that_are_not_the_clients() {
     check(&phone, &[&format!("{ADA} Interrupted/Right/Performed/Normal Interactive - -")]);
     // The application's server exchanged the code.
     check(&log("seacft", "").replace(AGENT, "node-fetch/1.0"), &["skipped notASignIn"]);
+    check(&log("sertft", "").replace(AGENT, "Other 0.0.0 / Other 0.0.0"), &["skipped notASignIn"]);
     check_ending(&log("sepft", "").replace(AGENT, "okhttp/4.9"), "Success/Right/Unknown/Normal Interactive");
     let first = log("gd_auth_failed", r#","details":{"first_factor":true}"#);
     check_ending(&first, "Failed/Wrong/Unknown/Normal Interactive");

@@ -200,7 +200,7 @@ fn is_of_nobody(kind: &str, log: &Log<'_>) -> bool {
 
 /// Is this the user agent of a server's library?
 fn is_of_server(agent: &str) -> bool {
-    const LIBRARIES: [&str; 16] = [
+    const LIBRARIES: [&str; 17] = [
         "apache-httpclient",
         "auth0-",
         "axios",
@@ -212,6 +212,8 @@ fn is_of_server(agent: &str) -> bool {
         "java/",
         "node",
         "openid-client",
+        // Taken apart by the Management API, and nothing of it known.
+        "other 0.0.0",
         "php",
         "python",
         "rest-client",
@@ -220,7 +222,7 @@ fn is_of_server(agent: &str) -> bool {
     ];
     let starts =
         |library: &&str| agent.get(..library.len()).is_some_and(|start| start.eq_ignore_ascii_case(library));
-    LIBRARIES.iter().any(|library| starts(&library))
+    LIBRARIES.iter().any(starts)
 }
 
 fn sign_in<'a>(log: &mut Log<'a>, kind: &str) -> Result<SignIn<'a>, Reject> {

@@ -85,7 +85,7 @@ paths! {
         TrustReason = Scalar "adaptive_trust_assessments/more_secure_auth/reason",
         Detectors = Json "adaptive_trust_assessments/more_secure_auth/detected_attack_detectors",
         Surfaced = Json "surfaced_auth",
-        SurfacedAt = Scalar "surfaced_timestamp",
+        SurfacedTime = Scalar "surfaced_timestamp",
         SurfacedKey = Scalar "sekey",
         IsPriority = Scalar "priority_event",
         Explanations = Json "explanations",
@@ -266,7 +266,7 @@ fn with_version<'a>(name: Cow<'a, str>, version: &str) -> Cow<'a, str> {
 /// What Trust Monitor found remarkable in an authentication, which the record holds.
 fn surfaced_finding<'a>(log: &mut Log<'a>, surfaced: &'a str) -> Result<UpstreamFinding<'a>, Reject> {
     let mut about = At::read(surfaced)?;
-    let event_time = log.time(&[(At::SurfacedAt, "surfaced_timestamp")]).or_else(|_| time_of(&about))?;
+    let event_time = log.time(&[(At::SurfacedTime, "surfaced_timestamp")]).or_else(|_| time_of(&about))?;
     let explanations = log.json(At::Explanations);
     let (kind, source_type) = kind_of(explanations);
     let name = about.first_text([At::UserName, At::OlderUserName]);

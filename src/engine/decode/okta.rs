@@ -311,8 +311,11 @@ enum Whose {
     Target,
 }
 
-/// Id, login and name of the user; all empty where nobody is named who is one.
-fn user_of<'a>(event: &mut Event<'a>, whose: Whose) -> Result<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>), Reject> {
+/// Id, login and name.
+type Names<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+
+/// The names of the user; all empty where nobody is named who is one.
+fn user_of<'a>(event: &mut Event<'a>, whose: Whose) -> Result<Names<'a>, Reject> {
     // A copy may leave the type out.
     let is_user = !event.has(At::ActorType) || USERS.iter().any(|kind| event.is(At::ActorType, kind));
     if (!is_user || whose == Whose::Target)
