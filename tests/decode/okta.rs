@@ -44,6 +44,7 @@ fn endings_of_a_session() {
     check_ending(&start("FAILURE", "User is suspended"), "Failed/Unknown/Unknown/Disabled Interactive");
     check_ending(&start("FAILURE", "PASSWORD_EXPIRED"), "Blocked/Right/Unknown/Normal Interactive");
     check_ending(&start("RATE_LIMIT", ""), "Failed/Unknown/Unknown/Normal Interactive");
+    check_ending(&event("user.account.lock", "SUCCESS", "", ""), "Failed/Unknown/Unknown/Locked Interactive");
     let second = debug(r#""authMethodSecondType":"webauthn:webauthn:aut1""#);
     check_ending(
         &event("user.session.start", "SUCCESS", "", &second),
@@ -148,7 +149,8 @@ fn applications_and_other_events() {
     let target = r#","target":[{"id":"at1","type":"access_token"},
         {"id":"00uada","type":"User","alternateId":"ada@acme.example"}]"#;
     check(&client(target), &[&format!("{RIGHT} Success/Right/Unknown/Normal NonInteractive 192.0.2.7 NO")]);
-    for kind in ["user.session.end", "user.account.lock", "app.oauth2.as.consent.grant", "user.authentication.slo"]
+    for kind in
+        ["user.session.end", "user.account.unlock", "app.oauth2.as.consent.grant", "user.authentication.slo"]
     {
         check(&event(kind, "SUCCESS", "", ""), &["skipped notASignIn"]);
     }
@@ -313,4 +315,26 @@ fn envelopes_and_lowered_keys() {
         .iter()
         .fold(record, |text, key| text.replace(key, &key.to_lowercase()));
     check(&lowered, &[&line]);
+}
+
+#[test]
+fn the_first_api() {
+    let event = |kind: &str| {
+        format!(
+            r#"{{"eventId":"tev1","sessionId":"s1","requestId":"r1","published":"2017-03-04T05:06:07.000Z",
+            "action":{{"message":"User login","categories":["Sign-in"],"objectType":"{kind}"}},
+            "actors":[{{"id":"00uada","displayName":"Ada","login":"ada@acme.example","objectType":"User"}},
+            {{"id":"Mozilla/5.0","displayName":"FIREFOX","ipAddress":"192.0.2.7","objectType":"Client"}}],"targets":[]}}"#
+        )
+    };
+    let endings = [
+        ("core.user_auth.login_success", "Success/Right/Unknown/Normal Interactive"),
+        ("core.user_auth.login_failed", "Failed/Unknown/Unknown/Normal Interactive"),
+        ("core.user.factor.attempt_fail", "Blocked/Right/Denied/Normal Interactive"),
+        ("app.auth.sso", "Success/Right/Unknown/Normal NonInteractive"),
+    ];
+    for (kind, ending) in endings {
+        check(&event(kind), &[&format!("{RIGHT} {ending} 192.0.2.7 -")]);
+    }
+    check(&event("core.user_auth.logout_success"), &["skipped notASignIn"]);
 }

@@ -9,8 +9,10 @@
 //! | `user.authentication.auth_via_…`, `.auth`, `.authenticate`, `.verify` | a step at another door (directory, federation); failed: a wrong first factor. RADIUS and rich clients end here: let in |
 //! | `policy.evaluate_sign_on` | a step; `DENY`: refused behind a right first factor |
 //! | `application.policy.sign_on.deny_access`, `app.generic.unauth_app_access_attempt` | refused behind a right first factor |
+//! | `user.account.lock` | a failed sign-in at a locked account |
 //! | `app.oauth2.…token.grant…` of a user | a sign-in without the user's doing, unless by password |
 //! | `user.risk.detect`, `user.risk.change`, `security.breached_credential.detected`, `user.account.report_suspicious_activity_by_enduser`, `app.oauth2.…token.detect_reuse` | an upstream finding about the user ([`findings`]) |
+//! | events of the first API | as far as they go, the same ([`legacy`]) |
 //! | every other | not a sign-in; also `security.threat.detected`, which names an address and no user |
 //!
 //! Risk that a sign-in's own event tells of is an upstream finding beside it ([`findings::risk`]).
@@ -28,6 +30,7 @@
 //! - No event names its organisation: the tenant is `okta`, until an identity map says more.
 
 mod findings;
+mod legacy;
 
 use std::borrow::Cow;
 
@@ -40,8 +43,8 @@ use crate::engine::signin::{Category, Credential, EventTime, Mfa, Outcome, Provi
 
 pub(super) const READER: Reader = Reader {
     format: Format::Okta,
-    // The second as SIEMs that lower all keys keep it.
-    marks: &[&["uuid", "published", "eventType"], &["uuid", "published", "eventtype"]],
+    // The second as SIEMs that lower all keys keep it, the third of the first API.
+    marks: &[&["uuid", "published", "eventType"], &["uuid", "published", "eventtype"], &["eventId", "published"]],
     is_line: None,
     read,
 };
@@ -54,6 +57,7 @@ paths! {
         Uuid = Scalar "uuid",
         Published = Scalar "published",
         EventType = Scalar "eventType",
+        LegacyAction = Scalar "action/objectType",
         LegacyType = Scalar "legacyEventType",
         ActorId = Scalar "actor/id",
         ActorType = Scalar "actor/type",
@@ -122,6 +126,9 @@ type Event<'a> = Values<'a, { At::COUNT }>;
 
 fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let mut event = At::read(text)?;
+    if event.has(At::LegacyAction) && !event.has(At::EventType) {
+        return legacy::read(text, emit);
+    }
     let kind = event.text(At::EventType).to_ascii_lowercase();
     if let Some(about) = findings::Kind::of(&kind) {
         let finding = findings::finding(&mut event, &kind, about)?;
@@ -185,6 +192,8 @@ fn attempt(kind: &str, event: &Event<'_>) -> Option<(Category, Ending)> {
             (Category::Interactive, passed, refused)
         }
         "policy.evaluate_sign_on" => (Category::Interactive, STEP, Ending::BLOCKED),
+        // The attempt that was one too many.
+        "user.account.lock" => (Category::Interactive, Ending::LOCKED, Ending::LOCKED),
         _ if USED_AGAIN.contains(&kind) => (Category::NonInteractive, Ending::SUCCESS, Ending::BLOCKED),
         _ if DENIED.contains(&kind) => (Category::Interactive, Ending::BLOCKED, Ending::BLOCKED),
         _ if kind.starts_with("user.mfa.") && kind.contains("deny_push") => {
