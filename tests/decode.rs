@@ -1,15 +1,21 @@
 //! Decoding: every form and reject by example, and the decoder against a slow one written separately.
 
+#[path = "decode/auth0.rs"]
+mod auth0;
 #[path = "decode/canonical.rs"]
 mod canonical;
 #[path = "decode/differential.rs"]
 mod differential;
+#[path = "decode/duo.rs"]
+mod duo;
 #[path = "decode/farsign_format.rs"]
 mod farsign_format;
 #[path = "decode/fixtures.rs"]
 mod fixtures;
 #[path = "decode/forms.rs"]
 mod forms;
+#[path = "decode/okta.rs"]
+mod okta;
 #[path = "decode/oracle.rs"]
 mod oracle;
 #[path = "decode/oracle_attempt.rs"]
@@ -19,7 +25,6 @@ mod rejects;
 #[path = "decode/results.rs"]
 mod results;
 #[path = "decode/summary.rs"]
-#[expect(dead_code, reason = "used by the tests of formats to come")]
 mod summary;
 #[path = "decode/values.rs"]
 mod values;

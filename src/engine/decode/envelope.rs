@@ -9,6 +9,8 @@
 //! | `{"detail-type":…,"detail":{…}}` | EventBridge |
 //! | `{"specversion":…,"data":…}`, `{"eventType":…,"subject":…,"data":…}` | CloudEvents, Event Grid |
 //! | `{"log_id":…,"data":{…}}` | Auth0's log streams |
+//! | `{"cloudEventsVersion":…,"data":{"events":[…]}}` | Okta's event hooks |
+//! | `{"response":{"authlogs":[…]},"stat":…}` | Duo's Admin API |
 //! | `{"schema":…,"payload":…}` | Kafka Connect |
 //! | `{"event":…,"sourcetype":…}` | Splunk's HTTP event collector |
 //! | `{"_raw":…}`, `{"result":{"_raw":…}}` | Splunk's exports |
@@ -42,6 +44,11 @@ paths! {
         AwsLogs = Scalar "awslogs/data",
         Detail = Json "detail",
         Data = Json "data",
+        DataEvents = Json "data/events",
+        AuthLogs = Json "authlogs",
+        Response = Json "response",
+        ResponseAuthLogs = Json "response/authlogs",
+        ResponseEvents = Json "response/events",
         Payload = Json "payload",
         Event = Json "event",
         Original = Scalar "event/original",
@@ -72,7 +79,7 @@ const fn wrapping(marks: &'static [&'static [&'static str]], contents: &'static 
     Wrapping { marks, contents, is_document: false }
 }
 
-pub(super) const WRAPPINGS: [Wrapping; 14] = [
+pub(super) const WRAPPINGS: [Wrapping; 16] = [
     wrapping(&[&["Records"]], &[At::Records]),
     wrapping(&[&["items", "kind"], &["items", "etag"]], &[At::Items]),
     wrapping(&[&["logEvents"]], &[At::LogEvents]),
@@ -81,6 +88,11 @@ pub(super) const WRAPPINGS: [Wrapping; 14] = [
     wrapping(
         &[&["specversion", "data"], &["eventType", "subject", "data"], &["recordId", "data"], &["log_id", "data"]],
         &[At::Data],
+    ),
+    wrapping(&[&["cloudEventsVersion", "data"]], &[At::DataEvents]),
+    wrapping(
+        &[&["response", "stat"], &["authlogs"]],
+        &[At::ResponseAuthLogs, At::ResponseEvents, At::Response, At::AuthLogs],
     ),
     wrapping(&[&["schema", "payload"]], &[At::Payload]),
     wrapping(

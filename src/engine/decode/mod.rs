@@ -7,10 +7,12 @@
 //! [`Reject`] with one of a closed list of reasons.
 
 mod address;
+mod auth0;
 mod client;
 mod country;
 mod decoder;
 mod draft;
+mod duo;
 mod entra;
 mod entra_codes;
 mod entra_result;
@@ -53,7 +55,7 @@ use format::Reader;
 use lenient::Shape;
 
 /// Every format but Farsign's own and Entra's, in the order in which their marks are asked.
-static READERS: [Reader; 1] = [okta::READER];
+static READERS: [Reader; 3] = [okta::READER, auth0::READER, duo::READER];
 
 /// What is known of a record beside its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
