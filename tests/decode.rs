@@ -8,6 +8,10 @@ mod canonical;
 mod differential;
 #[path = "decode/duo.rs"]
 mod duo;
+#[path = "decode/envelopes.rs"]
+mod envelopes;
+#[path = "decode/examples.rs"]
+mod examples;
 #[path = "decode/farsign_format.rs"]
 mod farsign_format;
 #[path = "decode/fixtures.rs"]
@@ -16,6 +20,8 @@ mod fixtures;
 mod forms;
 #[path = "decode/okta.rs"]
 mod okta;
+#[path = "decode/mapping.rs"]
+mod mapping;
 #[path = "decode/oracle.rs"]
 mod oracle;
 #[path = "decode/oracle_attempt.rs"]

@@ -165,10 +165,24 @@ impl<'a> Walk<'_, 'a> {
             (Some(Kind::Wrapping(index)), _) => self.wrapped(&WRAPPINGS[index], text, depth),
             (Some(Kind::Record(index)), Format::Auto) => self.read(&READERS[index], text),
             (_, Format::Auto | Format::Entra) => self.azure(text, depth),
-            (_, named) => match reader_of(named) {
-                Some(reader) => self.read(reader, text),
-                None => self.azure(text, depth),
+            (kind, named) => match (self.list(kind, text), reader_of(named)) {
+                (Some(list), _) => self.elements(list, depth + 1),
+                (None, Some(reader)) => self.read(reader, text),
+                (None, None) => self.azure(text, depth),
             },
+        }
+    }
+
+    /// The array of records that Azure's queues put around any format's.
+    fn list(&self, kind: Option<Kind>, text: &'a str) -> Option<&'a str> {
+        if kind != Some(Kind::Entra) {
+            return None;
+        }
+        let mut record = Record::new();
+        fields::read_record(text, &mut record).ok()?;
+        match entra::envelope_of(&record) {
+            Some((Envelope::Records | Envelope::Value, raw)) => Some(raw),
+            _ => None,
         }
     }
 

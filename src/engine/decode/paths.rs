@@ -290,11 +290,15 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_, '_, 'de> {
     }
 }
 
+/// Absent, but there: an empty list of records is no fault.
+const EMPTY: &str = "[]";
+
 /// One value that is known to be valid JSON.
 fn scalar_of(raw: &str) -> Scalar<'_> {
     let is_empty = |raw: &str| raw[1..raw.len() - 1].trim().is_empty();
     match raw.as_bytes().first() {
-        Some(b'{' | b'[') if is_empty(raw) => Scalar::Absent,
+        Some(b'{') if is_empty(raw) => Scalar::Absent,
+        Some(b'[') if is_empty(raw) => Scalar::Json(EMPTY),
         Some(b'{' | b'[') => Scalar::Json(raw),
         _ => sonic_rs::from_str(raw).unwrap_or_default(),
     }
