@@ -2,6 +2,8 @@
 
 #[path = "decode/canonical.rs"]
 mod canonical;
+#[path = "decode/cloudtrail.rs"]
+mod cloudtrail;
 #[path = "decode/differential.rs"]
 mod differential;
 #[path = "decode/farsign_format.rs"]
@@ -10,6 +12,10 @@ mod farsign_format;
 mod fixtures;
 #[path = "decode/forms.rs"]
 mod forms;
+#[path = "decode/google.rs"]
+mod google;
+#[path = "decode/guardduty.rs"]
+mod guardduty;
 #[path = "decode/oracle.rs"]
 mod oracle;
 #[path = "decode/oracle_attempt.rs"]
@@ -19,7 +25,6 @@ mod rejects;
 #[path = "decode/results.rs"]
 mod results;
 #[path = "decode/summary.rs"]
-#[expect(dead_code, reason = "used by the tests of formats to come")]
 mod summary;
 #[path = "decode/values.rs"]
 mod values;

@@ -3,10 +3,13 @@
 //! | envelope | written by |
 //! |---|---|
 //! | `{"Records":[…]}` | CloudTrail's files |
+//! | `{"CloudTrailEvent":…}` | CloudTrail's `LookupEvents`: each event as text |
+//! | `{"Findings":[…]}`, `{"findings":[…]}` | answers of GuardDuty and Security Hub, and what EventBridge has of the latter |
 //! | `{"items":[…]}` | Google's Reports API |
 //! | `{"logEvents":[{"message":…}]}`, `{"awslogs":{"data":…}}` | CloudWatch Logs subscriptions: the latter, and both as Kinesis has them, in gzip |
 //! | `{"recordId":…,"data":…}` | Firehose: base64, often gzip |
 //! | `{"detail-type":…,"detail":{…}}` | EventBridge |
+//! | `{"message":{"data":…},"subscription":…}` | Google's Pub/Sub, where it pushes: base64 |
 //! | `{"specversion":…,"data":…}`, `{"eventType":…,"subject":…,"data":…}` | CloudEvents, Event Grid |
 //! | `{"log_id":…,"data":{…}}` | Auth0's log streams |
 //! | `{"schema":…,"payload":…}` | Kafka Connect |
@@ -36,6 +39,8 @@ paths! {
     /// Where envelopes have their content, and its time.
     enum At (Dotted) {
         Records = Json "Records",
+        CloudTrailEvent = Json "CloudTrailEvent",
+        Findings = Json "Findings",
         Items = Json "items",
         LogEvents = Json "logEvents",
         AwsLogs = Scalar "awslogs/data",
@@ -50,6 +55,7 @@ paths! {
         Source = Json "_source",
         AuditData = Json "AuditData",
         Message = Json "message",
+        MessageData = Scalar "message/data",
         Log = Json "log",
         AtTimestamp = Scalar "@timestamp",
         Timestamp = Scalar "timestamp",
@@ -71,8 +77,11 @@ const fn wrapping(marks: &'static [&'static [&'static str]], contents: &'static 
     Wrapping { marks, contents, is_document: false }
 }
 
-pub(super) const WRAPPINGS: [Wrapping; 14] = [
+pub(super) const WRAPPINGS: [Wrapping; 17] = [
     wrapping(&[&["Records"]], &[At::Records]),
+    wrapping(&[&["CloudTrailEvent"]], &[At::CloudTrailEvent]),
+    wrapping(&[&["Findings"], &["findings"]], &[At::Findings]),
+    wrapping(&[&["message", "subscription"]], &[At::MessageData]),
     wrapping(&[&["items", "kind"], &["items", "etag"]], &[At::Items]),
     wrapping(&[&["logEvents"]], &[At::LogEvents]),
     wrapping(&[&["awslogs"]], &[At::AwsLogs]),
@@ -100,7 +109,11 @@ pub(super) const WRAPPINGS: [Wrapping; 14] = [
     wrapping(&[&["_raw"], &["result", "preview"]], &[At::Raw, At::ResultRaw]),
     wrapping(&[&["_index", "_source"]], &[At::Source]),
     wrapping(&[&["AuditData"]], &[At::AuditData]),
-    wrapping(&[&["service", "message"], &["message", "source_type"]], &[At::Message]),
+    wrapping(
+        // The last is one of `logEvents`.
+        &[&["service", "message"], &["message", "source_type"], &["id", "timestamp", "message"]],
+        &[At::Message],
+    ),
     wrapping(&[&["log", "stream"], &["date", "log"], &["log", "kubernetes"], &["log", "time"]], &[At::Log]),
     Wrapping {
         marks: &[

@@ -7,7 +7,9 @@
 //! [`Reject`] with one of a closed list of reasons.
 
 mod address;
+mod aws_user;
 mod client;
+mod cloudtrail;
 mod country;
 mod decoder;
 mod draft;
@@ -19,6 +21,9 @@ mod event_id;
 mod farsign;
 mod fields;
 mod format;
+mod google;
+mod google_events;
+mod guardduty;
 mod keys;
 mod lenient;
 mod okta;
@@ -49,7 +54,7 @@ use format::Reader;
 use lenient::Shape;
 
 /// Every format but Farsign's own and Entra's, in the order in which their marks are asked.
-static READERS: [Reader; 1] = [okta::READER];
+static READERS: [Reader; 4] = [okta::READER, cloudtrail::READER, guardduty::READER, google::READER];
 
 /// What is known of a record beside its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

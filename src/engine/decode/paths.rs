@@ -14,7 +14,7 @@ use super::fields::{KeyName, read_text};
 use super::lenient::{Lenient, Shape};
 use super::scalar::Scalar;
 use super::time::TimeError;
-use super::RejectReason;
+use super::{RejectReason, text};
 use crate::engine::signin::EventTime;
 
 /// What is kept of the value at the end of a path.
@@ -116,8 +116,31 @@ pub(super) struct Values<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Values<'a, N> {
-    fn new() -> Values<'a, N> {
+    /// Of an object with nothing in it.
+    pub(super) fn new() -> Values<'a, N> {
         Values { slots: [const { Scalar::Absent }; N] }
+    }
+
+    /// Cuts copied texts to the length of texts for output, for values of which many elements make copies.
+    pub(super) fn cut(&mut self) {
+        for slot in &mut self.slots {
+            if let Scalar::Text(text @ Cow::Owned(_)) = slot {
+                *text = text::cut(std::mem::take(text));
+            }
+        }
+    }
+
+    pub(super) fn put(&mut self, slot: impl Into<usize>, value: Scalar<'a>) {
+        self.slots[slot.into()] = value;
+    }
+
+    /// Fills slots that say nothing with copies of what `other` says.
+    pub(super) fn fill(&mut self, other: Values<'_, N>) {
+        for (slot, value) in self.slots.iter_mut().zip(other.slots) {
+            if slot.is_absent() {
+                *slot = value.into_owned();
+            }
+        }
     }
 
     pub(super) fn get(&self, slot: impl Into<usize>) -> &Scalar<'a> {
@@ -269,7 +292,14 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_, '_, 'de> {
             Some((slot, Kept::Scalar)) if !is_branch => slots[slot] = Scalar::deserialize(deserializer)?,
             Some((slot, _)) => {
                 let value = LazyValue::deserialize(deserializer)?;
-                let Cow::Borrowed(raw) = value.as_raw_cow() else { return Ok(()) };
+                let raw = match value.as_raw_cow() {
+                    Cow::Borrowed(raw) => raw,
+                    // Text with escapes.
+                    Cow::Owned(raw) => {
+                        slots[slot] = sonic_rs::from_str::<Scalar<'_>>(&raw).unwrap_or_default().into_owned();
+                        return Ok(());
+                    }
+                };
                 slots[slot] = scalar_of(raw);
                 if is_branch {
                     // It was valid a moment ago.
@@ -310,14 +340,16 @@ macro_rules! paths {
         enum $name { $($variant,)+ }
 
         impl $name {
-            const COUNT: usize = [$($path),+].len();
+            const PATHS: [&str; [$($path),+].len()] = [$($path),+];
+            const COUNT: usize = Self::PATHS.len();
 
             fn read(text: &str) -> Result<$crate::engine::decode::paths::Values<'_, { $name::COUNT }>, $crate::engine::decode::Reject> {
                 use $crate::engine::decode::paths::{Kept, Matching, Paths};
-                static PATHS: std::sync::LazyLock<Paths> = std::sync::LazyLock::new(|| {
-                    Paths::new([$(($path.split('/'), Kept::$kept)),+], Matching::$matching)
+                static TREE: std::sync::LazyLock<Paths> = std::sync::LazyLock::new(|| {
+                    let kept = [$(Kept::$kept),+];
+                    Paths::new($name::PATHS.map(|path| path.split('/')).into_iter().zip(kept), Matching::$matching)
                 });
-                PATHS.read(text)
+                TREE.read(text)
             }
         }
 
