@@ -245,7 +245,10 @@ fn the_rest_of_the_logs_is_no_sign_in() {
         let record = activity(application, ACTOR, r#"{"type":"auth","name":"authorize"},{"name":"revoke"}"#);
         check(&record, &["skipped notASignIn"]);
     }
-    check(&r#"{"protoPayload":{"serviceName":"storage.googleapis.com","methodName":"storage.objects.get"},"insertId":"i"}"#.to_owned(), &["skipped notASignIn"]);
+    check(
+        r#"{"protoPayload":{"serviceName":"storage.googleapis.com","methodName":"storage.objects.get"},"insertId":"i"}"#,
+        &["skipped notASignIn"],
+    );
     check(&activity("login", ACTOR, ""), &["skipped notASignIn"]);
 }
 

@@ -54,8 +54,8 @@ paths! {
         Type = Scalar "type",
         Account = Scalar "accountId",
         Severity = Json "severity",
-        UpdatedAt = Scalar "updatedAt",
-        CreatedAt = Scalar "createdAt",
+        Updated = Scalar "updatedAt",
+        Created = Scalar "createdAt",
         Title = Scalar "title",
         Description = Scalar "description",
         PrincipalId = Scalar "resource/accessKeyDetails/principalId",
@@ -223,7 +223,7 @@ fn upstream<'a>(finding: &mut Finding<'a>, person: Person<'a>) -> Result<Upstrea
 /// When GuardDuty said so, and when it last happened.
 fn times_of(finding: &Finding<'_>) -> Result<(EventTime, EventTime), Reject> {
     let seen = [At::LastSeen, At::HubLastSeen, At::FirstSeen, At::HubFirstSeen];
-    let said = [At::UpdatedAt, At::CreatedAt, At::LastSeen, At::HubLastSeen];
+    let said = [At::Updated, At::Created, At::LastSeen, At::HubLastSeen];
     let event_time = finding.time(&said.map(|at| (at, "updatedAt")))?;
     let activity_time = finding.time(&seen.map(|at| (at, "service.eventLastSeen"))).unwrap_or(event_time);
     // Clocks of two services: what is found has happened.
