@@ -4,6 +4,8 @@
 mod auth0;
 #[path = "decode/canonical.rs"]
 mod canonical;
+#[path = "decode/cloudtrail.rs"]
+mod cloudtrail;
 #[path = "decode/differential.rs"]
 mod differential;
 #[path = "decode/duo.rs"]
@@ -18,10 +20,14 @@ mod farsign_format;
 mod fixtures;
 #[path = "decode/forms.rs"]
 mod forms;
-#[path = "decode/okta.rs"]
-mod okta;
+#[path = "decode/google.rs"]
+mod google;
+#[path = "decode/guardduty.rs"]
+mod guardduty;
 #[path = "decode/mapping.rs"]
 mod mapping;
+#[path = "decode/okta.rs"]
+mod okta;
 #[path = "decode/oracle.rs"]
 mod oracle;
 #[path = "decode/oracle_attempt.rs"]

@@ -3,10 +3,13 @@
 //! | envelope | written by |
 //! |---|---|
 //! | `{"Records":[…]}` | CloudTrail's files |
+//! | `{"CloudTrailEvent":…}` | CloudTrail's `LookupEvents`: each event as text |
+//! | `{"Findings":[…]}`, `{"findings":[…]}` | answers of GuardDuty and Security Hub, and what EventBridge has of the latter |
 //! | `{"items":[…]}` | Google's Reports API |
 //! | `{"logEvents":[{"message":…}]}`, `{"awslogs":{"data":…}}` | CloudWatch Logs subscriptions: the latter, and both as Kinesis has them, in gzip |
 //! | `{"recordId":…,"data":…}` | Firehose: base64, often gzip |
 //! | `{"detail-type":…,"detail":{…}}` | EventBridge |
+//! | `{"message":{"data":…},"subscription":…}` | Google's Pub/Sub, where it pushes: base64 |
 //! | `{"specversion":…,"data":…}`, `{"eventType":…,"subject":…,"data":…}` | CloudEvents, Event Grid |
 //! | `{"log_id":…,"data":{…}}` | Auth0's log streams |
 //! | `{"cloudEventsVersion":…,"data":{"events":[…]}}` | Okta's event hooks |
@@ -39,6 +42,8 @@ paths! {
     /// Where envelopes have their content, and its time.
     enum At (Dotted) {
         Records = Json "Records",
+        CloudTrailEvent = Json "CloudTrailEvent",
+        Findings = Json "Findings",
         Items = Json "items",
         LogEvents = Json "logEvents",
         AwsLogs = Scalar "awslogs/data",
@@ -58,6 +63,7 @@ paths! {
         Source = Json "_source",
         AuditData = Json "AuditData",
         Message = Json "message",
+        MessageData = Scalar "message/data",
         Log = Json "log",
         AtTimestamp = Scalar "@timestamp",
         Timestamp = Scalar "timestamp",
@@ -79,8 +85,11 @@ const fn wrapping(marks: &'static [&'static [&'static str]], contents: &'static 
     Wrapping { marks, contents, is_document: false }
 }
 
-pub(super) const WRAPPINGS: [Wrapping; 16] = [
+pub(super) static WRAPPINGS: &[Wrapping] = &[
     wrapping(&[&["Records"]], &[At::Records]),
+    wrapping(&[&["CloudTrailEvent"]], &[At::CloudTrailEvent]),
+    wrapping(&[&["Findings"], &["findings"]], &[At::Findings]),
+    wrapping(&[&["message", "subscription"]], &[At::MessageData]),
     wrapping(&[&["items", "kind"], &["items", "etag"]], &[At::Items]),
     wrapping(&[&["logEvents"]], &[At::LogEvents]),
     wrapping(&[&["awslogs"]], &[At::AwsLogs]),
@@ -108,7 +117,11 @@ pub(super) const WRAPPINGS: [Wrapping; 16] = [
     wrapping(&[&["_raw"], &["result", "preview"]], &[At::Raw, At::ResultRaw]),
     wrapping(&[&["_index", "_source"]], &[At::Source]),
     wrapping(&[&["AuditData"]], &[At::AuditData]),
-    wrapping(&[&["service", "message"], &["message", "source_type"]], &[At::Message]),
+    wrapping(
+        // The last is one of `logEvents`.
+        &[&["service", "message"], &["message", "source_type"], &["id", "timestamp", "message"]],
+        &[At::Message],
+    ),
     wrapping(&[&["log", "stream"], &["date", "log"], &["log", "kubernetes"], &["log", "time"]], &[At::Log]),
     Wrapping {
         marks: &[
@@ -144,8 +157,8 @@ pub(super) fn open<'a>(wrapping: &Wrapping, text: &'a str, around: &Around) -> O
     let time = values.time(&times.map(|at| (at, "time"))).ok().or(around.time);
     let is_understood = wrapping.is_document && values.has(At::Outcome);
     // One allocation for each envelope.
-    let contents =
-        wrapping.contents.iter().map(|at| values.take(*at)).filter(|found| !found.is_absent()).collect();
+    let is_there = |found: &Scalar<'_>| !found.is_absent() || matches!(found, Scalar::Json(_));
+    let contents = wrapping.contents.iter().map(|at| values.take(*at)).filter(is_there).collect();
     Some(Opened { contents, around: Around { time, ..*around }, is_understood })
 }
 

@@ -8,7 +8,9 @@
 
 mod address;
 mod auth0;
+mod aws_user;
 mod client;
+mod cloudtrail;
 mod country;
 mod decoder;
 mod draft;
@@ -21,6 +23,9 @@ mod event_id;
 mod farsign;
 mod fields;
 mod format;
+mod google;
+mod google_events;
+mod guardduty;
 mod keys;
 mod lenient;
 mod mapping;
@@ -55,7 +60,14 @@ use format::Reader;
 use lenient::Shape;
 
 /// Every format but Farsign's own and Entra's, in the order in which their marks are asked.
-static READERS: [Reader; 3] = [okta::READER, auth0::READER, duo::READER];
+static READERS: &[Reader] = &[
+    auth0::READER,
+    cloudtrail::READER,
+    duo::READER,
+    google::READER,
+    guardduty::READER,
+    okta::READER,
+];
 
 /// What is known of a record beside its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

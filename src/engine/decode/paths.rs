@@ -9,12 +9,11 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
 use sonic_rs::LazyValue;
 
-use super::Reject;
-use super::RejectReason;
 use super::fields::{KeyName, read_text};
 use super::lenient::{Lenient, Shape};
 use super::scalar::Scalar;
 use super::time::TimeError;
+use super::{Reject, RejectReason, text};
 use crate::engine::signin::EventTime;
 
 /// What is kept of the value at the end of a path.
@@ -116,8 +115,31 @@ pub(super) struct Values<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Values<'a, N> {
-    fn new() -> Values<'a, N> {
+    /// Of an object with nothing in it.
+    pub(super) fn new() -> Values<'a, N> {
         Values { slots: [const { Scalar::Absent }; N] }
+    }
+
+    /// Cuts copied texts to the length of texts for output, for values of which many elements make copies.
+    pub(super) fn cut(&mut self) {
+        for slot in &mut self.slots {
+            if let Scalar::Text(text @ Cow::Owned(_)) = slot {
+                *text = text::cut(std::mem::take(text));
+            }
+        }
+    }
+
+    pub(super) fn put(&mut self, slot: impl Into<usize>, value: Scalar<'a>) {
+        self.slots[slot.into()] = value;
+    }
+
+    /// Fills slots that say nothing with copies of what `other` says.
+    pub(super) fn fill(&mut self, other: Values<'_, N>) {
+        for (slot, value) in self.slots.iter_mut().zip(other.slots) {
+            if slot.is_absent() {
+                *slot = value.into_owned();
+            }
+        }
     }
 
     pub(super) fn get(&self, slot: impl Into<usize>) -> &Scalar<'a> {
@@ -321,14 +343,16 @@ macro_rules! paths {
         enum $name { $($variant,)+ }
 
         impl $name {
-            const COUNT: usize = [$($path),+].len();
+            const PATHS: [&str; [$($path),+].len()] = [$($path),+];
+            const COUNT: usize = Self::PATHS.len();
 
             fn read(text: &str) -> Result<$crate::engine::decode::paths::Values<'_, { $name::COUNT }>, $crate::engine::decode::Reject> {
                 use $crate::engine::decode::paths::{Kept, Matching, Paths};
-                static PATHS: std::sync::LazyLock<Paths> = std::sync::LazyLock::new(|| {
-                    Paths::new([$(($path.split('/'), Kept::$kept)),+], Matching::$matching)
+                static TREE: std::sync::LazyLock<Paths> = std::sync::LazyLock::new(|| {
+                    let kept = [$(Kept::$kept),+];
+                    Paths::new($name::PATHS.map(|path| path.split('/')).into_iter().zip(kept), Matching::$matching)
                 });
-                PATHS.read(text)
+                TREE.read(text)
             }
         }
 
