@@ -192,7 +192,10 @@ impl<'a, const N: usize> Values<'a, N> {
 
     /// The array or object as it is written (a [`Kept::Json`] slot); empty for anything else.
     pub(super) fn json(&self, slot: impl Into<usize>) -> &'a str {
-        if let Scalar::Json(json) = self.get(slot) { json } else { "" }
+        match self.get(slot) {
+            Scalar::Json(json) if *json != EMPTY => json,
+            _ => "",
+        }
     }
 
     /// The first of several times that can be read.
