@@ -13,7 +13,9 @@ mod decoder;
 mod draft;
 mod entra;
 mod entra_codes;
+mod entra_portal;
 mod entra_result;
+mod entra_risk;
 mod envelope;
 mod event_id;
 mod farsign;
@@ -21,6 +23,7 @@ mod fields;
 mod format;
 mod keys;
 mod lenient;
+mod m365;
 mod okta;
 mod paths;
 mod scalar;
@@ -49,7 +52,7 @@ use format::Reader;
 use lenient::Shape;
 
 /// Every format but Farsign's own and Entra's, in the order in which their marks are asked.
-static READERS: [Reader; 1] = [okta::READER];
+static READERS: [Reader; 3] = [okta::READER, m365::READER, entra_portal::READER];
 
 /// What is known of a record beside its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
