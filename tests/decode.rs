@@ -4,22 +4,29 @@
 mod canonical;
 #[path = "decode/differential.rs"]
 mod differential;
+#[path = "decode/entra_portal.rs"]
+mod entra_portal;
+#[path = "decode/entra_risk.rs"]
+mod entra_risk;
 #[path = "decode/farsign_format.rs"]
 mod farsign_format;
 #[path = "decode/fixtures.rs"]
 mod fixtures;
 #[path = "decode/forms.rs"]
 mod forms;
+#[path = "decode/m365.rs"]
+mod m365;
 #[path = "decode/oracle.rs"]
 mod oracle;
 #[path = "decode/oracle_attempt.rs"]
 mod oracle_attempt;
+#[path = "decode/oracle_risk.rs"]
+mod oracle_risk;
 #[path = "decode/rejects.rs"]
 mod rejects;
 #[path = "decode/results.rs"]
 mod results;
 #[path = "decode/summary.rs"]
-#[expect(dead_code, reason = "used by the tests of formats to come")]
 mod summary;
 #[path = "decode/values.rs"]
 mod values;

@@ -7,10 +7,10 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 
+use super::entra::{self, Source};
 use super::envelope::{self, WRAPPINGS, Wrapping};
 use super::fields::{self, Record};
 use super::format::{Format, Kind, Reader, kind_of};
-use super::entra::{self, Source};
 use super::keys::{Envelope, Key, Slot};
 use super::tables::{TableParts, TableShape};
 use super::{Around, Decoded, READERS, Reject, RejectReason, UNPACKED_LENGTH_MAX, Whole, raw_elements};
@@ -170,7 +170,9 @@ impl<'a> Walk<'_, 'a> {
         match entra::envelope_of(&record) {
             Some((Envelope::Tables, raw)) => self.tables(raw),
             Some((Envelope::Records | Envelope::Value, raw)) => self.elements(raw, depth + 1),
-            None if self.decoder.format == Format::Auto && entra::is_m365(&record) => self.read(&m365::READER, text),
+            None if self.decoder.format == Format::Auto && entra::is_m365(&record) => {
+                self.read(&m365::READER, text)
+            }
             None => {
                 let each = &mut *self.each;
                 let mut emit = |decoded| each(Ok(decoded));
@@ -280,8 +282,7 @@ impl<'a> Walk<'_, 'a> {
         };
         match scan::check_depth(text) {
             Ok(()) => {
-                let mut walk =
-                    Walk { decoder, origin: text, start: 0, around, unpacked, each: &mut inner_each };
+                let mut walk = Walk { decoder, origin: text, start: 0, around, unpacked, each: &mut inner_each };
                 walk.lines_or_root(text, depth);
             }
             Err(reject) => rejects.push(reject),

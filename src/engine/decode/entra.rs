@@ -50,6 +50,7 @@ pub(super) fn decode_record<'a>(
     text: Source<'a, '_>,
     emit: Emit<'_, 'a>,
 ) -> Result<(), Reject> {
+    let has_properties = record.properties == Properties::Read;
     match log_of(record) {
         None => Err(Reject::new(RejectReason::UnknownFormat, "no known form of an entra record")),
         Some(Log::Skipped(reason)) => {
@@ -58,8 +59,10 @@ pub(super) fn decode_record<'a>(
         }
         Some(_) if record.properties == Properties::Unreadable => Err(wrong_type("properties")),
         Some(Log::Risk(log)) => match text.object() {
-            Cow::Borrowed(object) => entra_risk::read(log, object, emit),
-            Cow::Owned(object) => entra_risk::read(log, &object, &mut |decoded| emit(decoded.into_owned())),
+            Cow::Borrowed(object) => entra_risk::read(log, object, has_properties, emit),
+            Cow::Owned(object) => {
+                entra_risk::read(log, &object, has_properties, &mut |decoded| emit(decoded.into_owned()))
+            }
         },
         Some(Log::Users(category)) => {
             let (fields, outer) = match record.properties {
@@ -69,7 +72,8 @@ pub(super) fn decode_record<'a>(
             let has_risk = entra_risk::is_risk(fields.get(Key::RiskState));
             let sign_in = sign_in(category, fields, outer)?;
             if has_risk {
-                return draft::emit_with(sign_in, entra_risk::of_sign_in(&text.object()), emit);
+                let risk = entra_risk::of_sign_in(&text.object(), has_properties);
+                return draft::emit_with(sign_in, risk, emit);
             }
             emit(Decoded::SignIn(sign_in));
             Ok(())
@@ -158,12 +162,8 @@ fn log_of(record: &Record<'_>) -> Option<Log> {
 
 /// Properties of Graph's risk detection and risky user objects that no sign-in has. (Audit objects have
 /// `activityDisplayName` beside the first.)
-const OF_RISKS: [Key; 4] = [
-    Key::ActivityDateTime,
-    Key::DetectedDateTime,
-    Key::RiskEventType,
-    Key::RiskLastUpdatedDateTime,
-];
+const OF_RISKS: [Key; 4] =
+    [Key::ActivityDateTime, Key::DetectedDateTime, Key::RiskEventType, Key::RiskLastUpdatedDateTime];
 
 /// Graph's `user` and `application` objects have some of these properties too, but not as many.
 fn is_graph_sign_in(has: impl Fn(Key) -> bool) -> bool {

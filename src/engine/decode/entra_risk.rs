@@ -122,10 +122,11 @@ struct Opened<'a> {
 }
 
 impl<'a> Opened<'a> {
-    fn of(text: &'a str) -> Result<Opened<'a>, Reject> {
+    fn of(text: &'a str, has_properties: bool) -> Result<Opened<'a>, Reject> {
         let outer = OuterAt::read(text)?;
         let inner = match (outer.get(OuterAt::Properties), outer.json(OuterAt::Properties)) {
-            (Scalar::Absent, _) => None,
+            // Written and empty, or not written.
+            (Scalar::Absent, _) => has_properties.then_some(Cow::Borrowed("{}")),
             (scalar, "") => Some(Cow::Owned(json_in(scalar).ok_or_else(|| wrong_type("properties"))?)),
             (_, json) => Some(Cow::Borrowed(json)),
         };
@@ -139,9 +140,14 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// Reads a record of one of the risk logs.
-pub(super) fn read<'a>(log: RiskLog, text: &'a str, emit: Emit<'_, 'a>) -> Result<(), Reject> {
-    let mut opened = Opened::of(text)?;
+/// Reads a record of one of the risk logs, whose values lie under `properties` or not.
+pub(super) fn read<'a>(
+    log: RiskLog,
+    text: &'a str,
+    has_properties: bool,
+    emit: Emit<'_, 'a>,
+) -> Result<(), Reject> {
+    let mut opened = Opened::of(text, has_properties)?;
     let tenant = opened.tenant();
     match opened.inner.take() {
         None => emit(decode(log, text, &mut opened, tenant)?),
@@ -400,13 +406,15 @@ fn reasons_of(record: &Record<'_>) -> String {
 
 /// The texts in an array.
 fn words(array: &str) -> Vec<String> {
-    let texts = elements(array).filter_map(|word| sonic_rs::from_str::<Scalar<'_>>(word).ok());
-    texts.map(|word| word.into_text().into_owned()).filter(|word| !word.is_empty()).collect()
+    let array = if array.starts_with('[') { array } else { "[]" };
+    let values = sonic_rs::to_array_iter(array).map_while(Result::ok);
+    let text = |raw: &str| sonic_rs::from_str::<Scalar<'_>>(raw).unwrap_or_default().into_text().into_owned();
+    values.map(|value| text(value.as_raw_str())).filter(|word| !word.is_empty()).collect()
 }
 
 /// The risk that a sign-in's own record tells of. `text` is the whole record, with a `riskState` that says so.
-pub(super) fn of_sign_in<'a>(text: &str) -> Option<SignInRisk<'a>> {
-    let opened = Opened::of(text).ok()?;
+pub(super) fn of_sign_in<'a>(text: &str, has_properties: bool) -> Option<SignInRisk<'a>> {
+    let opened = Opened::of(text, has_properties).ok()?;
     let record = At::read(opened.inner.as_deref().unwrap_or(text)).ok()?;
     let state = state_of(&record)?;
     let types = [At::EventTypesNew, At::EventTypes].into_iter().map(|at| types_in(&record, at));
@@ -441,7 +449,7 @@ fn types_in(record: &Record<'_>, at: At) -> Vec<String> {
         Some(copied) => words(&copied),
         None if written.is_empty() => {
             let name = record.get(at).clone().into_text();
-            if name.is_empty() || name == "[]" { Vec::new() } else { vec![name.into_owned()] }
+            if name.is_empty() { Vec::new() } else { vec![name.into_owned()] }
         }
         None => words(written),
     }

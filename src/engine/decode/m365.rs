@@ -229,7 +229,8 @@ fn code_of(record: &Record<'_>, properties: &Properties<'_>) -> Option<u32> {
         }
         _ => record.get(At::ErrorNumber).to_u32(),
     };
-    let named = [record.str(At::LogonError), properties.str(Property::LogonError)].into_iter().find_map(code_named);
+    let named =
+        [record.str(At::LogonError), properties.str(Property::LogonError)].into_iter().find_map(code_named);
     let number = number.filter(|&code| code != 0 || has_logged_in);
     number.or(named).or_else(|| has_logged_in.then_some(0))
 }
@@ -408,8 +409,11 @@ fn each_property<'t>(json: &'t str, mut add: impl FnMut(&str, Scalar<'t>)) {
     }
     if json.starts_with('{') {
         for (name, value) in sonic_rs::to_object_iter(json).map_while(Result::ok) {
-            if let Cow::Borrowed(raw) = value.as_raw_cow() {
-                add(&name, sonic_rs::from_str(raw).unwrap_or_default());
+            match value.as_raw_cow() {
+                Cow::Borrowed(raw) => add(&name, sonic_rs::from_str(raw).unwrap_or_default()),
+                Cow::Owned(raw) => {
+                    add(&name, sonic_rs::from_str::<Scalar<'_>>(&raw).unwrap_or_default().into_owned())
+                }
             }
         }
     }

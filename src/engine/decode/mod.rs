@@ -41,6 +41,7 @@ pub use address::parse_address;
 pub use decoder::{Decoder, decode};
 pub use entra::TENANT_UNKNOWN;
 pub use entra_codes::{Meaning, meaning_of};
+pub use entra_portal::IS_INTERACTIVE;
 pub use envelope::UNPACKED_LENGTH_MAX;
 pub use farsign::{write_farsign, write_farsign_feedback};
 pub use format::Format;
