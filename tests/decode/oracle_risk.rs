@@ -45,8 +45,8 @@ pub fn seen_feedback(it: &Feedback<'_>) -> Seen {
 
 /// The last of the object's values whose key is this one, in whatever case.
 fn last<'v>(object: &'v Value, key: &str) -> &'v Value {
-    let entries = object.as_object().into_iter().flatten();
-    let found = entries.filter(|(written, _)| written.eq_ignore_ascii_case(key)).last();
+    let mut entries = object.as_object().into_iter().flatten();
+    let found = entries.rfind(|(written, _)| written.eq_ignore_ascii_case(key));
     found.map_or(&Value::Null, |(_, value)| value)
 }
 

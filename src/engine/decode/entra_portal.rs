@@ -25,7 +25,7 @@ use crate::engine::signin::Category;
 
 pub(super) const READER: Reader = Reader {
     format: Format::Entra,
-    marks: &[&["Date (UTC)", "Request ID", "Username"], &["Date (UTC)", "Request ID", "User ID"]],
+    marks: &[&["Date (UTC)", "Request ID"]],
     is_line: None,
     read,
 };

@@ -44,8 +44,6 @@ pub(super) const READER: Reader = Reader {
         &["CreationTime", "RecordType"],
         &["Operation", "Workload"],
         &["Operation", "RecordType", "UserKey"],
-        &["OfficeWorkload", "Operation"],
-        &["auditLogRecordType", "auditData"],
     ],
     is_line: None,
     read,
