@@ -10,6 +10,10 @@ mod cloudtrail;
 mod differential;
 #[path = "decode/duo.rs"]
 mod duo;
+#[path = "decode/entra_portal.rs"]
+mod entra_portal;
+#[path = "decode/entra_risk.rs"]
+mod entra_risk;
 #[path = "decode/envelopes.rs"]
 mod envelopes;
 #[path = "decode/examples.rs"]
@@ -24,6 +28,8 @@ mod forms;
 mod google;
 #[path = "decode/guardduty.rs"]
 mod guardduty;
+#[path = "decode/m365.rs"]
+mod m365;
 #[path = "decode/mapping.rs"]
 mod mapping;
 #[path = "decode/okta.rs"]
@@ -32,6 +38,8 @@ mod okta;
 mod oracle;
 #[path = "decode/oracle_attempt.rs"]
 mod oracle_attempt;
+#[path = "decode/oracle_risk.rs"]
+mod oracle_risk;
 #[path = "decode/rejects.rs"]
 mod rejects;
 #[path = "decode/results.rs"]

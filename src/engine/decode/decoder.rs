@@ -8,15 +8,16 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::sync::Arc;
 
+use super::entra::{self, Source};
 use super::envelope::{self, Unwrap, WRAPPINGS, Wrapping};
 use super::fields::{self, Record};
 use super::format::{Format, Kind, Reader, kind_of};
-use super::keys::{Envelope, Key};
+use super::keys::{Envelope, Key, Slot};
 use super::mapping::Mappings;
 use super::people::People;
 use super::tables::{TableParts, TableShape};
 use super::{Around, Decoded, READERS, Reject, RejectReason, UNPACKED_LENGTH_MAX, Whole, raw_elements};
-use super::{entra, farsign, scan};
+use super::{farsign, m365, scan};
 use crate::engine::signin::EventTime;
 
 /// Envelopes may hold envelopes, but not more than this many deep.
@@ -163,7 +164,9 @@ impl<'a> Walk<'_, 'a> {
                 self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
             }
             (Some(Kind::Wrapping(index)), _) => self.wrapped(&WRAPPINGS[index], text, depth),
-            (Some(Kind::Record(index)), Format::Auto) => self.read(&READERS[index], text),
+            (Some(Kind::Record(index)), named) if named == Format::Auto || named == READERS[index].format => {
+                self.read(&READERS[index], text)
+            }
             (_, Format::Auto | Format::Entra) => self.azure(text, depth),
             (kind, named) => match (self.list(kind, text), reader_of(named)) {
                 (Some(list), _) => self.elements(list, depth + 1),
@@ -222,7 +225,16 @@ impl<'a> Walk<'_, 'a> {
         match entra::envelope_of(&record) {
             Some((Envelope::Tables, raw)) => self.tables(raw),
             Some((Envelope::Records | Envelope::Value, raw)) => self.elements(raw, depth + 1),
-            None => self.emit(text, entra::decode_record(&mut record)),
+            None if self.decoder.format == Format::Auto && entra::is_m365(&record) => {
+                self.read(&m365::READER, text)
+            }
+            None => {
+                let each = &mut *self.each;
+                let mut emit = |decoded| each(Ok(decoded));
+                if let Err(reject) = entra::decode_record(&mut record, Source::Object(text), &mut emit) {
+                    self.reject(text, reject);
+                }
+            }
         }
     }
 
@@ -375,15 +387,21 @@ impl<'a> Walk<'_, 'a> {
                 continue;
             }
             for row in raw_elements(rows) {
-                let decoded = if row.starts_with('[') {
-                    let mut record = Record::new();
-                    fields::read_row(row, &columns, &mut record).and_then(|()| entra::decode_record(&mut record))
-                } else {
-                    Err(Reject::new(RejectReason::UnknownFormat, "a row that is no array"))
-                };
-                self.emit(row, decoded);
+                if let Err(reject) = self.row(row, table, &columns) {
+                    self.reject(row, reject);
+                }
             }
         }
+    }
+
+    fn row(&mut self, row: &'a str, table: &'a str, columns: &[Option<Slot>]) -> Result<(), Reject> {
+        if !row.starts_with('[') {
+            return Err(Reject::new(RejectReason::UnknownFormat, "a row that is no array"));
+        }
+        let mut record = Record::new();
+        fields::read_row(row, columns, &mut record)?;
+        let each = &mut *self.each;
+        entra::decode_record(&mut record, Source::Row(row, table), &mut |decoded| each(Ok(decoded)))
     }
 
     fn emit(&mut self, element: &'a str, decoded: Result<Decoded<'a>, Reject>) {

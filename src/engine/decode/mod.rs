@@ -17,7 +17,9 @@ mod draft;
 mod duo;
 mod entra;
 mod entra_codes;
+mod entra_portal;
 mod entra_result;
+mod entra_risk;
 mod envelope;
 mod event_id;
 mod farsign;
@@ -29,6 +31,7 @@ mod guardduty;
 mod keys;
 mod lenient;
 mod mapping;
+mod m365;
 mod okta;
 mod paths;
 mod people;
@@ -48,6 +51,7 @@ pub use decoder::{Decoder, decode};
 pub use entra::TENANT_UNKNOWN;
 pub use entra_codes::{Meaning, meaning_of};
 pub use envelope::{UNPACKED_LENGTH_MAX, Unwrap};
+pub use entra_portal::IS_INTERACTIVE;
 pub use farsign::{write_farsign, write_farsign_feedback};
 pub use format::Format;
 pub use mapping::{Condition, Field, MappingRule, Mappings, OUTCOMES, Pointer, Rule, is_time_format, parse_pointer};
@@ -64,8 +68,10 @@ static READERS: &[Reader] = &[
     auth0::READER,
     cloudtrail::READER,
     duo::READER,
+    entra_portal::READER,
     google::READER,
     guardduty::READER,
+    m365::READER,
     okta::READER,
 ];
 

@@ -299,6 +299,7 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_, '_, 'de> {
                     // Text with escapes.
                     Cow::Owned(raw) => {
                         slots[slot] = sonic_rs::from_str::<Scalar<'_>>(&raw).unwrap_or_default().into_owned();
+                        slots[slot] = scalar_of(&raw).into_owned();
                         return Ok(());
                     }
                 };
