@@ -9,6 +9,7 @@
 //! | `{"detail-type":…,"detail":{…}}` | EventBridge |
 //! | `{"specversion":…,"data":…}`, `{"eventType":…,"subject":…,"data":…}` | CloudEvents, Event Grid |
 //! | `{"log_id":…,"data":{…}}` | Auth0's log streams |
+//! | `{"pagination":…,"data":[…]}` | OneLogin's API |
 //! | `{"schema":…,"payload":…}` | Kafka Connect |
 //! | `{"event":…,"sourcetype":…}` | Splunk's HTTP event collector |
 //! | `{"_raw":…}`, `{"result":{"_raw":…}}` | Splunk's exports |
@@ -45,6 +46,7 @@ paths! {
         Event = Json "event",
         Original = Scalar "event/original",
         Outcome = Scalar "event/outcome",
+        Category = Json "event/category",
         Raw = Scalar "_raw",
         ResultRaw = Scalar "result/_raw",
         Source = Json "_source",
@@ -71,7 +73,25 @@ const fn wrapping(marks: &'static [&'static [&'static str]], contents: &'static 
     Wrapping { marks, contents, is_document: false }
 }
 
+const DOCUMENT: Wrapping = Wrapping {
+    marks: &[
+        &["@timestamp", "event"],
+        &["@timestamp", "message"],
+        &["@timestamp", "event.original"],
+        &["@timestamp", "event.kind"],
+        &["@timestamp", "event.category"],
+        &["@timestamp", "event.action"],
+        &["@timestamp", "event.outcome"],
+        &["@timestamp", "log"],
+        &["ecs", "event"],
+    ],
+    contents: &[At::Original, At::Message, At::Log],
+    is_document: true,
+};
+
 pub(super) const WRAPPINGS: [Wrapping; 14] = [
+    // First, as its keys are those of other envelopes, too.
+    DOCUMENT,
     wrapping(&[&["Records"]], &[At::Records]),
     wrapping(&[&["items", "kind"], &["items", "etag"]], &[At::Items]),
     wrapping(&[&["logEvents"]], &[At::LogEvents]),
@@ -83,6 +103,7 @@ pub(super) const WRAPPINGS: [Wrapping; 14] = [
             &["eventType", "subject", "data"],
             &["recordId", "data"],
             &["log_id", "data"],
+            &["pagination", "data"],
         ],
         &[At::Data],
     ),
@@ -102,21 +123,6 @@ pub(super) const WRAPPINGS: [Wrapping; 14] = [
     wrapping(&[&["AuditData"]], &[At::AuditData]),
     wrapping(&[&["service", "message"], &["message", "source_type"]], &[At::Message]),
     wrapping(&[&["log", "stream"], &["date", "log"], &["log", "kubernetes"], &["log", "time"]], &[At::Log]),
-    Wrapping {
-        marks: &[
-            &["@timestamp", "event"],
-            &["@timestamp", "message"],
-            &["@timestamp", "event.original"],
-            &["@timestamp", "event.kind"],
-            &["@timestamp", "event.category"],
-            &["@timestamp", "event.action"],
-            &["@timestamp", "event.outcome"],
-            &["@timestamp", "log"],
-            &["ecs", "event"],
-        ],
-        contents: &[At::Original, At::Message, At::Log],
-        is_document: true,
-    },
 ];
 
 /// What an envelope holds.
@@ -127,6 +133,8 @@ pub(super) struct Opened<'a> {
     pub(super) around: Around,
     /// A shipper has understood the line already, and written more than it says.
     pub(super) is_understood: bool,
+    /// It is a document of Elastic's, whichever keys stood first.
+    pub(super) is_document: bool,
 }
 
 /// Opens an envelope; `None` where it is no JSON object.
@@ -134,10 +142,13 @@ pub(super) fn open<'a>(wrapping: &Wrapping, text: &'a str, around: &Around) -> O
     let mut values: Values<'a, { At::COUNT }> = At::read(text).ok()?;
     let times = [At::AtTimestamp, At::Timestamp, At::Time, At::Date];
     let time = values.time(&times.map(|at| (at, "time"))).ok().or(around.time);
+    // Its keys stand in any order, and the first of them may be those of another envelope.
+    let is_document = values.has(At::AtTimestamp) && (values.has(At::Outcome) || values.has(At::Category));
+    let wrapping = if is_document { &DOCUMENT } else { wrapping };
     let is_understood = wrapping.is_document && values.has(At::Outcome);
     // One allocation for each envelope.
     let contents = wrapping.contents.iter().map(|at| values.take(*at)).filter(|found| !found.is_absent()).collect();
-    Some(Opened { contents, around: Around { time, ..*around }, is_understood })
+    Some(Opened { contents, around: Around { time, ..*around }, is_understood, is_document: wrapping.is_document })
 }
 
 /// Longest text that is made of a packed one, in bytes: what would become longer is refused.

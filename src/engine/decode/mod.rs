@@ -11,6 +11,7 @@ mod client;
 mod country;
 mod decoder;
 mod draft;
+mod ecs;
 mod entra;
 mod entra_codes;
 mod entra_result;
@@ -19,10 +20,16 @@ mod event_id;
 mod farsign;
 mod fields;
 mod format;
+mod jumpcloud;
 mod keys;
 mod lenient;
+mod ocsf;
 mod okta;
+mod onelogin;
 mod paths;
+mod product;
+mod reason;
+mod respell;
 mod scalar;
 mod scan;
 mod steps;
@@ -49,7 +56,7 @@ use format::Reader;
 use lenient::Shape;
 
 /// Every format but Farsign's own and Entra's, in the order in which their marks are asked.
-static READERS: [Reader; 1] = [okta::READER];
+static READERS: [Reader; 5] = [okta::READER, onelogin::READER, jumpcloud::READER, ecs::READER, ocsf::READER];
 
 /// What is known of a record beside its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

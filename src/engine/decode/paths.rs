@@ -269,7 +269,14 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_, '_, 'de> {
             Some((slot, Kept::Scalar)) if !is_branch => slots[slot] = Scalar::deserialize(deserializer)?,
             Some((slot, _)) => {
                 let value = LazyValue::deserialize(deserializer)?;
-                let Cow::Borrowed(raw) = value.as_raw_cow() else { return Ok(()) };
+                let raw = match value.as_raw_cow() {
+                    Cow::Borrowed(raw) => raw,
+                    // Text with escapes.
+                    Cow::Owned(raw) => {
+                        slots[slot] = sonic_rs::from_str::<Scalar<'_>>(&raw).unwrap_or_default().into_owned();
+                        return Ok(());
+                    }
+                };
                 slots[slot] = scalar_of(raw);
                 if is_branch {
                     // It was valid a moment ago.
