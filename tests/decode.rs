@@ -10,6 +10,10 @@ mod farsign_format;
 mod fixtures;
 #[path = "decode/forms.rs"]
 mod forms;
+#[path = "decode/jumpcloud.rs"]
+mod jumpcloud;
+#[path = "decode/onelogin.rs"]
+mod onelogin;
 #[path = "decode/oracle.rs"]
 mod oracle;
 #[path = "decode/oracle_attempt.rs"]
@@ -19,7 +23,6 @@ mod rejects;
 #[path = "decode/results.rs"]
 mod results;
 #[path = "decode/summary.rs"]
-#[expect(dead_code, reason = "used by the tests of formats to come")]
 mod summary;
 #[path = "decode/values.rs"]
 mod values;

@@ -141,15 +141,15 @@ type Document<'a> = Values<'a, { At::COUNT }>;
 
 fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let mut document = At::read(text)?;
-    if ["alert", "signal", "metric", "state", "asset", "enrichment"].iter().any(|kind| document.is(At::Kind, kind)) {
+    if ["alert", "signal", "metric", "state", "asset", "enrichment"].iter().any(|kind| document.is(At::Kind, kind))
+    {
         emit(Decoded::Skipped(SkipReason::NotASignIn));
         return Ok(());
     }
-    let dataset = dataset_of(&document);
-    if document.has(At::AzureFindings) || dataset.eq_ignore_ascii_case("azure.identity_protection") {
+    if document.has(At::AzureFindings) || text.contains(azure::DOTTED_FINDING) {
         return azure::read_finding(text, emit);
     }
-    for vendor in VENDORS.iter().filter(|vendor| is_likely(vendor, &document, dataset)) {
+    for vendor in VENDORS.iter().filter(|vendor| is_likely(vendor, text, &document)) {
         let Some(record) = vendor.spelling.rewrite(text)? else { continue };
         if vendor.format == Format::Entra {
             return match azure::read_sign_in(&record)? {
@@ -175,8 +175,8 @@ fn dataset_of<'d>(document: &'d Document<'_>) -> &'d str {
     if document.has(At::Dataset) { document.str(At::Dataset) } else { document.str(At::StreamDataset) }
 }
 
-/// Is it worth looking for what is the vendor's own? Its object is there, or the dataset is its.
-fn is_likely(vendor: &Vendor, document: &Document<'_>, dataset: &str) -> bool {
+/// Is it worth looking for what is the vendor's own? Its object is there, nested or dotted, or the dataset is its.
+fn is_likely(vendor: &Vendor, text: &str, document: &Document<'_>) -> bool {
     let object = match vendor.format {
         Format::Entra => At::AzureSignIns,
         Format::Okta => At::Okta,
@@ -190,14 +190,16 @@ fn is_likely(vendor: &Vendor, document: &Document<'_>, dataset: &str) -> bool {
         Format::JumpCloud => At::JumpCloud,
         _ => At::M365,
     };
-    document.has(object) || provider_named([dataset, document.str(At::Module)]) == Some(vendor.provider)
+    let is_named = || provider_named([dataset_of(document), document.str(At::Module)]) == Some(vendor.provider);
+    document.has(object) || is_named() || text.contains(vendor.dotted)
 }
 
 fn provider_of(document: &Document<'_>) -> Provider {
     let is_sshd = document.str(At::ProcessName).starts_with("sshd")
         || document.has(At::SshEvent)
         || document.is(At::Action, "ssh_login");
-    let names = [At::Dataset, At::StreamDataset, At::Module, At::EventProvider, At::ObserverProduct, At::ObserverVendor];
+    let names =
+        [At::Dataset, At::StreamDataset, At::Module, At::EventProvider, At::ObserverProduct, At::ObserverVendor];
     let named = provider_named(names.iter().map(|at| document.str(*at)));
     named.unwrap_or(if is_sshd { Provider::Sshd } else { Provider::Other })
 }
@@ -235,7 +237,9 @@ fn has_word(document: &Document<'_>, at: At, word: &str) -> bool {
 fn ending(document: &Document<'_>) -> Option<Ending> {
     let is_end = has_word(document, At::Type, "end") && !has_word(document, At::Type, "start");
     let action = document.str(At::Action).to_ascii_lowercase();
-    if is_end || ["logout", "logoff", "logged-out", "logged_out", "logged-off"].iter().any(|word| action.contains(word)) {
+    if is_end
+        || ["logout", "logoff", "logged-out", "logged_out", "logged-off"].iter().any(|word| action.contains(word))
+    {
         return None;
     }
     // Beats before 7.
@@ -261,7 +265,8 @@ fn refusal(document: &Document<'_>) -> Ending {
     let codes = [At::SubStatus, At::Status].into_iter().find_map(|at| windows_ending(document.str(at)));
     let reasons = [At::Reason, At::LogonReason, At::ErrorMessage];
     let said = || reasons.into_iter().find_map(|at| ending_of(document.str(at)));
-    let in_message = || ending_of(document.str(At::Message)).filter(|ending| ending.credential != Credential::Right);
+    let in_message =
+        || ending_of(document.str(At::Message)).filter(|ending| ending.credential != Credential::Right);
     codes.or_else(|| ssh_refusal(document)).or_else(said).or_else(in_message).unwrap_or(Ending::UNCLEAR)
 }
 
@@ -272,8 +277,11 @@ fn ssh_refusal(document: &Document<'_>) -> Option<Ending> {
     }
     let is_typed = document.is(At::SshMethod, "password") || document.str(At::SshMethod).starts_with("keyboard");
     let is_unknown = ending_of(document.str(At::Message)) == Some(Ending::NO_SUCH_USER);
-    (document.is(At::SshEvent, "failed") && is_typed)
-        .then_some(if is_unknown { Ending::NO_SUCH_USER } else { Ending::WRONG })
+    (document.is(At::SshEvent, "failed") && is_typed).then_some(if is_unknown {
+        Ending::NO_SUCH_USER
+    } else {
+        Ending::WRONG
+    })
 }
 
 /// Machines, and Windows' own accounts and kinds of logon: batch and service.
@@ -331,16 +339,16 @@ fn whence<'a>(document: &mut Document<'a>, sign_in: &mut SignIn<'a>) {
         At::ClientAddress,
     ]);
     sign_in.asn = [At::SourceAs, At::ClientAs].into_iter().find_map(|at| entra::asn_of(document.get(at)));
-    let countries =
-        [At::SourceCountry, At::ClientCountry, At::SourceCountryName, At::ClientCountryName].map(|at| document.text(at));
+    let countries = [At::SourceCountry, At::ClientCountry, At::SourceCountryName, At::ClientCountryName]
+        .map(|at| document.text(at));
     let places = [(At::SourceLatitude, At::SourceLongitude), (At::ClientLatitude, At::ClientLongitude)];
     sign_in.location = ProviderLocation {
         city: document.first_text([At::SourceCity, At::ClientCity]),
         state: document.first_text([At::SourceRegion, At::ClientRegion]),
         country: countries.into_iter().map(code_of).find(|country| !country.is_empty()).unwrap_or_default(),
-        coordinates: places
-            .into_iter()
-            .find_map(|(latitude, longitude)| entra::coordinates(document.number(latitude), document.number(longitude))),
+        coordinates: places.into_iter().find_map(|(latitude, longitude)| {
+            entra::coordinates(document.number(latitude), document.number(longitude))
+        }),
     };
 }
 

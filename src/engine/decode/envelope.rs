@@ -44,7 +44,7 @@ paths! {
         Data = Json "data",
         Payload = Json "payload",
         Event = Json "event",
-        Original = Scalar "event/original",
+        Original = Json "event/original",
         Outcome = Scalar "event/outcome",
         Category = Json "event/category",
         Raw = Scalar "_raw",

@@ -120,9 +120,9 @@ fn ending(event: &Event<'_>) -> Result<Ending, Reject> {
         Some(true) if is_push => {
             Ok(Ending { outcome: Outcome::Interrupted, mfa: Mfa::Performed, ..Ending::SUCCESS })
         }
-        Some(false) if is_push => Ok(ending_of(reason)
-            .filter(|ending| *ending == Ending::MFA_REPORTED)
-            .unwrap_or(Ending::MFA_DENIED)),
+        Some(false) if is_push => {
+            Ok(ending_of(reason).filter(|ending| *ending == Ending::MFA_REPORTED).unwrap_or(Ending::MFA_DENIED))
+        }
         Some(true) => Ok(Ending { mfa: mfa(event.flag(At::Mfa), is_sso), ..Ending::SUCCESS }),
         // A session was there already.
         Some(false) if is_sso && reason.to_ascii_lowercase().contains("not authorized") => Ok(Ending::BLOCKED),
@@ -146,12 +146,12 @@ fn sign_in<'a>(event: &mut Event<'a>) -> Result<SignIn<'a>, Reject> {
     let mut sign_in = blank(Provider::JumpCloud, event.time(&times)?);
     sign_in.event_id = event.id(At::Id, "id")?;
     sign_in.tenant_id = event.id(At::Organization, "organization")?;
-    sign_in.user_id = event.id(At::InitiatorId, "initiated_by.id")?;
-    sign_in.user_principal_name =
-        event.first_text([At::InitiatorEmail, At::InitiatorName, At::Username]);
-    if !["", "user", "admin"].iter().any(|kind| event.is(At::InitiatorType, kind)) {
-        // The device, or the organisation, tells of the user.
-        (sign_in.user_id, sign_in.user_principal_name) = (Cow::Borrowed(""), event.text(At::Username));
+    // The device, or the organisation, may tell of the user.
+    if ["", "user", "admin"].iter().any(|kind| event.is(At::InitiatorType, kind)) {
+        sign_in.user_id = event.id(At::InitiatorId, "initiated_by.id")?;
+        sign_in.user_principal_name = event.first_text([At::InitiatorEmail, At::InitiatorName, At::Username]);
+    } else {
+        sign_in.user_principal_name = event.text(At::Username);
     }
     sign_in.address_text = address_of(event);
     sign_in.location = ProviderLocation {

@@ -297,7 +297,8 @@ fn sign_in<'a>(record: &mut Record<'a>, provider: Provider) -> Result<SignIn<'a>
     let mut sign_in = blank(provider, time_of(record)?);
     who(record, &mut sign_in)?;
     let uid = record.id(At::Uid, "metadata.uid")?;
-    sign_in.event_id = if uid.is_empty() { record.id(At::OriginalUid, "metadata.original_event_uid")? } else { uid };
+    sign_in.event_id =
+        if uid.is_empty() { record.id(At::OriginalUid, "metadata.original_event_uid")? } else { uid };
     sign_in.error_code = record.get(At::StatusCode).to_u32().filter(|_| provider == Provider::Entra);
     sign_in.address_text = record.text(At::SourceIp);
     sign_in.location = location_in(record.json(At::SourceLocation));
@@ -376,7 +377,10 @@ pub(super) fn location_in(place: &str) -> ProviderLocation<'_> {
     let Ok(mut place) = PlaceAt::read(if place.starts_with('{') { place } else { "{}" }) else {
         return ProviderLocation::default();
     };
-    let pair = entra::coordinates(place.number(PlaceAt::CoordinatesLatitude), place.number(PlaceAt::CoordinatesLongitude));
+    let pair = entra::coordinates(
+        place.number(PlaceAt::CoordinatesLatitude),
+        place.number(PlaceAt::CoordinatesLongitude),
+    );
     ProviderLocation {
         city: place.text(PlaceAt::City),
         state: place.text(PlaceAt::Region),
@@ -388,7 +392,18 @@ pub(super) fn location_in(place: &str) -> ProviderLocation<'_> {
 
 fn protocol_of<'a>(record: &mut Record<'a>) -> Cow<'a, str> {
     const PROTOCOLS: [&str; 12] = [
-        "NTLM", "Kerberos", "Digest", "OpenID", "SAML", "OAUTH 2.0", "PAP", "CHAP", "EAP", "RADIUS", "Basic", "LDAP",
+        "NTLM",
+        "Kerberos",
+        "Digest",
+        "OpenID",
+        "SAML",
+        "OAUTH 2.0",
+        "PAP",
+        "CHAP",
+        "EAP",
+        "RADIUS",
+        "Basic",
+        "LDAP",
     ];
     let id = record.get(At::ProtocolId).to_u32().and_then(|id| usize::try_from(id).ok()?.checked_sub(1));
     let known = id.and_then(|index| PROTOCOLS.get(index)).map_or(Cow::Borrowed(""), |name| Cow::Borrowed(*name));

@@ -33,12 +33,8 @@ use super::{Around, Decoded, Reject, RejectReason, SkipReason, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::{Category, Mfa, Outcome, Provider, SignIn};
 
-pub(super) const READER: Reader = Reader {
-    format: Format::OneLogin,
-    marks: &[&["event_type_id"], &["create"]],
-    is_line: None,
-    read,
-};
+pub(super) const READER: Reader =
+    Reader { format: Format::OneLogin, marks: &[&["event_type_id"], &["create"]], is_line: None, read };
 
 const SOURCE: &str = "OneLogin";
 const RISK_SCORE_MEDIUM: f64 = 50.0;
@@ -145,7 +141,9 @@ fn refusal(event: &Event<'_>) -> Ending {
 /// The notes of a factor's use: "… (Valid …)", or what was wrong with it.
 fn second_factor(event: &Event<'_>) -> Option<Ending> {
     let notes = event.str(At::Notes).to_ascii_lowercase();
-    if notes.contains("invalid") || ["denied", "declined", "rejected", "failed"].iter().any(|word| notes.contains(word)) {
+    if notes.contains("invalid")
+        || ["denied", "declined", "rejected", "failed"].iter().any(|word| notes.contains(word))
+    {
         return Some(Ending::MFA_DENIED);
     }
     let passed = Ending { outcome: Outcome::Interrupted, mfa: Mfa::Performed, ..Ending::SUCCESS };

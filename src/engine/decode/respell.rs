@@ -29,6 +29,8 @@ pub(super) struct Spelling {
     own: &'static str,
     /// A value, text or flag, for which the other format has words of its own, and the provider's for each.
     words: (&'static str, &'static [(&'static str, &'static str)]),
+    /// The provider writes keys in camel case, the other format those inside objects in snake case.
+    is_camel: bool,
 }
 
 impl Spelling {
@@ -38,11 +40,15 @@ impl Spelling {
         places.sort_unstable();
         places.dedup();
         let paths = Paths::new(places.iter().map(|place| (place.split('/'), Kept::Json)), Matching::Dotted);
-        Spelling { rows, places, paths, own, words: ("", &[]) }
+        Spelling { rows, places, paths, own, words: ("", &[]), is_camel: false }
     }
 
     pub(super) fn with_words(self, to: &'static str, words: &'static [(&'static str, &'static str)]) -> Spelling {
         Spelling { words: (to, words), ..self }
+    }
+
+    pub(super) fn in_camel_case(self) -> Spelling {
+        Spelling { is_camel: true, ..self }
     }
 
     /// The record as the provider spells it; `None` where nothing in it is the provider's own.
@@ -89,10 +95,48 @@ impl Spelling {
             Scalar::Integer(number) => Some(number.to_string()),
             Scalar::Float(number) => number.is_finite().then(|| number.to_string()),
             Scalar::Flag(flag) => Some(flag.to_string()),
+            Scalar::Json(json) if self.is_camel => Some(camel_keys(json)),
             Scalar::Json(json) => Some((*json).to_owned()),
             Scalar::Absent | Scalar::Other => None,
         }
     }
+}
+
+/// JSON with its keys in camel case: `alternate_id` is `alternateId`.
+fn camel_keys(json: &str) -> String {
+    let mut written = String::with_capacity(json.len());
+    let mut rest = json;
+    while let Some(start) = rest.find('"') {
+        let text = &rest[start + 1..];
+        let end = end_of_text(text);
+        let (text, after) = text.split_at(end);
+        written.push_str(&rest[..=start]);
+        let is_key = after.get(1..).is_some_and(|after| after.trim_start().starts_with(':'));
+        let mut is_after_line = false;
+        for c in text.chars() {
+            if is_key && c == '_' && !is_after_line {
+                is_after_line = true;
+                continue;
+            }
+            written.push(if is_after_line { c.to_ascii_uppercase() } else { c });
+            is_after_line = false;
+        }
+        written.push_str(&after[..after.len().min(1)]);
+        rest = &after[after.len().min(1)..];
+    }
+    written.push_str(rest);
+    written
+}
+
+/// Where the quotation mark is that ends a text.
+fn end_of_text(text: &str) -> usize {
+    let mut is_escaped = false;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !is_escaped;
+        is_escaped = byte == b'\\' && !is_escaped;
+        ends
+    });
+    end.unwrap_or(text.len())
 }
 
 /// Writes values into objects, which stay open as long as values for them come.
@@ -179,6 +223,14 @@ mod tests {
         let expected = r#"{"kind":"event","actor":{"id":7,"detail":{"name":"A \"B\"\n","list":[{"a":1}]},"last":true},"end":1.5}"#;
         assert_eq!(spelling.rewrite(document).unwrap().unwrap(), expected);
         assert_eq!(spelling.rewrite(r#"{"user":{"id":7}}"#).unwrap(), None);
+    }
+
+    #[test]
+    fn keys_inside_values_change_their_case_and_texts_do_not() {
+        let spelling = Spelling::new("a", &[("x", &["a"])]).in_camel_case();
+        let document = r#"{"a":[{"alternate_id" : "b_c","_id":"\"d_e\":","f":{"g_h_i":1}},"j_k"]}"#;
+        let expected = r#"{"x":[{"alternateId" : "b_c","Id":"\"d_e\":","f":{"gHI":1}},"j_k"]}"#;
+        assert_eq!(spelling.rewrite(document).unwrap().unwrap(), expected);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use super::super::{Decoded, Reject, SkipReason, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::{Outcome, Provider, ProviderLocation, SignIn, UpstreamFinding};
 
+/// How a dotted key of a detection begins.
+pub(super) const DOTTED_FINDING: &str = "\"azure.identityprotection.";
 const SOURCE: &str = "IdentityProtection";
 
 pub(super) const SIGN_INS: &[Row] = &[
@@ -31,16 +33,15 @@ pub(super) const SIGN_INS: &[Row] = &[
     ("callerIpAddress", &["azure/signinlogs/caller_ip_address", "source/ip", "client/ip"]),
     ("identity", &["azure/signinlogs/identity", "user/full_name"]),
     ("properties/id", &["azure/signinlogs/properties/id", "event/id"]),
-    ("properties/createdDateTime", &[
-        "azure/signinlogs/properties/created_at",
-        "azure/signinlogs/properties/created_date_time",
-    ]),
+    (
+        "properties/createdDateTime",
+        &["azure/signinlogs/properties/created_at", "azure/signinlogs/properties/created_date_time"],
+    ),
     ("properties/userId", &["azure/signinlogs/properties/user_id", "user/id"]),
-    ("properties/userPrincipalName", &[
-        "azure/signinlogs/properties/user_principal_name",
-        "user/email",
-        "user/name",
-    ]),
+    (
+        "properties/userPrincipalName",
+        &["azure/signinlogs/properties/user_principal_name", "user/email", "user/name"],
+    ),
     ("properties/userDisplayName", &["azure/signinlogs/properties/user_display_name", "user/full_name"]),
     ("properties/ipAddress", &["azure/signinlogs/properties/ip_address", "source/ip", "client/ip"]),
     ("properties/appId", &["azure/signinlogs/properties/app_id"]),
@@ -48,10 +49,10 @@ pub(super) const SIGN_INS: &[Row] = &[
     ("properties/resourceDisplayName", &["azure/signinlogs/properties/resource_display_name"]),
     ("properties/clientAppUsed", &["azure/signinlogs/properties/client_app_used"]),
     ("properties/isInteractive", &["azure/signinlogs/properties/is_interactive"]),
-    ("properties/signInEventTypes", &[
-        "azure/signinlogs/properties/sign_in_event_types",
-        "azure/signinlogs/properties/signin_event_types",
-    ]),
+    (
+        "properties/signInEventTypes",
+        &["azure/signinlogs/properties/sign_in_event_types", "azure/signinlogs/properties/signin_event_types"],
+    ),
     ("properties/userAgent", &["azure/signinlogs/properties/user_agent", "user_agent/original"]),
     ("properties/autonomousSystemNumber", &["azure/signinlogs/properties/autonomous_system_number"]),
     ("properties/correlationId", &["azure/signinlogs/properties/correlation_id"]),
@@ -68,10 +69,7 @@ pub(super) const SIGN_INS: &[Row] = &[
     ("properties/servicePrincipalId", &["azure/signinlogs/properties/service_principal_id"]),
     ("properties/mfaDetail/authMethod", &["azure/signinlogs/properties/mfa_detail/auth_method"]),
     ("properties/status/errorCode", &["azure/signinlogs/properties/status/error_code"]),
-    ("properties/status/additionalDetails", &[
-        "azure/signinlogs/properties/status/additional_details",
-        "message",
-    ]),
+    ("properties/status/additionalDetails", &["azure/signinlogs/properties/status/additional_details", "message"]),
     ("properties/deviceDetail/deviceId", &["azure/signinlogs/properties/device_detail/device_id"]),
     ("properties/deviceDetail/displayName", &["azure/signinlogs/properties/device_detail/display_name"]),
     ("properties/deviceDetail/operatingSystem", &["azure/signinlogs/properties/device_detail/operating_system"]),
@@ -185,7 +183,8 @@ fn finding<'a>(
     is_confirmed: bool,
 ) -> Result<UpstreamFinding<'a>, Reject> {
     let updated = [(FindingAt::UpdatedTime, "last_updated_datetime"), (FindingAt::Timestamp, "@timestamp")];
-    let activity = [(FindingAt::ActivityTime, "activity_datetime"), (FindingAt::DetectedTime, "detected_datetime")];
+    let activity =
+        [(FindingAt::ActivityTime, "activity_datetime"), (FindingAt::DetectedTime, "detected_datetime")];
     let event_time = found.time(&updated)?;
     let source_type = found.first_text([FindingAt::EventType, FindingAt::RiskType]);
     let source = found.text(FindingAt::Source);
@@ -215,10 +214,7 @@ fn finding<'a>(
             city: found.text(FindingAt::City),
             state: found.text(FindingAt::Region),
             country: code_of(found.text(FindingAt::Country)),
-            coordinates: entra::coordinates(
-                found.number(FindingAt::Latitude),
-                found.number(FindingAt::Longitude),
-            ),
+            coordinates: entra::coordinates(found.number(FindingAt::Latitude), found.number(FindingAt::Longitude)),
         },
         reasons: text::cut(Cow::Borrowed(found.json(FindingAt::Reasons))),
     })

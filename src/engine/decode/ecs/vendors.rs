@@ -13,65 +13,37 @@ use crate::engine::signin::Provider;
 pub(super) struct Vendor {
     pub(super) provider: Provider,
     pub(super) format: Format,
+    /// How a dotted key of its own begins.
+    pub(super) dotted: &'static str,
     pub(super) spelling: LazyLock<Spelling>,
 }
 
+const fn vendor(provider: Provider, format: Format, dotted: &'static str, spelling: fn() -> Spelling) -> Vendor {
+    Vendor { provider, format, dotted, spelling: LazyLock::new(spelling) }
+}
+
 pub(super) static VENDORS: [Vendor; 11] = [
-    Vendor {
-        provider: Provider::Entra,
-        format: Format::Entra,
-        spelling: LazyLock::new(|| Spelling::new("azure/signinlogs/", super::azure::SIGN_INS)),
-    },
-    Vendor {
-        provider: Provider::Okta,
-        format: Format::Okta,
-        spelling: LazyLock::new(|| Spelling::new("okta/", OKTA)),
-    },
-    Vendor {
-        provider: Provider::Aws,
-        format: Format::CloudTrail,
-        spelling: LazyLock::new(|| Spelling::new("aws/cloudtrail/", CLOUDTRAIL).with_words("additionalEventData/MFAUsed", YES_NO)),
-    },
-    Vendor {
-        provider: Provider::Google,
-        format: Format::Google,
-        spelling: LazyLock::new(|| Spelling::new("google_workspace/", GOOGLE)),
-    },
-    Vendor {
-        provider: Provider::Auth0,
-        format: Format::Auth0,
-        spelling: LazyLock::new(|| Spelling::new("auth0/logs/", AUTH0).with_words("type", AUTH0_TYPES)),
-    },
-    Vendor {
-        provider: Provider::Keycloak,
-        format: Format::Keycloak,
-        spelling: LazyLock::new(|| Spelling::new("keycloak/", KEYCLOAK)),
-    },
-    Vendor {
-        provider: Provider::Duo,
-        format: Format::Duo,
-        spelling: LazyLock::new(|| Spelling::new("cisco_duo/auth/", DUO)),
-    },
-    Vendor {
-        provider: Provider::OneLogin,
-        format: Format::OneLogin,
-        spelling: LazyLock::new(|| Spelling::new("onelogin/", ONELOGIN)),
-    },
-    Vendor {
-        provider: Provider::Ping,
-        format: Format::PingOne,
-        spelling: LazyLock::new(|| Spelling::new("ping_one/audit/", PINGONE)),
-    },
-    Vendor {
-        provider: Provider::JumpCloud,
-        format: Format::JumpCloud,
-        spelling: LazyLock::new(|| Spelling::new("jumpcloud/event/", JUMPCLOUD)),
-    },
-    Vendor {
-        provider: Provider::Entra,
-        format: Format::M365,
-        spelling: LazyLock::new(|| Spelling::new("o365/audit/", M365)),
-    },
+    vendor(Provider::Entra, Format::Entra, "\"azure.signinlogs.", || {
+        Spelling::new("azure/signinlogs/", super::azure::SIGN_INS)
+    }),
+    vendor(Provider::Okta, Format::Okta, "\"okta.", || Spelling::new("okta/", OKTA).in_camel_case()),
+    vendor(Provider::Aws, Format::CloudTrail, "\"aws.cloudtrail.", || {
+        Spelling::new("aws/cloudtrail/", CLOUDTRAIL).with_words("additionalEventData/MFAUsed", YES_NO)
+    }),
+    vendor(Provider::Google, Format::Google, "\"google_workspace.", || Spelling::new("google_workspace/", GOOGLE)),
+    vendor(Provider::Auth0, Format::Auth0, "\"auth0.logs.", || {
+        Spelling::new("auth0/logs/", AUTH0).with_words("type", AUTH0_TYPES)
+    }),
+    vendor(Provider::Keycloak, Format::Keycloak, "\"keycloak.", || Spelling::new("keycloak/", KEYCLOAK)),
+    vendor(Provider::Duo, Format::Duo, "\"cisco_duo.auth.", || Spelling::new("cisco_duo/auth/", DUO)),
+    vendor(Provider::OneLogin, Format::OneLogin, "\"onelogin.", || Spelling::new("onelogin/", ONELOGIN)),
+    vendor(Provider::Ping, Format::PingOne, "\"ping_one.audit.", || {
+        Spelling::new("ping_one/audit/", PINGONE).in_camel_case()
+    }),
+    vendor(Provider::JumpCloud, Format::JumpCloud, "\"jumpcloud.event.", || {
+        Spelling::new("jumpcloud/event/", JUMPCLOUD)
+    }),
+    vendor(Provider::Entra, Format::M365, "\"o365.audit.", || Spelling::new("o365/audit/", M365)),
 ];
 
 const OKTA: &[Row] = &[
@@ -106,46 +78,83 @@ const OKTA: &[Row] = &[
     ("authenticationContext/authenticationProvider", &["okta/authentication_context/authentication_provider"]),
     ("authenticationContext/issuer/id", &["okta/authentication_context/issuer/id"]),
     ("transaction/id", &["okta/transaction/id"]),
-    ("debugContext/debugData/authnRequestId", &[
-        "okta/debug_context/debug_data/authn_request_id",
-        "okta/debug_context/debug_data/flattened/authnRequestId",
-    ]),
-    ("debugContext/debugData/requestUri", &["okta/debug_context/debug_data/request_uri"]),
-    ("debugContext/debugData/factor", &["okta/debug_context/debug_data/factor"]),
+    (
+        "debugContext/debugData/authnRequestId",
+        &[
+            "okta/debug_context/debug_data/authn_request_id",
+            "okta/debug_context/debug_data/flattened/authnRequestId",
+        ],
+    ),
+    (
+        "debugContext/debugData/requestUri",
+        &["okta/debug_context/debug_data/request_uri", "okta/debug_context/debug_data/flattened/requestUri"],
+    ),
+    (
+        "debugContext/debugData/factor",
+        &["okta/debug_context/debug_data/factor", "okta/debug_context/debug_data/flattened/factor"],
+    ),
     ("debugContext/debugData/factorIntent", &["okta/debug_context/debug_data/flattened/factorIntent"]),
     ("debugContext/debugData/grantType", &["okta/debug_context/debug_data/flattened/grantType"]),
-    ("debugContext/debugData/dtHash", &["okta/debug_context/debug_data/dt_hash"]),
-    ("debugContext/debugData/authMethodSecondType", &[
-        "okta/debug_context/debug_data/flattened/authMethodSecondType",
-        "okta/debug_context/debug_data/flattened/authMethodSecondVerificationType",
-    ]),
-    ("debugContext/debugData/risk", &[
-        "okta/debug_context/debug_data/risk_object",
-        "okta/debug_context/debug_data/flattened/risk",
-    ]),
-    ("debugContext/debugData/risk/level", &["okta/debug_context/debug_data/risk_level"]),
-    ("debugContext/debugData/risk/reasons", &["okta/debug_context/debug_data/risk_reasons"]),
-    ("debugContext/debugData/logOnlySecurityData", &[
-        "okta/debug_context/debug_data/flattened/logOnlySecurityData",
-    ]),
-    ("debugContext/debugData/threatSuspected", &["okta/debug_context/debug_data/threat_suspected"]),
+    (
+        "debugContext/debugData/dtHash",
+        &["okta/debug_context/debug_data/dt_hash", "okta/debug_context/debug_data/flattened/dtHash"],
+    ),
+    (
+        "debugContext/debugData/authMethodSecondType",
+        &[
+            "okta/debug_context/debug_data/flattened/authMethodSecondType",
+            "okta/debug_context/debug_data/flattened/authMethodSecondVerificationType",
+        ],
+    ),
+    (
+        "debugContext/debugData/risk",
+        &[
+            "okta/debug_context/debug_data/flattened/risk",
+            "okta/debug_context/debug_data/flattened/risk_object",
+            "okta/debug_context/debug_data/risk_object",
+        ],
+    ),
+    (
+        "debugContext/debugData/risk/level",
+        &["okta/debug_context/debug_data/risk_level", "okta/debug_context/debug_data/flattened/risk/level"],
+    ),
+    (
+        "debugContext/debugData/risk/reasons",
+        &["okta/debug_context/debug_data/flattened/risk/reasons", "okta/debug_context/debug_data/risk_reasons"],
+    ),
+    (
+        "debugContext/debugData/logOnlySecurityData",
+        &["okta/debug_context/debug_data/flattened/logOnlySecurityData"],
+    ),
+    (
+        "debugContext/debugData/threatSuspected",
+        &[
+            "okta/debug_context/debug_data/threat_suspected",
+            "okta/debug_context/debug_data/flattened/threatSuspected",
+        ],
+    ),
     ("debugContext/debugData/threatDetections", &["okta/debug_context/debug_data/flattened/threatDetections"]),
     ("debugContext/debugData/tunnels", &["okta/debug_context/debug_data/flattened/tunnels"]),
-    ("debugContext/debugData/suspiciousActivityEventIp", &[
-        "okta/debug_context/debug_data/suspicious_activity/event_ip",
-    ]),
-    ("debugContext/debugData/suspiciousActivityEventCity", &[
-        "okta/debug_context/debug_data/suspicious_activity/event_city",
-    ]),
-    ("debugContext/debugData/suspiciousActivityEventCountry", &[
-        "okta/debug_context/debug_data/suspicious_activity/event_country",
-    ]),
-    ("debugContext/debugData/suspiciousActivityEventType", &[
-        "okta/debug_context/debug_data/suspicious_activity/event_type",
-    ]),
-    ("debugContext/debugData/suspiciousActivityTimestamp", &[
-        "okta/debug_context/debug_data/suspicious_activity/timestamp",
-    ]),
+    (
+        "debugContext/debugData/suspiciousActivityEventIp",
+        &["okta/debug_context/debug_data/suspicious_activity/event_ip"],
+    ),
+    (
+        "debugContext/debugData/suspiciousActivityEventCity",
+        &["okta/debug_context/debug_data/suspicious_activity/event_city"],
+    ),
+    (
+        "debugContext/debugData/suspiciousActivityEventCountry",
+        &["okta/debug_context/debug_data/suspicious_activity/event_country"],
+    ),
+    (
+        "debugContext/debugData/suspiciousActivityEventType",
+        &["okta/debug_context/debug_data/suspicious_activity/event_type"],
+    ),
+    (
+        "debugContext/debugData/suspiciousActivityTimestamp",
+        &["okta/debug_context/debug_data/suspicious_activity/timestamp"],
+    ),
 ];
 
 const CLOUDTRAIL: &[Row] = &[
@@ -168,28 +177,39 @@ const CLOUDTRAIL: &[Row] = &[
     ("userIdentity/accessKeyId", &["aws/cloudtrail/user_identity/access_key_id"]),
     ("userIdentity/userName", &["aws/cloudtrail/user_identity/user_name", "user/name"]),
     ("userIdentity/invokedBy", &["aws/cloudtrail/user_identity/invoked_by"]),
-    ("userIdentity/sessionContext/sourceIdentity", &[
-        "aws/cloudtrail/user_identity/session_context/source_identity",
-    ]),
-    ("userIdentity/sessionContext/attributes/mfaAuthenticated", &[
-        "aws/cloudtrail/user_identity/session_context/mfa_authenticated",
-    ]),
+    (
+        "userIdentity/sessionContext/sourceIdentity",
+        &["aws/cloudtrail/user_identity/session_context/source_identity"],
+    ),
+    (
+        "userIdentity/sessionContext/attributes/mfaAuthenticated",
+        &["aws/cloudtrail/user_identity/session_context/mfa_authenticated"],
+    ),
     ("requestParameters", &["aws/cloudtrail/flattened/request_parameters"]),
     ("responseElements", &["aws/cloudtrail/flattened/response_elements"]),
     // "success" where the whole is kept as text that nothing reads.
-    ("responseElements/ConsoleLogin", &["aws/cloudtrail/flattened/response_elements/ConsoleLogin", "event/outcome"]),
+    (
+        "responseElements/ConsoleLogin",
+        &["aws/cloudtrail/flattened/response_elements/ConsoleLogin", "event/outcome"],
+    ),
     ("responseElements/CheckMfa", &["aws/cloudtrail/flattened/response_elements/CheckMfa", "event/outcome"]),
-    ("additionalEventData/MFAUsed", &[
-        "aws/cloudtrail/flattened/additional_eventdata/MFAUsed",
-        "aws/cloudtrail/console_login/additional_eventdata/mfa_used",
-    ]),
+    (
+        "additionalEventData/MFAUsed",
+        &[
+            "aws/cloudtrail/flattened/additional_eventdata/MFAUsed",
+            "aws/cloudtrail/console_login/additional_eventdata/mfa_used",
+        ],
+    ),
     ("additionalEventData/UserName", &["aws/cloudtrail/flattened/additional_eventdata/UserName"]),
     ("additionalEventData/AuthWorkflowID", &["aws/cloudtrail/flattened/additional_eventdata/AuthWorkflowID"]),
     ("additionalEventData/CredentialType", &["aws/cloudtrail/flattened/additional_eventdata/CredentialType"]),
-    ("additionalEventData/LoginTo", &[
-        "aws/cloudtrail/flattened/additional_eventdata/LoginTo",
-        "aws/cloudtrail/console_login/additional_eventdata/login_to",
-    ]),
+    (
+        "additionalEventData/LoginTo",
+        &[
+            "aws/cloudtrail/flattened/additional_eventdata/LoginTo",
+            "aws/cloudtrail/console_login/additional_eventdata/login_to",
+        ],
+    ),
     ("serviceEventDetails", &["aws/cloudtrail/flattened/service_event_details"]),
 ];
 

@@ -119,9 +119,10 @@ fn user_of<'a>(found: &Found<'a>) -> Option<User<'a>> {
         found.json(At::User),
         found.json(At::Actor),
     ];
-    let named = places.into_iter().filter_map(|place| UserAt::read(object(place)).ok()).find(|user| {
-        [UserAt::Uid, UserAt::Name, UserAt::Email].into_iter().any(|at| user.has(at))
-    });
+    let named = places
+        .into_iter()
+        .filter_map(|place| UserAt::read(object(place)).ok())
+        .find(|user| [UserAt::Uid, UserAt::Name, UserAt::Email].into_iter().any(|at| user.has(at)));
     named.or_else(|| of_resource(found)).or_else(|| of_observable(found))
 }
 
@@ -153,7 +154,8 @@ fn of_observable<'a>(found: &Found<'a>) -> Option<User<'a>> {
 
 fn finding_of<'a>(found: &mut Found<'a>, mut user: User<'a>) -> Result<UpstreamFinding<'a>, Reject> {
     let event_time = time_of(found)?;
-    let activity = [(At::LastSeen, "last_seen_time"), (At::FirstSeen, "first_seen_time"), (At::Start, "start_time")];
+    let activity =
+        [(At::LastSeen, "last_seen_time"), (At::FirstSeen, "first_seen_time"), (At::Start, "start_time")];
     let activity_time = found.time(&activity).unwrap_or(event_time);
     let names = [At::Product, At::ProductUid, At::Vendor];
     let provider = provider_named(names.iter().map(|at| found.str(*at))).unwrap_or(Provider::Other);
@@ -222,7 +224,8 @@ fn kind_of<'a>(found: &mut Found<'a>) -> (RiskEventType, Cow<'a, str>) {
     let written = types.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
     let titles = found.first_text([At::Title, At::OlderTitle]);
     let analytic = found.text(At::Analytic);
-    let known = [written, &titles, &analytic].map(risk_kind).into_iter().find(|kind| *kind != RiskEventType::Generic);
+    let known =
+        [written, &titles, &analytic].map(risk_kind).into_iter().find(|kind| *kind != RiskEventType::Generic);
     let source_type = match () {
         () if !text::is_absent(written) => text::cut(Cow::Borrowed(written)),
         () if !titles.is_empty() => titles,

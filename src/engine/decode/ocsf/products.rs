@@ -24,7 +24,9 @@ static PRODUCTS: [Product; 2] = [
     Product {
         provider: Provider::Aws,
         format: Format::CloudTrail,
-        spelling: LazyLock::new(|| Spelling::new("api/operation", CLOUDTRAIL).with_words("additionalEventData/MFAUsed", YES_NO)),
+        spelling: LazyLock::new(|| {
+            Spelling::new("api/operation", CLOUDTRAIL).with_words("additionalEventData/MFAUsed", YES_NO)
+        }),
     },
 ];
 
@@ -45,19 +47,19 @@ const OKTA: &[Row] = &[
     ("outcome/reason", &["unmapped/outcome/reason", "status_detail"]),
     ("client/ipAddress", &["src_endpoint/ip"]),
     ("client/geographicalContext/city", &["src_endpoint/location/city"]),
-    ("client/geographicalContext/state", &[
-        "unmapped/client/geographicalContext/state",
-        "src_endpoint/location/region",
-    ]),
+    (
+        "client/geographicalContext/state",
+        &["unmapped/client/geographicalContext/state", "src_endpoint/location/region"],
+    ),
     ("client/geographicalContext/country", &["src_endpoint/location/country"]),
-    ("client/geographicalContext/geolocation/lat", &[
-        "src_endpoint/location/coordinates/1",
-        "src_endpoint/location/lat",
-    ]),
-    ("client/geographicalContext/geolocation/lon", &[
-        "src_endpoint/location/coordinates/0",
-        "src_endpoint/location/long",
-    ]),
+    (
+        "client/geographicalContext/geolocation/lat",
+        &["src_endpoint/location/coordinates/1", "src_endpoint/location/lat"],
+    ),
+    (
+        "client/geographicalContext/geolocation/lon",
+        &["src_endpoint/location/coordinates/0", "src_endpoint/location/long"],
+    ),
     ("client/userAgent/rawUserAgent", &["http_request/user_agent"]),
     ("client/userAgent/os", &["src_endpoint/os/name"]),
     ("client/userAgent/browser", &["unmapped/client/userAgent/browser"]),
@@ -65,11 +67,10 @@ const OKTA: &[Row] = &[
     ("device/id", &["device/uid"]),
     ("device/name", &["device/name"]),
     ("device/managed", &["device/is_managed", "unmapped/device/managed"]),
-    ("authenticationContext/externalSessionId", &[
-        "unmapped/authenticationContext/externalSessionId",
-        "actor/session/uid",
-        "session/uid",
-    ]),
+    (
+        "authenticationContext/externalSessionId",
+        &["unmapped/authenticationContext/externalSessionId", "actor/session/uid", "session/uid"],
+    ),
     ("authenticationContext/rootSessionId", &["unmapped/authenticationContext/rootSessionId"]),
     ("transaction/id", &["unmapped/transaction/id", "http_request/uid"]),
     ("debugContext", &["unmapped/debugContext"]),
