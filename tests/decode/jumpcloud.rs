@@ -73,7 +73,7 @@ fn events_and_what_they_are() {
     for (kind, extra, ended) in rows {
         check(&event(kind, extra), &[&format!("{SIGN_IN} {ended} {FROM}")]);
     }
-    for kind in ["user_lockout", "user_unlocked", "association_change", "user_update", "mdm_command_result", ""] {
+    for kind in ["user_unlocked", "association_change", "user_update", "mdm_command_result", ""] {
         check(&event(kind, json!({"success": true})), &["skipped notASignIn"]);
     }
 }
@@ -120,6 +120,15 @@ fn users_without_an_id_and_no_users() {
     let expected =
         format!("signIn jumpCloud/5e0f user=alice(alice) Success/Right/Unknown/Normal Interactive {FROM}");
     check(&event("radius_auth_attempt", radius), &[&expected]);
+    let locked = json!({"resource": {"id": "61e5", "type": "user", "username": "alice@corp.example"}, "initiated_by": null});
+    check(
+        &event("user_lockout", locked),
+        &[&format!("{SIGN_IN} Failed/Unknown/Unknown/Locked Interactive {FROM}")],
+    );
+    check(
+        &event("user_lockout", json!({})),
+        &[&format!("{SIGN_IN} Failed/Unknown/Unknown/Locked Interactive {FROM}")],
+    );
     // The device tells of its user.
     let device = json!({"success": true, "initiated_by": {"type": "system", "id": "dev1ce"}, "username": "alice"});
     check(&event("login_attempt", device), &[&expected]);

@@ -67,8 +67,10 @@ fn types_and_what_they_are() {
     for (kind, ended) in rows {
         check(&event(kind, json!({})), &[&format!("{SIGN_IN} {ended} {ADDRESS}")]);
     }
-    // Assumed, logged out, password changed, unlocked, locked, privilege granted, a factor used without a word of it.
-    for kind in [3, 7, 11, 12, 19, 21, 72, 531, 1400, 99999] {
+    check(&event(19, json!({})), &[&format!("{SIGN_IN} Failed/Unknown/Unknown/Locked Interactive {ADDRESS}")]);
+    check(&event(19, json!({"actor_user_id": 1})), &["skipped notASignIn"]);
+    // Assumed, logged out, password changed, unlocked, suspended, privilege granted, a factor used without a word of it.
+    for kind in [3, 7, 11, 12, 21, 72, 531, 1400, 99999] {
         check(&event(kind, json!({})), &["skipped notASignIn"]);
     }
 }

@@ -8,7 +8,8 @@
 //! | `radius_auth_attempt`, `ldap_bind` | an interactive sign-in through RADIUS or LDAP |
 //! | `sso_auth` | a sign-in to an application without the user's doing: the portal's session is used again |
 //! | `push_mfa_attempt` | a step: the second factor passed, or denied behind a right first one |
-//! | every other, `user_lockout` among them | not a sign-in |
+//! | `user_lockout` | a failed sign-in at a locked account: the attempt that was one too many |
+//! | every other | not a sign-in |
 //!
 //! `error_message` says why it failed, in words ([`super::reason`]). There is no session id, no autonomous system, no
 //! city, and of the user agent only what was understood of it. There is no risk either.
@@ -55,6 +56,9 @@ paths! {
         InitiatorName = Scalar "initiated_by/username",
         InitiatorEmail = Scalar "initiated_by/email",
         Username = Scalar "username",
+        ResourceId = Scalar "resource/id",
+        ResourceType = Scalar "resource/type",
+        ResourceName = Scalar "resource/username",
         ClientIp = Scalar "client_ip",
         SourceIp = Scalar "src_ip",
         City = Scalar "geoip/city",
@@ -79,6 +83,8 @@ paths! {
         ProcessName = Scalar "process_name",
     }
 }
+
+const LOCKOUT: &str = "user_lockout";
 
 type Event<'a> = Values<'a, { At::COUNT }>;
 
@@ -105,7 +111,7 @@ fn attempt(kind: &str) -> Option<(Category, &'static str)> {
         "radius_auth_attempt" => Some((Category::Interactive, "RADIUS")),
         "ldap_bind" => Some((Category::Interactive, "LDAP")),
         "sso_auth" => Some((Category::NonInteractive, "")),
-        "push_mfa_attempt" | "login_attempt" => Some((Category::Interactive, "")),
+        "push_mfa_attempt" | "login_attempt" | LOCKOUT => Some((Category::Interactive, "")),
         kind if kind.ends_with("_login_attempt") => Some((Category::Interactive, "")),
         _ => None,
     }
@@ -117,6 +123,7 @@ fn ending(event: &Event<'_>) -> Result<Ending, Reject> {
     let is_push = event.is(At::EventType, "push_mfa_attempt");
     let is_sso = event.is(At::EventType, "sso_auth");
     match has_passed {
+        _ if event.is(At::EventType, LOCKOUT) => Ok(Ending::LOCKED),
         Some(true) if is_push => {
             Ok(Ending { outcome: Outcome::Interrupted, mfa: Mfa::Performed, ..Ending::SUCCESS })
         }
@@ -146,13 +153,7 @@ fn sign_in<'a>(event: &mut Event<'a>) -> Result<SignIn<'a>, Reject> {
     let mut sign_in = blank(Provider::JumpCloud, event.time(&times)?);
     sign_in.event_id = event.id(At::Id, "id")?;
     sign_in.tenant_id = event.id(At::Organization, "organization")?;
-    // The device, or the organisation, may tell of the user.
-    if ["", "user", "admin"].iter().any(|kind| event.is(At::InitiatorType, kind)) {
-        sign_in.user_id = event.id(At::InitiatorId, "initiated_by.id")?;
-        sign_in.user_principal_name = event.first_text([At::InitiatorEmail, At::InitiatorName, At::Username]);
-    } else {
-        sign_in.user_principal_name = event.text(At::Username);
-    }
+    (sign_in.user_id, sign_in.user_principal_name) = user_of(event)?;
     sign_in.address_text = address_of(event);
     sign_in.location = ProviderLocation {
         city: event.text(At::City),
@@ -173,6 +174,18 @@ fn sign_in<'a>(event: &mut Event<'a>) -> Result<SignIn<'a>, Reject> {
     sign_in.app_display_name = event.first_text([At::ApplicationLabel, At::ApplicationName, At::ProcessName]);
     sign_in.authentication_protocol = event.text(At::SsoType);
     Ok(sign_in)
+}
+
+/// Who began it, or whom it is about: the device, or the organisation, may tell of the user.
+fn user_of<'a>(event: &mut Event<'a>) -> Result<(Cow<'a, str>, Cow<'a, str>), Reject> {
+    if ["", "user", "admin"].iter().any(|kind| event.is(At::InitiatorType, kind))
+        && !event.is(At::ResourceType, "user")
+    {
+        let id = event.id(At::InitiatorId, "initiated_by.id")?;
+        return Ok((id, event.first_text([At::InitiatorEmail, At::InitiatorName, At::Username])));
+    }
+    let id = event.id(At::ResourceId, "resource.id")?;
+    Ok((id, event.first_text([At::ResourceName, At::Username])))
 }
 
 /// Where a device was reached from, if it was; else the client's.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | 5, 68, 122, 130, 140, 153 | an interactive sign-in: OneLogin, RADIUS, API, LDAP, a social login, a Mac |
 //! | 6, 69, 86, 123, 129, 141, 154 | the same failed; notes and error description say why, if anything does |
+//! | 19, of the user's own doing | the same at a locked account: the attempt that was one too many |
 //! | 8, 78 | a sign-in to an application without the user's doing: the session is used again |
 //! | 77, 90 | the same, refused |
 //! | 1400 and the nine after it | a step: the second factor passed, or denied behind a right first one |
@@ -102,12 +103,18 @@ fn attempt(kind: u32, event: &Event<'_>) -> Option<(Category, Ending)> {
         5 => interactive(with_mfa(event)),
         68 | 122 | 130 | 140 | 153 => interactive(Ending::SUCCESS),
         6 | 69 | 86 | 123 | 129 | 141 | 154 => interactive(refusal(event)),
+        19 if !is_of_another(event) => interactive(Ending::LOCKED),
         8 | 78 => silent(Ending::SUCCESS),
         77 => silent(Ending::UNCLEAR),
         90 => silent(Ending::BLOCKED),
         1400..=1409 => second_factor(event).and_then(interactive),
         _ => None,
     }
+}
+
+/// An administrator did it.
+fn is_of_another(event: &Event<'_>) -> bool {
+    event.has(At::ActorId) && event.get(At::ActorId) != event.get(At::UserId)
 }
 
 fn protocol(kind: u32) -> &'static str {
