@@ -1,10 +1,13 @@
 //! Decoding alone: bytes of one record → a canonical sign-in, beside a typed parse that decides nothing.
 //!
 //! The floor is the typed parse with sonic-rs, which validates what it skips, as our decoder does. Counting line
-//! ends shows what memory gives.
+//! ends shows what memory gives. Then every other format, by its example: there the floor is a parse by sonic-rs that
+//! keeps nothing, and for lines of text the check that they are UTF-8.
 #![expect(clippy::print_stdout, reason = "a measuring program")]
 
 mod common;
+#[path = "common/examples.rs"]
+mod examples;
 #[path = "common/typed.rs"]
 mod typed;
 
@@ -26,7 +29,31 @@ fn decode_all(format: Format, records: &[&[u8]]) -> u64 {
     sum
 }
 
+/// Validates JSON, or text, and keeps nothing.
+fn check(record: &[u8]) -> u64 {
+    if record.starts_with(b"{") {
+        return u64::from(sonic_rs::from_slice::<serde::de::IgnoredAny>(record).is_ok());
+    }
+    u64::from(simdutf8::basic::from_utf8(record).is_ok())
+}
+
+/// The examples of a format again and again, until there are enough to measure.
+fn formats() {
+    for (format, text) in examples::EXAMPLES {
+        let lines: Vec<&[u8]> = text.lines().map(str::as_bytes).collect();
+        let records: Vec<&[u8]> = lines.iter().copied().cycle().take(size(20_000, 100)).collect();
+        let bytes = records.iter().map(|record| record.len() as u64).sum();
+        let variants = vec![
+            variant("checked only", || records.iter().map(|record| check(record)).sum()),
+            variant("farsign decode, auto", || decode_all(Format::Auto, &records)),
+            variant("farsign decode, named", || decode_all(format, &records)),
+        ];
+        compare(&format!("decode, {}", format.name()), "record", records.len() as u64, bytes, 9, variants);
+    }
+}
+
 fn main() {
+    formats();
     for (title, form) in [("full records", Form::EntraEventHub), ("lean records", Form::EntraLean)] {
         let bytes = records(form, size(20_000, 200));
         let records = lines(&bytes);

@@ -28,6 +28,12 @@ fi
 mapfile -t targets < <(cargo +nightly fuzz list)
 for target in "${targets[@]}"; do
     echo "fuzz: $target for $seconds s" >&2
+    # Each line of the format's example is a seed.
+    corpus=fuzz/corpus/$target
+    mkdir -p "$corpus"
+    for example in examples/formats/"${target#decode_}".*; do
+        if [ -f "$example" ]; then split --lines=1 --additional-suffix=.seed "$example" "$corpus/example-"; fi
+    done
     cargo +nightly fuzz run "$target" -- -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10
 done
 echo "fuzz: ${#targets[@]} targets, nothing found" >&2

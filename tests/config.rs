@@ -114,6 +114,7 @@ fn the_examples_commented_parts_are_valid() {
     assert_eq!(config.engine.scoped_policies.len(), 1);
     assert_eq!(config.tables.named_locations.len(), 1);
     assert_eq!(config.tables.lists.len(), 1);
+    assert_ne!(config.input.decoder, Decoder::new(Format::Auto), "a mapping");
 }
 
 #[test]
@@ -230,7 +231,7 @@ fn the_kafka_sections_mean_what_they_say() {
     assert_eq!(properties, expected);
     assert_eq!((config.topics.state.as_str(), config.topics.retention), ("my.state", Duration::from_secs(86_400)));
     assert_eq!(config.input.topics, ["one", "two"]);
-    assert_eq!((config.input.format, config.input.framing), (Format::Entra, Framing::Confluent));
+    assert_eq!((config.input.decoder.format, config.input.framing), (Format::Entra, Framing::Confluent));
     assert_eq!((config.input.on_error, config.input.start), (OnError::Skip, Start::Latest));
     assert_eq!((config.input.breaker, config.input.keyed), (None, true));
     assert_eq!((config.run.workers, config.run.commit_interval), (Some(3), Duration::from_millis(50)));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use farsign::engine::decode::Format;
+use farsign::engine::decode::{Decoder, Format};
 use farsign::engine::enrich::{Role, Tables};
 use farsign::engine::policy::EngineConfig;
 use farsign::render::{ImpossibleTravelName, RenderContext};
@@ -56,7 +56,7 @@ fn replay(
     std::fs::write(&input, records.join("\n")).expect("space for the records");
     let options = Options {
         inputs: expand(&[input.display().to_string()]).expect("just written"),
-        format: Format::Auto,
+        decoder: Decoder::new(Format::Auto),
         threads,
         engine: Arc::new(EngineConfig { emit_suppressed: true, ..EngineConfig::default() }),
         tables: tables(),

@@ -5,6 +5,10 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../tests/decode/oracle.rs"]
 mod oracle;
+#[path = "../../tests/decode/oracle_attempt.rs"]
+mod oracle_attempt;
+#[path = "../../tests/decode/oracle_risk.rs"]
+mod oracle_risk;
 
 fuzz_target!(|record: &[u8]| {
     if let Some(expected) = oracle::seen_by_oracle(record) {

@@ -13,7 +13,17 @@ fuzz_target!(|record: &[u8]| {
                     assert!(!id.is_empty() && id.len() <= ID_LENGTH_MAX && !id.chars().any(char::is_control));
                 }
             }
-            Ok(_) => {}
+            Ok(Decoded::UpstreamFinding(finding)) => {
+                for id in [&finding.tenant_id, &finding.event_id, &finding.user_id, &finding.request_id] {
+                    assert!(!id.is_empty() && id.len() <= ID_LENGTH_MAX && !id.chars().any(char::is_control));
+                }
+            }
+            Ok(Decoded::Feedback(feedback)) => {
+                for id in [&feedback.tenant_id, &feedback.event_id, &feedback.user_id] {
+                    assert!(!id.is_empty() && id.len() <= ID_LENGTH_MAX && !id.chars().any(char::is_control));
+                }
+            }
+            Ok(Decoded::Skipped(_)) => {}
             Err(reject) => assert!(reject.offset <= record.len()),
         });
     }

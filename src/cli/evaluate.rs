@@ -16,11 +16,12 @@ use super::replay::watch_for_interrupt;
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, say};
 use crate::config;
-use crate::engine::decode::Format;
+use crate::engine::decode::Decoder;
 use crate::engine::enrich::Tables;
 use crate::engine::facts::Item;
 use crate::engine::risk::score::KNOTS;
 use crate::evaluate::{Detections, Observed, Observer, Pool, Report, Truth, tables, write_plots};
+use crate::runtime::people;
 use crate::runtime::replay::{input, items, source};
 
 /// Hold detections against ground truth, beside reference detectors over the same sign-ins.
@@ -72,7 +73,7 @@ struct Stream {
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let config = match config::load(args.config.as_deref(), &environment) {
+    let mut config = match config::load(args.config.as_deref(), &environment) {
         Ok(config) => config,
         Err(problems) if problems.unreadable => bail!(problems),
         Err(problems) => {
@@ -80,6 +81,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(PROBLEMS));
         }
     };
+    people::load(&mut config)?;
     let streams = streams(args)?;
     let tables = Arc::new(args.tables.files(&config).load()?);
     let interrupted = watch_for_interrupt()?;
@@ -93,7 +95,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         let observed = if stream.sign_ins.is_empty() {
             None
         } else {
-            let seen = observe(stream, args.tables.format.unwrap_or_default(), &tables, &truth, &detections, &interrupted)?;
+            let seen = observe(stream, &args.tables.decoder(&config), &tables, &truth, &detections, &interrupted)?;
             let Some((observed, damaged)) = seen else { return Ok(ExitCode::from(INTERRUPTED)) };
             is_damaged |= damaged;
             Some(observed)
@@ -160,7 +162,7 @@ fn open(path: &Path) -> anyhow::Result<BufReader<Box<dyn io::Read + Send>>> {
 /// What the stream's sign-ins say, and whether they could not be read in full; `None` when interrupted.
 fn observe(
     stream: &Stream,
-    format: Format,
+    decoder: &Decoder,
     tables: &Arc<Tables>,
     truth: &Truth,
     detections: &Detections,
@@ -168,7 +170,7 @@ fn observe(
 ) -> anyhow::Result<Option<(Observed, bool)>> {
     let inputs = input::expand(&stream.sign_ins)?;
     let mut observer = Observer::new(truth, detections);
-    let read = items::each(&inputs, format, tables.clone(), interrupted, &mut |item| {
+    let read = items::each(&inputs, decoder, tables.clone(), interrupted, &mut |item| {
         if let Item::SignIn(prepared) = item {
             observer.take(prepared);
         }

@@ -20,6 +20,7 @@ pub mod replay;
 mod replay_kafka;
 pub mod reset;
 pub mod run;
+mod sample;
 pub mod simulate;
 pub mod state;
 mod table_args;

@@ -19,6 +19,7 @@ use crate::engine::signin::SECONDS_PER_DAY;
 use crate::engine::watermark::AHEAD_MAX_S;
 use crate::render::RenderContext;
 use crate::runtime::kafka::scan::Bound;
+use crate::runtime::people;
 use crate::runtime::replay::input;
 use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
@@ -75,7 +76,7 @@ pub struct Args {
 
 pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let config = match config::load(args.config.as_deref(), &environment) {
+    let mut config = match config::load(args.config.as_deref(), &environment) {
         Ok(config) => config,
         Err(problems) if problems.unreadable => bail!(problems),
         Err(problems) => {
@@ -83,6 +84,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(PROBLEMS));
         }
     };
+    people::load(&mut config)?;
     if args.kafka {
         return replay_kafka::run(&args, config);
     }
@@ -114,6 +116,7 @@ pub(super) fn judging(args: &Args, config: &Config) -> anyhow::Result<Judging> {
     let tables = files.load()?;
     let mut engine = config.engine.clone();
     engine.emit_suppressed |= args.emit_suppressed || config.output.suppressed;
+    engine.config_hash = people::mix(engine.config_hash, &config.input.decoder.people);
     engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
     let context = RenderContext {
         impossible_travel_name: config.output.impossible_travel_name,
@@ -140,7 +143,7 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
     let Judging { engine, tables, context } = judging(args, &config)?;
     let options = Options {
         inputs: input::expand(&args.inputs)?,
-        format: args.tables.format.unwrap_or(config.input.format),
+        decoder: args.tables.decoder(&config),
         threads,
         engine: Arc::new(engine),
         tables: Arc::new(tables),

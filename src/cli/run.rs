@@ -22,6 +22,7 @@ use crate::runtime::kafka::names::Names;
 use crate::runtime::kafka::run::{self, End, Parts};
 use crate::runtime::kafka::topics::Layout;
 use crate::runtime::kafka::topics::verify::{self, Verified};
+use crate::runtime::people;
 use crate::runtime::reload::{Loaded, Reloaded, Source, Timing, Watcher};
 
 /// Brokers get this long for one answer.
@@ -47,7 +48,7 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let loaded = config::load(args.config.as_deref(), &environment);
-    let config = match loaded.and_then(|config| config.for_input().map(|()| config)) {
+    let mut config = match loaded.and_then(|config| config.for_input().map(|()| config)) {
         Ok(config) => config,
         Err(problems) if problems.unreadable => bail!(problems),
         Err(problems) => {
@@ -56,6 +57,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     start_log(args, &config)?;
+    people::load(&mut config)?;
     let stop = watch_signals()?;
     let metrics = Metrics::new();
     let health = Health::new(&["topics"]);

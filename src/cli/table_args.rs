@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use crate::config::Config;
-use crate::engine::decode::Format;
+use crate::engine::decode::{Decoder, Format};
 use crate::engine::enrich::Role;
 use crate::engine::facts::ListKind;
 use crate::runtime::tables::{TableFiles, parse_list_argument};
@@ -15,7 +15,7 @@ use crate::runtime::tables::{TableFiles, parse_list_argument};
 pub struct TableArgs {
     /// Format of the records [default: the configuration's]
     #[arg(long, value_parser = format_parser())]
-    pub format: Option<Format>,
+    format: Option<Format>,
     /// City database; several are asked in order.
     #[arg(long, value_name = "MMDB")]
     city_db: Vec<PathBuf>,
@@ -31,6 +31,13 @@ pub struct TableArgs {
 }
 
 impl TableArgs {
+    /// The configuration's, with the format of the command line.
+    pub fn decoder(&self, config: &Config) -> Decoder {
+        let configured = config.input.decoder.clone();
+        let format = self.format.unwrap_or(configured.format);
+        Decoder { format, ..configured }
+    }
+
     /// The configuration's files, with those of the command line before them.
     pub fn files(&self, config: &Config) -> TableFiles {
         let mut files = TableFiles::of(&config.tables);
@@ -42,7 +49,8 @@ impl TableArgs {
     }
 }
 
-fn format_parser() -> impl TypedValueParser<Value = Format> {
+/// Reads the name of a format.
+pub fn format_parser() -> impl TypedValueParser<Value = Format> {
     let names = PossibleValuesParser::new(Format::ALL.map(Format::name));
     names.map(|name| Format::parse(&name).unwrap_or_default())
 }

@@ -28,6 +28,7 @@ pub use run::{
 };
 pub use secret::{Secret, SecretSource};
 
+use crate::engine::decode::PeopleRules;
 use crate::engine::facts::{CountryCode, ListKind};
 use crate::engine::policy::EngineConfig;
 use crate::render::ImpossibleTravelName;
@@ -47,12 +48,25 @@ pub struct Config {
     pub replay: ReplayConfig,
     pub kafka: KafkaConfig,
     pub topics: TopicsConfig,
+    pub identity: IdentityConfig,
     pub input: InputConfig,
     pub run: RunConfig,
     pub http: HttpConfig,
     pub log: LogConfig,
     /// The same with every default filled in and every policy merged, as `farsign check` prints it.
     pub effective: raw::File,
+}
+
+/// One person, several accounts.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct IdentityConfig {
+    /// Tenant of everybody who is resolved.
+    pub organization: String,
+    /// Empty = all.
+    pub tenants: Vec<String>,
+    /// List of accounts.
+    pub file: Option<PathBuf>,
+    pub rules: PeopleRules,
 }
 
 /// Files to enrich from.

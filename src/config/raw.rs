@@ -5,6 +5,7 @@
 //! `config/farsign.schema.json`.
 
 pub mod kafka;
+pub mod reading;
 pub mod run;
 
 use schemars::JsonSchema;
@@ -544,6 +545,10 @@ pub struct File {
     pub policies: Vec<ScopedPolicy>,
     #[schemars(length(max = POLICIES_MAX))]
     pub named_locations: Vec<NamedLocation>,
+    /// Records of formats that Farsign does not know.
+    #[schemars(length(max = reading::MAPPINGS_MAX))]
+    pub mappings: Vec<reading::Mapping>,
+    pub identity: reading::Identity,
     pub engine: Engine,
     pub tables: Tables,
     pub output: Output,

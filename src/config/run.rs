@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::engine::decode::Format;
+use crate::engine::decode::Decoder;
 
 pub use super::raw::run::{Framing, LogFormat, LogLevel, OnDataLoss, OnError, Start};
 
@@ -13,7 +13,7 @@ pub use super::raw::run::{Framing, LogFormat, LogLevel, OnDataLoss, OnError, Sta
 pub struct InputConfig {
     /// The first is the lead. May be empty: see [`Config::for_input`](super::Config::for_input).
     pub topics: Vec<String>,
-    pub format: Format,
+    pub decoder: Decoder,
     /// Whether one user's records are in one partition.
     pub keyed: bool,
     pub framing: Framing,

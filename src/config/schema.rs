@@ -231,6 +231,7 @@ fn in_bounds(value: &Json, schema: &Json) -> bool {
 fn has_format(text: &str, format: &str) -> bool {
     match format {
         "network" => super::valid::network(text).is_some(),
+        "json-pointer" => crate::engine::decode::parse_pointer(text).is_some(),
         "country" => crate::engine::facts::CountryCode::parse(text).is_some(),
         "server" => is_server(text),
         "listen" => text.parse::<std::net::SocketAddr>().is_ok(),
@@ -268,6 +269,7 @@ fn allowed(schema: &Json) -> String {
     match schema["format"].as_str() {
         Some("network") => return "an address, or a network as address/length".to_owned(),
         Some("country") => return "a country as two letters (ISO 3166-1 alpha-2)".to_owned(),
+        Some("json-pointer") => return "a JSON pointer as /key/key".to_owned(),
         Some("server") => return "a server as host:port".to_owned(),
         Some("listen") => return "an address as address:port".to_owned(),
         Some("name") => return "a name of at most 249 letters, digits, `.`, `_` and `-`".to_owned(),
@@ -312,7 +314,7 @@ fn shown(value: &Value) -> String {
 }
 
 /// Names the nearest key when one is near enough to be meant, or is a longer or shorter form of it.
-fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
+pub(super) fn unknown_key<'a>(key: &str, known: impl Iterator<Item = &'a str>) -> String {
     const NEAR: f64 = 0.75;
     let nearest = known
         .map(|known| {

@@ -4,6 +4,7 @@
 //! the configuration hash is taken. Nothing is read from disk: whether a table exists is the runtime's question.
 
 mod kafka;
+mod reading;
 mod run;
 
 use std::collections::BTreeSet;
@@ -67,7 +68,8 @@ pub(super) fn build(cleaned: &Value, tree: &Node, problems: &mut Vec<Problem>) -
         replay: ReplayConfig { threads: file.replay.threads.map(|threads| threads as usize) },
         kafka: build.kafka(&file.kafka),
         topics: build.topics(&file),
-        input: run::input(&file.input),
+        identity: build.identity(&file.identity, file.input.keyed),
+        input: run::input(&file.input, build.decoder(&file)),
         run: build.run(&file.run),
         http: run::http(&file.http),
         log: run::log(&file.log),
@@ -87,7 +89,18 @@ pub(super) fn hash(file: &raw::File) -> u64 {
         "hindsight_s": file.engine.hindsight_s,
         "users_max": file.engine.users_max,
     });
-    super::mix(0, canonical.to_string().as_bytes())
+    let hash = super::mix(0, canonical.to_string().as_bytes());
+    let reading = json!({
+        "mappings": file.mappings,
+        "unwrap": file.input.unwrap,
+        "year": file.input.year,
+        "identity": file.identity,
+    });
+    // What does nothing by default leaves the hash as it is.
+    if reading == json!({"mappings": [], "unwrap": [], "year": null, "identity": raw::reading::Identity::default()}) {
+        return hash;
+    }
+    super::mix(hash, reading.to_string().as_bytes())
 }
 
 fn tables(raw: &raw::Tables, named_locations: Vec<NamedLocationConfig>) -> TablesConfig {

@@ -27,6 +27,10 @@ impl EventTime {
         EventTime(seconds.saturating_mul(NANOS_PER_SECOND))
     }
 
+    pub fn from_millis(millis: i64) -> EventTime {
+        EventTime(millis.saturating_mul(1_000_000))
+    }
+
     /// Whole seconds since the epoch, rounded down.
     pub fn seconds(self) -> i64 {
         self.0.div_euclid(NANOS_PER_SECOND)

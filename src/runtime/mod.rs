@@ -5,6 +5,7 @@
 
 pub mod clock;
 pub mod kafka;
+pub mod people;
 pub mod reload;
 pub mod replay;
 pub mod tables;

@@ -16,8 +16,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 pub use watch::{Timing, Watcher};
 
+use super::people;
 use super::tables::{self, TableFiles};
 use crate::config::{self, Config, raw};
+use crate::engine::decode::People;
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
 use crate::render::RenderContext;
@@ -44,6 +46,8 @@ pub struct Loaded {
     pub engine: Arc<EngineConfig>,
     pub tables: Arc<Tables>,
     pub context: Arc<RenderContext>,
+    /// As read at the start.
+    people: Arc<People>,
     /// Keys as they were when the program started: those that cannot change still have these values.
     started: Arc<raw::File>,
     /// The tables' files, as they were just before they were read.
@@ -61,6 +65,7 @@ impl Loaded {
         let tables = files.load()?;
         let mut engine = config.engine.clone();
         engine.emit_suppressed |= config.output.suppressed;
+        engine.config_hash = people::mix(engine.config_hash, &config.input.decoder.people);
         engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
         let context = RenderContext {
             impossible_travel_name: config.output.impossible_travel_name,
@@ -73,6 +78,7 @@ impl Loaded {
             engine: Arc::new(engine),
             tables: Arc::new(tables),
             context: Arc::new(context),
+            people: config.input.decoder.people.clone(),
             started: Arc::new(config.effective.clone()),
             files: seen,
         })
@@ -148,6 +154,7 @@ pub fn reload(source: &Source, cell: &Reloaded) -> Report {
     };
     files.extend(Files::look(&paths(&TableFiles::of(&config.tables))));
     let restart_keys = keep_started(&mut config, &running.started);
+    config.input.decoder.people = running.people.clone();
     let outcome = match Loaded::new(&config) {
         Err(error) => Outcome::Refused(format!("{error:#}").lines().map(str::to_owned).collect()),
         Ok(next) if next.is_same(&running) => Outcome::Unchanged,
@@ -170,6 +177,9 @@ fn keep_started(config: &mut Config, started: &raw::File) -> Vec<String> {
     }
     let engine = &mut config.engine;
     config.effective.engine = started.engine.clone();
+    config.effective.input = started.input.clone();
+    config.effective.mappings = started.mappings.clone();
+    config.effective.identity = started.identity.clone();
     engine.lateness_horizon_s = started.engine.lateness_horizon_s;
     engine.hindsight_s = started.engine.hindsight_s;
     engine.hot_users_max = started.engine.hot_users_max as usize;

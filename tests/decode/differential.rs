@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::entra_risk::{columns, detection, hub, risky_user};
 use crate::fixtures::{azure, properties, query_response, row};
 use crate::oracle::{seen_by_decoder, seen_by_oracle};
 
@@ -49,12 +50,24 @@ pub fn any_value() -> impl Strategy<Value = Value> {
             "NonInteractiveUserSignInLogs",
             "servicePrincipal",
             "/tenants/T/x",
+            "atRisk",
+            "confirmedCompromised",
+            "dismissed",
+            "remediated",
+            "high",
+            "hidden",
+            "anomalousToken",
+            "[\"generic\", \"unlikelyTravel\"]",
+            "adminDismissedAllRiskForUser",
+            "userPassedMFADrivenByRiskBasedPolicy",
+            "Farsign",
+            "AADUserRiskEvents",
         ])
         .prop_map(Value::from),
     ]
 }
 
-const MORE_KEYS: [&str; 12] = [
+const MORE_KEYS: [&str; 20] = [
     "signInEventTypes",
     "mfaDetail",
     "servicePrincipalId",
@@ -67,6 +80,14 @@ const MORE_KEYS: [&str; 12] = [
     "Type",
     "identity",
     "resultSignature",
+    "riskState",
+    "riskLevelDuringSignIn",
+    "riskEventTypes_v2",
+    "riskEventType",
+    "riskDetail",
+    "riskLastUpdatedDateTime",
+    "requestId",
+    "farsign",
 ];
 
 /// Replaces, removes or adds one value somewhere in the record.
@@ -127,6 +148,21 @@ pub fn in_form(form: u8, properties: &Value) -> Value {
     }
 }
 
+/// Sign-ins with a risk, detections and risky users.
+fn risk_in_form(form: u8, object: &Value, is_user: bool) -> Value {
+    let (category, table) =
+        if is_user { ("RiskyUsers", "AADRiskyUsers") } else { ("UserRiskEvents", "AADUserRiskEvents") };
+    match form {
+        0 => hub(category, object.clone()),
+        1 => hub(category, Value::String(object.to_string())),
+        2 => object.clone(),
+        3 => columns(table, object, false),
+        4 => columns(table, object, true),
+        5 => query_response(&columns(table, object, true)),
+        _ => json!({"value": [object]}),
+    }
+}
+
 /// Writes every `a` to `o` in string values as an escape, so that nothing can be borrowed.
 pub fn escaped(text: &str) -> String {
     let mut out = String::new();
@@ -176,6 +212,42 @@ proptest! {
         }
         let text = record.to_string();
         compare(if escape { escaped(&text) } else { text }.as_bytes())?;
+    }
+
+    #[test]
+    fn decoder_and_oracle_agree_on_risk(
+        form in 0_u8..7,
+        is_user: bool,
+        inside in prop::collection::vec((any::<usize>(), prop::option::of(any_value())), 0..5),
+        around in prop::collection::vec((any::<usize>(), prop::option::of(any_value())), 0..2),
+        escape: bool,
+    ) {
+        let mut object = if is_user { risky_user() } else { detection() };
+        for (at, value) in inside {
+            damage(&mut object, at, value);
+        }
+        let mut record = risk_in_form(form, &object, is_user);
+        for (at, value) in around {
+            damage(&mut record, at, value);
+        }
+        let text = record.to_string();
+        compare(if escape { escaped(&text) } else { text }.as_bytes())?;
+    }
+
+    #[test]
+    fn decoder_and_oracle_agree_on_sign_ins_at_risk(
+        form in 0_u8..9,
+        state in prop::sample::select(vec!["atRisk", "confirmedCompromised", "remediated"]),
+        inside in prop::collection::vec((any::<usize>(), prop::option::of(any_value())), 0..4),
+    ) {
+        let mut object = properties();
+        object["riskState"] = json!(state);
+        object["riskLevelDuringSignIn"] = json!("medium");
+        object["riskEventTypes_v2"] = json!(["generic", "unfamiliarFeatures"]);
+        for (at, value) in inside {
+            damage(&mut object, at, value);
+        }
+        compare(in_form(form, &object).to_string().as_bytes())?;
     }
 
     #[test]

@@ -183,6 +183,127 @@ fn both_shippers_copies_are_one() {
     }
 }
 
+/// A document's common part: when, what, and from where.
+fn common(dataset: &str, action: &str, outcome: &str, id: &str) -> Value {
+    json!({
+        "@timestamp": "2026-03-02T08:15:30.123Z",
+        "event": {"action": action, "category": ["authentication"], "dataset": dataset, "id": id, "kind": "event",
+            "outcome": outcome, "type": ["info"]},
+        "source": {"ip": "192.0.2.35", "geo": {"country_iso_code": "BT"}},
+        "user_agent": {"original": "Mozilla/5.0"},
+    })
+}
+
+fn with(mut document: Value, extra: Value) -> Value {
+    for (key, value) in extra.as_object().into_iter().flatten() {
+        document[key] = value.clone();
+    }
+    document
+}
+
+#[test]
+fn copies_of_aws_and_google() {
+    let console = |outcome: &str, flattened: Value| {
+        let mut document = with(
+            common("aws.cloudtrail", "ConsoleLogin", outcome, "ev-1"),
+            json!({
+                "aws": {"cloudtrail": {"event_type": "AwsConsoleSignIn", "event_version": "1.08",
+                    "user_identity": {"type": "IAMUser", "arn": "arn:aws:iam::111122223333:user/alice"},
+                    "console_login": {"additional_eventdata": {"mfa_used": false, "login_to": "https://console.example/"}}}},
+                "cloud": {"account": {"id": "111122223333"}},
+                "user": {"id": "AIDAEXAMPLE", "name": "alice"},
+            }),
+        );
+        document["event"]["provider"] = json!("signin.amazonaws.com");
+        document["aws"]["cloudtrail"]["flattened"] = flattened;
+        document
+    };
+    let record = |result: &str| {
+        json!({"eventVersion": "1.08", "eventID": "ev-1", "eventTime": "2026-03-02T08:15:30.123Z",
+            "eventSource": "signin.amazonaws.com", "eventName": "ConsoleLogin", "eventType": "AwsConsoleSignIn",
+            "recipientAccountId": "111122223333", "sourceIPAddress": "192.0.2.35", "userAgent": "Mozilla/5.0",
+            "userIdentity": {"type": "IAMUser", "principalId": "AIDAEXAMPLE", "userName": "alice",
+                "accountId": "111122223333", "arn": "arn:aws:iam::111122223333:user/alice"},
+            "responseElements": {"ConsoleLogin": result},
+            "additionalEventData": {"MFAUsed": "No", "LoginTo": "https://console.example/"}})
+    };
+    let answer = json!({"response_elements": {"ConsoleLogin": "Failure"}});
+    for (document, record) in [
+        (console("success", json!(null)), record("Success")),
+        (console("failure", json!(null)), record("Failure")),
+        (console("failure", answer), record("Failure")),
+    ] {
+        assert_eq!(essence(&document), essence(&record), "{document}");
+    }
+    let document = with(
+        common("google_workspace.login", "login_failure", "failure", "q-1"),
+        json!({
+            "google_workspace": {"actor": {"type": "USER"}, "event": {"type": "login"}, "kind": "admin#reports#activity",
+                "login": {"type": "google_password", "challenge_method": ["password"]}},
+            "organization": {"id": "C01"},
+            "user": {"id": "1001", "name": "alice", "domain": "corp.example"},
+        }),
+    );
+    let document = with(
+        document,
+        json!({"source": {"ip": "192.0.2.35", "user": {"id": "1001", "email": "alice@corp.example"}}}),
+    );
+    let record = json!({"kind": "admin#reports#activity", "actor": {"profileId": "1001", "email": "alice@corp.example"},
+        "id": {"time": "2026-03-02T08:15:30.123Z", "uniqueQualifier": "q-1", "applicationName": "login", "customerId": "C01"},
+        "ipAddress": "192.0.2.35", "type": "login", "name": "login_failure",
+        "parameters": {"login_type": "google_password", "login_challenge_method": ["password"]}});
+    let mut document = document;
+    document["event"]["provider"] = json!("login");
+    document["user_agent"] = json!(null);
+    assert_eq!(essence(&document), essence(&record));
+    assert!(essence(&record)[0].starts_with("Google C01 1001"), "{:?}", essence(&record));
+}
+
+#[test]
+fn copies_of_auth0_and_duo() {
+    let auth0 = |kind: &str, outcome: &str| {
+        with(
+            common("auth0.logs", "-", outcome, "90020"),
+            json!({
+                "auth0": {"logs": {"data": {"type": kind, "client_id": "c1", "client_name": "App", "hostname": "t.example",
+                    "strategy": "auth0", "details": {"session_id": "s1"}}}},
+                "user": {"id": "auth0|1", "name": "alice@corp.example"},
+            }),
+        )
+    };
+    let record = |code: &str| {
+        json!({"date": "2026-03-02T08:15:30.123Z", "type": code, "log_id": "90020", "client_id": "c1", "client_name": "App",
+            "hostname": "t.example", "strategy": "auth0", "details": {"session_id": "s1"}, "ip": "192.0.2.35",
+            "user_agent": "Mozilla/5.0", "user_id": "auth0|1", "user_name": "alice@corp.example"})
+    };
+    let rows = [
+        ("Successful login", "success", "s"),
+        ("Incorrect password", "failure", "fp"),
+        ("Invalid email or username", "failure", "fu"),
+        ("Successful exchange of Refresh Token for Access Token", "success", "sertft"),
+        ("User successfully logged out", "success", "slo"),
+        ("gd_auth_rejected", "failure", "gd_auth_rejected"),
+    ];
+    for (kind, outcome, code) in rows {
+        assert_eq!(essence(&auth0(kind, outcome)), essence(&record(code)), "{kind}");
+    }
+    let duo = with(
+        common("cisco_duo.auth", "-", "failure", "-"),
+        json!({
+            "cisco_duo": {"auth": {"access_device": {"ip": "192.0.2.35", "location": {"country": "France"}},
+                "application": {"key": "k1", "name": "VPN"}, "event_type": "authentication", "factor": "duo_push",
+                "reason": "user_marked_fraud", "result": "fraud", "txid": "tx-1"}},
+            "user": {"id": "DU1", "name": "alice", "email": "alice@corp.example"},
+            "user_agent": {"name": "Chrome", "version": "140"},
+        }),
+    );
+    let record = json!({"access_device": {"ip": "192.0.2.35", "location": {"country": "France"}, "browser": "Chrome",
+        "browser_version": "140"}, "application": {"key": "k1", "name": "VPN"}, "event_type": "authentication",
+        "factor": "duo_push", "isotimestamp": "2026-03-02T08:15:30.123Z", "reason": "user_marked_fraud", "result": "fraud",
+        "txid": "tx-1", "user": {"key": "DU1", "name": "alice"}, "email": "alice@corp.example"});
+    assert_eq!(essence(&duo), essence(&record));
+}
+
 #[test]
 fn keys_are_nested_or_dotted() {
     for document in [okta_document(), azure_document(50126, json!({}))] {
@@ -221,7 +342,7 @@ fn risk_that_stands_in_a_sign_in() {
         "risk_event_types_v2": ["unfamiliarFeatures"]});
     check(&azure_document(0, at_risk.clone()), &[&passed, &finding("unfamiliarFeatures", "high")]);
     let confirmed = json!({"risk_state": "confirmedCompromised", "risk_level_during_signin": "hidden"});
-    check(&azure_document(0, confirmed), &[&passed, &finding("generic", "medium")]);
+    check(&azure_document(0, confirmed), &[&passed, &finding("generic", "high")]);
     check(&azure_document(0, json!({"risk_state": "remediated", "risk_level_during_signin": "high"})), &[&passed]);
     assert_eq!(summary(Format::Auto, &azure_document(50126, at_risk).to_string()).len(), 1);
     let okta = summary(Format::Auto, &okta_document().to_string());
@@ -252,12 +373,23 @@ fn findings_of_identity_protection() {
     };
     check(&detection("atRisk", json!({})), &[&found("anonymizedIPAddress", "high", AZURE_ID)]);
     let leaked = json!({"request_id": null, "risk_event_type": "leakedCredentials", "risk_level": "hidden"});
-    check(&detection("confirmedCompromised", leaked), &[&found("leakedCredentials", "medium", "user")]);
+    check(&detection("confirmedCompromised", leaked), &[&found("leakedCredentials", "high", "user")]);
     for state in ["dismissed", "remediated", "confirmedSafe", "none"] {
         check(&detection(state, json!({})), &["skipped notASignIn"]);
     }
+    let closed = json!({"risk_detail": "adminDismissedRiskForSignIn"});
+    assert!(
+        summary(Format::Auto, &detection("dismissed", closed).to_string())[0]
+            .starts_with("feedback Dismiss 99999999-")
+    );
     // The state of a user, not a detection.
-    check(&detection("atRisk", json!({"risk_event_type": null})), &["skipped notASignIn"]);
+    let mut user = detection("atRisk", json!({"risk_event_type": null, "request_id": null}));
+    user["azure"]["identityprotection"]["category"] = json!("RiskyUsers");
+    check(&user, &["skipped notASignIn"]);
+    assert_eq!(
+        summary(Format::Auto, &dotted(&detection("atRisk", json!({}))).to_string()),
+        [found("anonymizedIPAddress", "high", AZURE_ID)]
+    );
 }
 
 #[test]

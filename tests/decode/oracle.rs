@@ -10,6 +10,7 @@ use farsign::engine::decode::{
 use serde_json::Value;
 
 use super::oracle_attempt::Attempt;
+use super::oracle_risk::{RiskLog, risk_beside, risk_record, seen_feedback, seen_finding};
 
 /// One element's fate, in words that compare.
 pub type Seen = Vec<(&'static str, String)>;
@@ -38,8 +39,8 @@ pub fn seen_by_decoder(record: &[u8]) -> Vec<Seen> {
                 ("agent", sign_in.user_agent.to_string()),
                 ("correlation", sign_in.correlation_id.to_string()),
             ],
-            Ok(Decoded::Feedback(_)) => vec![("feedback", String::new())],
-            Ok(Decoded::UpstreamFinding(finding)) => vec![("finding", finding.event_id.to_string())],
+            Ok(Decoded::Feedback(feedback)) => seen_feedback(&feedback),
+            Ok(Decoded::UpstreamFinding(finding)) => seen_finding(&finding),
             Ok(Decoded::Skipped(reason)) => vec![("skipped", reason.name().to_string())],
             Err(reject) => vec![("reject", reject.reason.name().to_string())],
         });
@@ -68,16 +69,16 @@ fn depth(value: &Value) -> usize {
     }
 }
 
-fn reject(reason: RejectReason) -> Seen {
+pub fn reject(reason: RejectReason) -> Seen {
     vec![("reject", reason.name().to_string())]
 }
 
-fn skipped(reason: SkipReason) -> Seen {
+pub fn skipped(reason: SkipReason) -> Seen {
     vec![("skipped", reason.name().to_string())]
 }
 
 /// Ids made by the decoder are compared by how they were made only.
-fn id_kind(id: &str) -> String {
+pub fn id_kind(id: &str) -> String {
     if id.starts_with("made-") { "made".to_string() } else { id.to_string() }
 }
 
@@ -99,7 +100,7 @@ fn walk(value: &Value, level: usize, all: &mut Vec<Seen>) {
             {
                 records.iter().for_each(|record| walk(record, level + 2, all));
             } else {
-                all.push(record(value));
+                record(value, all);
             }
         }
         _ => all.push(reject(RejectReason::UnknownFormat)),
@@ -132,7 +133,7 @@ fn walk_table(table: &Value, all: &mut Vec<Seen>) {
             continue;
         };
         let named = names.iter().zip(cells).map(|(name, cell)| (name.to_string(), cell.clone()));
-        all.push(record(&Value::Object(named.collect())));
+        record(&Value::Object(named.collect()), all);
     }
 }
 
@@ -151,7 +152,7 @@ pub fn field<'v>(object: &'v Value, key: &str) -> &'v Value {
     either(object, key, &column)
 }
 
-fn is_absent_text(text: &str) -> bool {
+pub fn is_absent_text(text: &str) -> bool {
     let text = text.trim().to_lowercase();
     let absent = ["", "null", "none", "-", "unknown", "n/a", "not available", "hidden", "undefined", "anonymized"];
     absent.contains(&text.as_str())
@@ -179,7 +180,7 @@ pub fn text(value: &Value) -> String {
     }
 }
 
-fn folded(id: String) -> String {
+pub fn folded(id: String) -> String {
     let is_guid = id.len() == 36
         && id
             .char_indices()
@@ -203,6 +204,7 @@ pub fn flag(value: &Value) -> Option<bool> {
 
 enum Log {
     Users(&'static str),
+    Risk(RiskLog),
     Skipped(SkipReason),
 }
 
@@ -212,6 +214,9 @@ fn log_named(name: &str) -> Option<Log> {
         "signinlogs" => Log::Users("Interactive"),
         "noninteractiveusersigninlogs" => Log::Users("NonInteractive"),
         "adfssigninlogs" => Log::Users("Adfs"),
+        "userriskevents" => Log::Risk(RiskLog::Detections),
+        "riskyusers" => Log::Risk(RiskLog::Users),
+        "serviceprincipalriskevents" | "riskyserviceprincipals" => Log::Skipped(SkipReason::ServicePrincipal),
         "serviceprincipalsigninlogs" => Log::Skipped(SkipReason::ServicePrincipal),
         "managedidentitysigninlogs" => Log::Skipped(SkipReason::ManagedIdentity),
         "microsoftserviceprincipalsigninlogs" => Log::Skipped(SkipReason::MicrosoftServicePrincipal),
@@ -294,22 +299,20 @@ fn log_of(outer: &Value, inner: Option<&Value>) -> Option<Log> {
             None => (!no_properties || tenant || named || lower).then_some(()).and(other),
         };
     }
-    if let Some(inner) = inner
-        && field(outer, "operationName")
-            .as_str()
-            .is_some_and(|name| name.trim().to_lowercase() == "sign-in activity")
-    {
-        return Some(log_by_kind(inner));
+    if let Some(inner) = inner {
+        match field(outer, "operationName").as_str().unwrap_or("").trim().to_lowercase().as_str() {
+            "sign-in activity" => return Some(log_by_kind(inner)),
+            "user risk detection" => return Some(Log::Risk(RiskLog::Detections)),
+            "risky user" => return Some(Log::Risk(RiskLog::Users)),
+            _ => {}
+        }
     }
-    let of_others = [
-        "activityDisplayName",
-        "activityDateTime",
-        "detectedDateTime",
-        "riskEventType",
-        "riskLastUpdatedDateTime",
-    ];
-    if of_others.iter().any(|key| !nothing(columns(key))) {
+    if !nothing(columns("activityDisplayName")) {
         return other;
+    }
+    let of_risks = ["activityDateTime", "detectedDateTime", "riskEventType", "riskLastUpdatedDateTime"];
+    if of_risks.iter().any(|key| !nothing(columns(key))) {
+        return Some(Log::Risk(RiskLog::Either));
     }
     let attempt =
         [has("appId"), has("ipAddress"), !nothing(&error_code(outer))].into_iter().filter(|&x| x).count();
@@ -331,19 +334,25 @@ fn without_outer_keys(mut properties: Value) -> Value {
     properties
 }
 
-fn record(outer: &Value) -> Seen {
-    let properties = outer.get("properties").map(opened).map(without_outer_keys);
+fn record(outer: &Value, all: &mut Vec<Seen>) {
+    let opened = outer.get("properties").map(opened);
+    let properties = opened.clone().map(without_outer_keys);
     let inner = properties.as_ref().filter(|value| value.is_object());
-    match log_of(outer, inner) {
+    let whole = opened.as_ref().filter(|value| value.is_object()).unwrap_or(outer);
+    all.push(match log_of(outer, inner) {
         None => reject(RejectReason::UnknownFormat),
         Some(Log::Skipped(reason)) => skipped(reason),
-        Some(Log::Users(_)) if properties.is_some() && inner.is_none() => reject(RejectReason::WrongType),
+        Some(_) if properties.is_some() && inner.is_none() => reject(RejectReason::WrongType),
+        Some(Log::Risk(log)) => risk_record(log, whole, outer).unwrap_or_else(reject),
         Some(Log::Users(category)) => {
             let empty = Value::Null;
             let (fields, around) = inner.map_or((outer, &empty), |inner| (inner, outer));
-            sign_in(category, fields, around).unwrap_or_else(reject)
+            let seen = sign_in(category, fields, around).unwrap_or_else(reject);
+            let risk = risk_beside(&seen, field(fields, "riskState"), whole);
+            all.push(seen);
+            return all.extend(risk);
         }
-    }
+    });
 }
 
 fn time_of(fields: &Value, around: &Value) -> Result<i64, RejectReason> {
@@ -370,7 +379,7 @@ fn time_of(fields: &Value, around: &Value) -> Result<i64, RejectReason> {
     Err(reason)
 }
 
-fn id(value: &Value) -> Result<String, RejectReason> {
+pub fn id(value: &Value) -> Result<String, RejectReason> {
     match value {
         _ if nothing(value) => Ok(String::new()),
         Value::String(_) => Ok(folded(text(value))),
@@ -379,7 +388,7 @@ fn id(value: &Value) -> Result<String, RejectReason> {
     }
 }
 
-fn no_control(id: &str) -> Result<(), RejectReason> {
+pub fn no_control(id: &str) -> Result<(), RejectReason> {
     if id.chars().any(char::is_control) { Err(RejectReason::BadId) } else { Ok(()) }
 }
 
@@ -453,7 +462,7 @@ fn made_id_kind(_: &Value) -> String {
     "made".to_string()
 }
 
-fn number(value: &Value) -> Option<f64> {
+pub fn number(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
@@ -487,7 +496,7 @@ fn country(fields: &Value, around: &Value, place: &Value) -> String {
     codes.find(|code| code.len() == 2 && code.bytes().all(|b| b.is_ascii_alphabetic())).unwrap_or_default()
 }
 
-fn tenant_of(fields: &Value, around: &Value) -> String {
+pub fn tenant_of(fields: &Value, around: &Value) -> String {
     for object in [around, fields] {
         let named = text(either(object, "tenantId", "AADTenantId"));
         if !named.is_empty() {

@@ -14,7 +14,7 @@ use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 use super::explain::Record;
 use crate::config;
-use crate::engine::decode::Format;
+use crate::engine::decode::{Decoder, Format};
 use crate::engine::enrich::{Role, Tables};
 use crate::engine::facts::ListKind;
 use crate::evaluate::{Detections, Truth};
@@ -124,7 +124,7 @@ impl Stage {
         };
         let options = Options {
             inputs: input::expand(&[self.folder.join(RECORDS).display().to_string()])?,
-            format: Format::Auto,
+            decoder: Decoder::new(Format::Auto),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             engine: Arc::new(engine),
             tables: Arc::new(tables),

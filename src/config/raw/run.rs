@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::kafka::Name;
+use super::reading::Pointer;
 use crate::engine::decode::Format;
 
 /// What stands before the JSON of a record. confluent = what Confluent's schema registry puts there, on every record: a
@@ -76,6 +77,14 @@ pub struct Input {
     pub topics: Vec<Name>,
     /// Format of the records; auto = decided for each.
     pub format: Format,
+    /// Year of log lines whose times have none (syslog's), where nothing else tells when they came. In Kafka, the time
+    /// of the record does.
+    #[schemars(range(min = 2000, max = 2099))]
+    pub year: Option<u16>,
+    /// JSON pointers at which a record may have, as an object or as text, the record it is an envelope of. The envelopes
+    /// of common shippers are known without.
+    #[schemars(length(max = 10))]
+    pub unwrap: Vec<Pointer>,
     /// Records are keyed so that one user's are in one partition, of the same number in every topic. When false,
     /// Farsign sorts them by user into the topic `topics.repartition` first.
     pub keyed: bool,
@@ -92,6 +101,8 @@ impl Default for Input {
         Input {
             topics: Vec::new(),
             format: Format::default(),
+            year: None,
+            unwrap: Vec::new(),
             keyed: true,
             framing: Framing::default(),
             start: Start::default(),

@@ -7,12 +7,13 @@ use std::time::Duration;
 use super::Build;
 use crate::config::raw::run::{Http, Input, Log, Run};
 use crate::config::run::{BreakerConfig, HttpConfig, InputConfig, LogConfig, RunConfig};
+use crate::engine::decode::Decoder;
 
-pub(super) fn input(raw: &Input) -> InputConfig {
+pub(super) fn input(raw: &Input, decoder: Decoder) -> InputConfig {
     let breaker = &raw.breaker;
     InputConfig {
         topics: raw.topics.iter().map(|name| name.0.clone()).collect(),
-        format: raw.format,
+        decoder,
         keyed: raw.keyed,
         framing: raw.framing,
         start: raw.start,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 /// Names in use that are not the standard's, in lower case.
-const OTHER_NAMES: [(&str, &str); 40] = [
+const OTHER_NAMES: [(&str, &str); 42] = [
     ("bolivia", "BO"),
     ("britain", "GB"),
     ("brunei", "BN"),
@@ -24,6 +24,8 @@ const OTHER_NAMES: [(&str, &str); 40] = [
     ("hong kong sar", "HK"),
     ("iran", "IR"),
     ("ivory coast", "CI"),
+    ("korea", "KR"),
+    ("korea, republic of", "KR"),
     ("kosovo", "XK"),
     ("laos", "LA"),
     ("macau", "MO"),
@@ -53,7 +55,7 @@ const OTHER_NAMES: [(&str, &str); 40] = [
 static NAMES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
     let standard = rust_iso3166::ALL.iter().flat_map(|country| {
         let full = country.name.to_lowercase();
-        // "Iran (Islamic Republic of)" and "Korea, Republic of" are also known by less.
+        // "Iran (Islamic Republic of)" is also known by less.
         let short = full.split(" (").next().unwrap_or_default().to_owned();
         [(full, country.alpha2), (short, country.alpha2), (country.alpha3.to_lowercase(), country.alpha2)]
     });
@@ -64,7 +66,7 @@ static NAMES: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
 /// Allocates only for a name, to compare it.
 pub(super) fn code_of(text: Cow<'_, str>) -> Cow<'_, str> {
     match text.len() {
-        2 if text.bytes().all(|byte| byte.is_ascii_uppercase()) => text,
+        2 if &*text != "UK" && text.bytes().all(|byte| byte.is_ascii_uppercase()) => text,
         2 if text.bytes().all(|byte| byte.is_ascii_alphabetic()) && !text.eq_ignore_ascii_case("uk") => {
             Cow::Owned(text.to_ascii_uppercase())
         }
@@ -79,8 +81,9 @@ mod tests {
     #[test]
     fn codes_and_names() {
         let code = |text: &'static str| code_of(Cow::Borrowed(text)).into_owned();
-        let found = ["DE", "de", "DEU", "Germany", "United States", "Viet Nam", "vietnam", "Korea, Republic of", "UK"]
-            .map(code);
+        let found =
+            ["DE", "de", "DEU", "Germany", "United States", "Viet Nam", "vietnam", "Korea, Republic of", "UK"]
+                .map(code);
         assert_eq!(found, ["DE", "DE", "DE", "DE", "US", "VN", "VN", "KR", "GB"]);
         assert_eq!(["Atlantis", "D1", "", "D"].map(code), ["", "", "", ""]);
     }

@@ -6,14 +6,18 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
+use std::sync::Arc;
 
-use super::envelope::{self, WRAPPINGS, Wrapping};
+use super::entra::{self, Source};
+use super::envelope::{self, Unwrap, WRAPPINGS, Wrapping};
 use super::fields::{self, Record};
 use super::format::{Format, Kind, Reader, kind_of};
-use super::keys::{Envelope, Key};
+use super::keys::{Envelope, Key, Slot};
+use super::mapping::Mappings;
+use super::people::People;
 use super::tables::{TableParts, TableShape};
 use super::{Around, Decoded, READERS, Reject, RejectReason, UNPACKED_LENGTH_MAX, Whole, raw_elements};
-use super::{entra, farsign, scan};
+use super::{farsign, m365, scan};
 use crate::engine::signin::EventTime;
 
 /// Envelopes may hold envelopes, but not more than this many deep.
@@ -25,12 +29,18 @@ pub struct Decoder {
     pub format: Format,
     /// Year of times that have none, in records that come without a time of their own.
     pub year: Option<i16>,
+    /// Where an object may have the record that it is an envelope of.
+    pub unwrap: Arc<Unwrap>,
+    /// Asked before any known format.
+    pub mappings: Arc<Mappings>,
+    /// Who has which accounts.
+    pub people: Arc<People>,
 }
 
 impl Decoder {
     /// As configured by nothing but the format.
     pub fn new(format: Format) -> Decoder {
-        Decoder { format, year: None }
+        Decoder { format, year: None, unwrap: Arc::default(), mappings: Arc::default(), people: Arc::default() }
     }
 
     /// Decodes one record, calling `each` at least once for every element in it, in order. `received` is when the queue
@@ -45,6 +55,9 @@ impl Decoder {
         received: Option<EventTime>,
         each: &mut impl FnMut(Result<Decoded<'a>, Reject>),
     ) {
+        let people = &*self.people;
+        let mut each = |decoded: Result<Decoded<'a>, Reject>| each(decoded.map(|decoded| people.resolve(decoded)));
+        let each = &mut each;
         let around = Around { time: received, year: self.year };
         let unpacked = Cell::new(0);
         if envelope::is_gzip(record) {
@@ -134,15 +147,60 @@ impl<'a> Walk<'_, 'a> {
                 Ok(None) => {}
             }
         }
+        if !self.decoder.unwrap.is_empty() && self.unwrapped(text, depth) {
+            return;
+        }
+        if !self.decoder.mappings.is_empty() && matches!(format, Format::Auto | Format::Mapping) {
+            let (each, around) = (&mut *self.each, self.around);
+            match self.decoder.mappings.read(text, &around, &mut |decoded| each(Ok(decoded))) {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(reject) => return self.reject(text, reject),
+            }
+        }
         match (kind_of(text), format) {
+            (_, Format::Mapping) if !self.is_wrapped(text) => {
+                let detail = "no mapping is for this record";
+                self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
+            }
             (Some(Kind::Wrapping(index)), _) => self.wrapped(&WRAPPINGS[index], text, depth),
-            (Some(Kind::Record(index)), Format::Auto) => self.read(&READERS[index], text),
+            (Some(Kind::Record(index)), named) if named == Format::Auto || named == READERS[index].format => {
+                self.read(&READERS[index], text)
+            }
             (_, Format::Auto | Format::Entra) => self.azure(text, depth),
-            (_, named) => match reader_of(named) {
-                Some(reader) => self.read(reader, text),
-                None => self.azure(text, depth),
+            (kind, named) => match (self.list(kind, text), reader_of(named)) {
+                (Some(list), _) => self.elements(list, depth + 1),
+                (None, Some(reader)) => self.read(reader, text),
+                (None, None) => self.azure(text, depth),
             },
         }
+    }
+
+    /// The array of records that Azure's queues put around any format's.
+    fn list(&self, kind: Option<Kind>, text: &'a str) -> Option<&'a str> {
+        if kind != Some(Kind::Entra) {
+            return None;
+        }
+        let mut record = Record::new();
+        fields::read_record(text, &mut record).ok()?;
+        match entra::envelope_of(&record) {
+            Some((Envelope::Records | Envelope::Value, raw)) => Some(raw),
+            _ => None,
+        }
+    }
+
+    fn is_wrapped(&self, text: &str) -> bool {
+        matches!(kind_of(text), Some(Kind::Wrapping(index)) if !WRAPPINGS[index].is_document)
+    }
+
+    /// Reads what an object has where the configuration says that records are; false when there is nothing.
+    fn unwrapped(&mut self, text: &'a str, depth: usize) -> bool {
+        let Some(found) = self.decoder.unwrap.content(text) else { return false };
+        match trimmed(found) {
+            Cow::Borrowed(content) => self.content(content, text, depth + 1),
+            Cow::Owned(content) => self.content_copied(&content, text, depth + 1),
+        }
+        true
     }
 
     fn read(&mut self, reader: &Reader, text: &'a str) {
@@ -167,7 +225,16 @@ impl<'a> Walk<'_, 'a> {
         match entra::envelope_of(&record) {
             Some((Envelope::Tables, raw)) => self.tables(raw),
             Some((Envelope::Records | Envelope::Value, raw)) => self.elements(raw, depth + 1),
-            None => self.emit(text, entra::decode_record(&mut record)),
+            None if self.decoder.format == Format::Auto && entra::is_m365(&record) => {
+                self.read(&m365::READER, text)
+            }
+            None => {
+                let each = &mut *self.each;
+                let mut emit = |decoded| each(Ok(decoded));
+                if let Err(reject) = entra::decode_record(&mut record, Source::Object(text), &mut emit) {
+                    self.reject(text, reject);
+                }
+            }
         }
     }
 
@@ -273,8 +340,7 @@ impl<'a> Walk<'_, 'a> {
         };
         match scan::check_depth(text) {
             Ok(()) => {
-                let mut walk =
-                    Walk { decoder, origin: text, start: 0, around, unpacked, each: &mut inner_each };
+                let mut walk = Walk { decoder, origin: text, start: 0, around, unpacked, each: &mut inner_each };
                 walk.lines_or_root(text, depth);
             }
             Err(reject) => rejects.push(reject),
@@ -324,15 +390,21 @@ impl<'a> Walk<'_, 'a> {
                 continue;
             }
             for row in raw_elements(rows) {
-                let decoded = if row.starts_with('[') {
-                    let mut record = Record::new();
-                    fields::read_row(row, &columns, &mut record).and_then(|()| entra::decode_record(&mut record))
-                } else {
-                    Err(Reject::new(RejectReason::UnknownFormat, "a row that is no array"))
-                };
-                self.emit(row, decoded);
+                if let Err(reject) = self.row(row, table, &columns) {
+                    self.reject(row, reject);
+                }
             }
         }
+    }
+
+    fn row(&mut self, row: &'a str, table: &'a str, columns: &[Option<Slot>]) -> Result<(), Reject> {
+        if !row.starts_with('[') {
+            return Err(Reject::new(RejectReason::UnknownFormat, "a row that is no array"));
+        }
+        let mut record = Record::new();
+        fields::read_row(row, columns, &mut record)?;
+        let each = &mut *self.each;
+        entra::decode_record(&mut record, Source::Row(row, table), &mut |decoded| each(Ok(decoded)))
     }
 
     fn emit(&mut self, element: &'a str, decoded: Result<Decoded<'a>, Reject>) {

@@ -159,7 +159,7 @@ fn carries_risk(sign_in: &SignIn<'_>) -> bool {
 /// Risk that a sign-in's own record tells of.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SignInRisk<'a> {
-    pub(super) source: &'static str,
+    pub(super) source: Cow<'a, str>,
     pub(super) kind: crate::engine::finding::RiskEventType,
     pub(super) source_type: Cow<'a, str>,
     pub(super) level: crate::engine::finding::RiskLevel,
@@ -170,7 +170,7 @@ pub(super) struct SignInRisk<'a> {
 impl<'a> SignInRisk<'a> {
     fn of(self, sign_in: &SignIn<'a>) -> Result<UpstreamFinding<'a>, Reject> {
         finish_finding(UpstreamFinding {
-            source: Cow::Borrowed(self.source),
+            source: self.source,
             provider: sign_in.provider,
             tenant_id: sign_in.tenant_id.clone(),
             user_id: sign_in.user_id.clone(),

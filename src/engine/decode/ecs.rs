@@ -4,8 +4,7 @@
 //! ## What it maps
 //! | document | becomes |
 //! |---|---|
-//! | with a provider's own object (`okta`, `azure.signinlogs`, `aws.cloudtrail`, `google_workspace`, `auth0`, `cisco_duo`, `ping_one`, `jumpcloud`, `o365` …) | what that provider's reader makes of it, see [`vendors`] |
-//! | `azure.identityprotection` | an upstream finding, while its risk is open |
+//! | with a provider's own object (`okta`, `azure.signinlogs`, `azure.identityprotection`, `aws.cloudtrail`, `google_workspace`, `auth0`, `cisco_duo`, `ping_one`, `jumpcloud`, `o365` …) | what that provider's reader makes of it, see [`vendors`] |
 //! | any other of category `authentication`, or `session` with type `start` | an interactive sign-in; Windows' network logons one without the user's doing |
 //! | type `end`, kinds `alert`, `signal`, `metric`, `state` …, every other category | not a sign-in |
 //!
@@ -123,7 +122,7 @@ paths! {
         LogonReason = Scalar "winlog/logon/failure/sub_status",
         AuthenticationPackage = Scalar "winlog/event_data/AuthenticationPackageName",
         AzureSignIns = Json "azure/signinlogs",
-        AzureFindings = Json "azure/identityprotection",
+        AzureRisk = Json "azure/identityprotection",
         Okta = Json "okta",
         CloudTrail = Json "aws/cloudtrail",
         Google = Json "google_workspace",
@@ -146,22 +145,11 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
         emit(Decoded::Skipped(SkipReason::NotASignIn));
         return Ok(());
     }
-    if document.has(At::AzureFindings) || text.contains(azure::DOTTED_FINDING) {
-        return azure::read_finding(text, emit);
-    }
     for vendor in VENDORS.iter().filter(|vendor| is_likely(vendor, text, &document)) {
-        let Some(record) = vendor.spelling.rewrite(text)? else { continue };
-        if vendor.format == Format::Entra {
-            return match azure::read_sign_in(&record)? {
-                Decoded::SignIn(sign_in) => azure::emit_sign_in(text, sign_in, emit),
-                other => {
-                    emit(other);
-                    Ok(())
-                }
-            };
-        }
         // What the provider's reader cannot use, the common fields may tell well enough.
-        if let Some(Ok(found)) = read_as(vendor.format, &record, around) {
+        if let Some(record) = vendor.spelling.rewrite(text)?
+            && let Some(Ok(found)) = read_as(vendor.format, &record, around)
+        {
             emit_all(found, emit);
             return Ok(());
         }
@@ -177,21 +165,8 @@ fn dataset_of<'d>(document: &'d Document<'_>) -> &'d str {
 
 /// Is it worth looking for what is the vendor's own? Its object is there, nested or dotted, or the dataset is its.
 fn is_likely(vendor: &Vendor, text: &str, document: &Document<'_>) -> bool {
-    let object = match vendor.format {
-        Format::Entra => At::AzureSignIns,
-        Format::Okta => At::Okta,
-        Format::CloudTrail => At::CloudTrail,
-        Format::Google => At::Google,
-        Format::Auth0 => At::Auth0,
-        Format::Keycloak => At::Keycloak,
-        Format::Duo => At::Duo,
-        Format::OneLogin => At::OneLogin,
-        Format::PingOne => At::PingOne,
-        Format::JumpCloud => At::JumpCloud,
-        _ => At::M365,
-    };
     let is_named = || provider_named([dataset_of(document), document.str(At::Module)]) == Some(vendor.provider);
-    document.has(object) || is_named() || text.contains(vendor.dotted)
+    document.has(vendor.object) || is_named() || text.contains(vendor.dotted)
 }
 
 fn provider_of(document: &Document<'_>) -> Provider {

@@ -3,19 +3,22 @@
 //! The forms are told apart by exclusive tests on what was read: Azure Monitor and Event Hub records have a
 //! `category` (and their sign-in under `properties`), Log Analytics rows have `TimeGenerated` or `Type`, Graph
 //! objects have neither. Workload identities and other logs are skipped, never judged as users. What needs more
-//! than one field is in [`super::entra_result`]; what a code means is in [`super::entra_codes`].
+//! than one field is in [`super::entra_result`]; what a code means is in [`super::entra_codes`]; risk that Entra ID
+//! Protection found, as records of its own or in a sign-in's, is in [`super::entra_risk`].
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::address::parse_address;
 use super::entra_result::{ResultFields, result_of};
+use super::entra_risk::{self, RiskLog};
 use super::fields::{Fields, Properties, Record};
+use super::format::Emit;
 use super::keys::{Envelope, Key};
 use super::scalar::{Scalar, wrong_type};
 use super::steps::EventTypes;
 use super::time::TimeError;
-use super::{Decoded, Reject, RejectReason, SkipReason, client, event_id, text};
+use super::{Decoded, Reject, RejectReason, SkipReason, client, draft, event_id, tables, text};
 use crate::engine::signin::{Category, DeviceDetail, EventTime, Provider, ProviderLocation, SignIn};
 
 /// Tenant of records that name none.
@@ -25,6 +28,7 @@ pub const TENANT_UNKNOWN: &str = "unknown";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Log {
     Users(Category),
+    Risk(RiskLog),
     Skipped(SkipReason),
 }
 
@@ -40,20 +44,64 @@ pub(super) fn envelope_of<'a>(record: &Record<'a>) -> Option<(Envelope, &'a str)
     record.value.filter(|_| is_list).map(|raw| (Envelope::Value, raw))
 }
 
-/// Decodes one record that is no envelope.
-pub(super) fn decode_record<'a>(record: &mut Record<'a>) -> Result<Decoded<'a>, Reject> {
+/// Decodes one record that is no envelope. `text` is the object it was read from; it is read again for what few have.
+pub(super) fn decode_record<'a>(
+    record: &mut Record<'a>,
+    text: Source<'a, '_>,
+    emit: Emit<'_, 'a>,
+) -> Result<(), Reject> {
+    let has_properties = record.properties == Properties::Read;
     match log_of(record) {
         None => Err(Reject::new(RejectReason::UnknownFormat, "no known form of an entra record")),
-        Some(Log::Skipped(reason)) => Ok(Decoded::Skipped(reason)),
-        Some(Log::Users(_)) if record.properties == Properties::Unreadable => Err(wrong_type("properties")),
+        Some(Log::Skipped(reason)) => {
+            emit(Decoded::Skipped(reason));
+            Ok(())
+        }
+        Some(_) if record.properties == Properties::Unreadable => Err(wrong_type("properties")),
+        Some(Log::Risk(log)) => match text.object() {
+            Cow::Borrowed(object) => entra_risk::read(log, object, has_properties, emit),
+            Cow::Owned(object) => {
+                entra_risk::read(log, &object, has_properties, &mut |decoded| emit(decoded.into_owned()))
+            }
+        },
         Some(Log::Users(category)) => {
             let (fields, outer) = match record.properties {
                 Properties::Read => (&mut record.inner, &mut record.own),
                 _ => (&mut record.own, &mut record.inner),
             };
-            sign_in(category, fields, outer).map(Decoded::SignIn)
+            let has_risk = entra_risk::is_risk(fields.get(Key::RiskState));
+            let sign_in = sign_in(category, fields, outer)?;
+            if has_risk {
+                let risk = entra_risk::of_sign_in(&text.object(), has_properties);
+                return draft::emit_with(sign_in, risk, emit);
+            }
+            emit(Decoded::SignIn(sign_in));
+            Ok(())
         }
     }
+}
+
+/// Where a record was read from.
+#[derive(Clone, Copy)]
+pub(super) enum Source<'a, 't> {
+    Object(&'a str),
+    /// A row, and the table that names its columns.
+    Row(&'a str, &'t str),
+}
+
+impl<'a> Source<'a, '_> {
+    fn object(self) -> Cow<'a, str> {
+        match self {
+            Source::Object(text) => Cow::Borrowed(text),
+            Source::Row(row, table) => Cow::Owned(tables::object_of(row, table)),
+        }
+    }
+}
+
+/// Is this Microsoft 365's, in a form that looks like one of Entra's?
+pub(super) fn is_m365(record: &Record<'_>) -> bool {
+    let table = record.own.get(Key::TableName).as_str().trim();
+    table.eq_ignore_ascii_case("OfficeActivity") || !record.own.get(Key::RecordType).is_absent()
 }
 
 fn log_of(record: &Record<'_>) -> Option<Log> {
@@ -89,12 +137,21 @@ fn log_of(record: &Record<'_>) -> Option<Log> {
             None => is_azure.then_some(Log::Skipped(SkipReason::NotASignIn)),
         };
     }
-    let operation = own.get(Key::OperationName).as_str();
-    if record.properties == Properties::Read && operation.trim().eq_ignore_ascii_case("sign-in activity") {
+    let operation = own.get(Key::OperationName).as_str().trim();
+    if record.properties == Properties::Read && operation.eq_ignore_ascii_case("sign-in activity") {
         return Some(log_of_kind(fields));
     }
-    if OF_OTHER_OBJECTS.into_iter().any(has) {
+    if record.properties == Properties::Read && operation.eq_ignore_ascii_case("user risk detection") {
+        return Some(Log::Risk(RiskLog::Detections));
+    }
+    if record.properties == Properties::Read && operation.eq_ignore_ascii_case("risky user") {
+        return Some(Log::Risk(RiskLog::Users));
+    }
+    if has(Key::ActivityDisplayName) {
         return Some(Log::Skipped(SkipReason::NotASignIn));
+    }
+    if OF_RISKS.into_iter().any(has) {
+        return Some(Log::Risk(RiskLog::Either));
     }
     if is_graph_sign_in(has) {
         return Some(log_of_kind(own));
@@ -103,14 +160,10 @@ fn log_of(record: &Record<'_>) -> Option<Log> {
     is_azure.then_some(Log::Skipped(SkipReason::NotASignIn))
 }
 
-/// Properties of Graph's audit, risk detection and risky user objects that no sign-in has.
-const OF_OTHER_OBJECTS: [Key; 5] = [
-    Key::ActivityDisplayName,
-    Key::ActivityDateTime,
-    Key::DetectedDateTime,
-    Key::RiskEventType,
-    Key::RiskLastUpdatedDateTime,
-];
+/// Properties of Graph's risk detection and risky user objects that no sign-in has. (Audit objects have
+/// `activityDisplayName` beside the first.)
+const OF_RISKS: [Key; 4] =
+    [Key::ActivityDateTime, Key::DetectedDateTime, Key::RiskEventType, Key::RiskLastUpdatedDateTime];
 
 /// Graph's `user` and `application` objects have some of these properties too, but not as many.
 fn is_graph_sign_in(has: impl Fn(Key) -> bool) -> bool {
@@ -133,6 +186,10 @@ fn log_named(name: &str) -> Option<Log> {
         ("SignInLogs", Log::Users(Category::Interactive)),
         ("NonInteractiveUserSignInLogs", Log::Users(Category::NonInteractive)),
         ("ADFSSignInLogs", Log::Users(Category::Adfs)),
+        ("UserRiskEvents", Log::Risk(RiskLog::Detections)),
+        ("RiskyUsers", Log::Risk(RiskLog::Users)),
+        ("ServicePrincipalRiskEvents", Log::Skipped(SkipReason::ServicePrincipal)),
+        ("RiskyServicePrincipals", Log::Skipped(SkipReason::ServicePrincipal)),
         ("ServicePrincipalSignInLogs", Log::Skipped(SkipReason::ServicePrincipal)),
         ("ManagedIdentitySignInLogs", Log::Skipped(SkipReason::ManagedIdentity)),
         ("MicrosoftServicePrincipalSignInLogs", Log::Skipped(SkipReason::MicrosoftServicePrincipal)),
@@ -171,7 +228,11 @@ fn workload(types: EventTypes) -> Option<SkipReason> {
 }
 
 /// `fields` holds the sign-in, `outer` what stands around it (nothing, where the form has no `properties`).
-fn sign_in<'a>(category: Category, fields: &mut Fields<'a>, outer: &mut Fields<'a>) -> Result<SignIn<'a>, Reject> {
+pub(super) fn sign_in<'a>(
+    category: Category,
+    fields: &mut Fields<'a>,
+    outer: &mut Fields<'a>,
+) -> Result<SignIn<'a>, Reject> {
     let event_time = time_of(fields, outer)?;
     let (user_id, user_principal_name) = user_of(fields)?;
     let id = fields.take(Key::Id).into_id("id")?;
@@ -298,7 +359,7 @@ fn tenant_of<'a>(fields: &mut Fields<'a>, outer: &mut Fields<'a>) -> Result<Cow<
 }
 
 /// `/tenants/<id>/providers/…` → id; empty when the text is no such path.
-fn tenant_in_path(resource_id: Scalar<'_>) -> Cow<'_, str> {
+pub(super) fn tenant_in_path(resource_id: Scalar<'_>) -> Cow<'_, str> {
     const PREFIX: &str = "/tenants/";
     let tenant_of = |path: &str| match path.get(..PREFIX.len()) {
         Some(prefix) if prefix.eq_ignore_ascii_case(PREFIX) => {

@@ -3,13 +3,18 @@
 //! | envelope | written by |
 //! |---|---|
 //! | `{"Records":[…]}` | CloudTrail's files |
+//! | `{"CloudTrailEvent":…}` | CloudTrail's `LookupEvents`: each event as text |
+//! | `{"Findings":[…]}`, `{"findings":[…]}` | answers of GuardDuty and Security Hub, and what EventBridge has of the latter |
 //! | `{"items":[…]}` | Google's Reports API |
 //! | `{"logEvents":[{"message":…}]}`, `{"awslogs":{"data":…}}` | CloudWatch Logs subscriptions: the latter, and both as Kinesis has them, in gzip |
 //! | `{"recordId":…,"data":…}` | Firehose: base64, often gzip |
 //! | `{"detail-type":…,"detail":{…}}` | EventBridge |
+//! | `{"message":{"data":…},"subscription":…}` | Google's Pub/Sub, where it pushes: base64 |
 //! | `{"specversion":…,"data":…}`, `{"eventType":…,"subject":…,"data":…}` | CloudEvents, Event Grid |
 //! | `{"log_id":…,"data":{…}}` | Auth0's log streams |
 //! | `{"pagination":…,"data":[…]}` | OneLogin's API |
+//! | `{"cloudEventsVersion":…,"data":{"events":[…]}}` | Okta's event hooks |
+//! | `{"response":{"authlogs":[…]},"stat":…}` | Duo's Admin API |
 //! | `{"schema":…,"payload":…}` | Kafka Connect |
 //! | `{"event":…,"sourcetype":…}` | Splunk's HTTP event collector |
 //! | `{"_raw":…}`, `{"result":{"_raw":…}}` | Splunk's exports |
@@ -30,18 +35,26 @@ use base64::Engine as _;
 use flate2::read::MultiGzDecoder;
 
 use super::Around;
-use super::paths::{Values, paths};
+use super::mapping::Pointer;
+use super::paths::{Kept, Matching, Paths, Values, paths};
 use super::scalar::Scalar;
 
 paths! {
     /// Where envelopes have their content, and its time.
     enum At (Dotted) {
         Records = Json "Records",
+        CloudTrailEvent = Json "CloudTrailEvent",
+        Findings = Json "Findings",
         Items = Json "items",
         LogEvents = Json "logEvents",
         AwsLogs = Scalar "awslogs/data",
         Detail = Json "detail",
         Data = Json "data",
+        DataEvents = Json "data/events",
+        AuthLogs = Json "authlogs",
+        Response = Json "response",
+        ResponseAuthLogs = Json "response/authlogs",
+        ResponseEvents = Json "response/events",
         Payload = Json "payload",
         Event = Json "event",
         Original = Json "event/original",
@@ -52,6 +65,7 @@ paths! {
         Source = Json "_source",
         AuditData = Json "AuditData",
         Message = Json "message",
+        MessageData = Scalar "message/data",
         Log = Json "log",
         AtTimestamp = Scalar "@timestamp",
         Timestamp = Scalar "timestamp",
@@ -89,10 +103,13 @@ const DOCUMENT: Wrapping = Wrapping {
     is_document: true,
 };
 
-pub(super) const WRAPPINGS: [Wrapping; 14] = [
+pub(super) static WRAPPINGS: &[Wrapping] = &[
     // First, as its keys are those of other envelopes, too.
     DOCUMENT,
     wrapping(&[&["Records"]], &[At::Records]),
+    wrapping(&[&["CloudTrailEvent"]], &[At::CloudTrailEvent]),
+    wrapping(&[&["Findings"], &["findings"]], &[At::Findings]),
+    wrapping(&[&["message", "subscription"]], &[At::MessageData]),
     wrapping(&[&["items", "kind"], &["items", "etag"]], &[At::Items]),
     wrapping(&[&["logEvents"]], &[At::LogEvents]),
     wrapping(&[&["awslogs"]], &[At::AwsLogs]),
@@ -106,6 +123,11 @@ pub(super) const WRAPPINGS: [Wrapping; 14] = [
             &["pagination", "data"],
         ],
         &[At::Data],
+    ),
+    wrapping(&[&["cloudEventsVersion", "data"]], &[At::DataEvents]),
+    wrapping(
+        &[&["response", "stat"], &["authlogs"]],
+        &[At::ResponseAuthLogs, At::ResponseEvents, At::Response, At::AuthLogs],
     ),
     wrapping(&[&["schema", "payload"]], &[At::Payload]),
     wrapping(
@@ -121,7 +143,11 @@ pub(super) const WRAPPINGS: [Wrapping; 14] = [
     wrapping(&[&["_raw"], &["result", "preview"]], &[At::Raw, At::ResultRaw]),
     wrapping(&[&["_index", "_source"]], &[At::Source]),
     wrapping(&[&["AuditData"]], &[At::AuditData]),
-    wrapping(&[&["service", "message"], &["message", "source_type"]], &[At::Message]),
+    wrapping(
+        // The last is one of `logEvents`.
+        &[&["service", "message"], &["message", "source_type"], &["id", "timestamp", "message"]],
+        &[At::Message],
+    ),
     wrapping(&[&["log", "stream"], &["date", "log"], &["log", "kubernetes"], &["log", "time"]], &[At::Log]),
 ];
 
@@ -147,8 +173,48 @@ pub(super) fn open<'a>(wrapping: &Wrapping, text: &'a str, around: &Around) -> O
     let wrapping = if is_document { &DOCUMENT } else { wrapping };
     let is_understood = wrapping.is_document && values.has(At::Outcome);
     // One allocation for each envelope.
-    let contents = wrapping.contents.iter().map(|at| values.take(*at)).filter(|found| !found.is_absent()).collect();
+    let is_there = |found: &Scalar<'_>| !found.is_absent() || matches!(found, Scalar::Json(_));
+    let contents = wrapping.contents.iter().map(|at| values.take(*at)).filter(is_there).collect();
     Some(Opened { contents, around: Around { time, ..*around }, is_understood, is_document: wrapping.is_document })
+}
+
+/// JSON pointers at which an object may have the record that it is an envelope of.
+#[derive(Clone, Debug)]
+pub struct Unwrap {
+    pointers: Vec<Pointer>,
+    paths: Paths,
+}
+
+impl Default for Unwrap {
+    fn default() -> Unwrap {
+        Unwrap::new(Vec::new())
+    }
+}
+
+impl PartialEq for Unwrap {
+    fn eq(&self, other: &Unwrap) -> bool {
+        self.pointers == other.pointers
+    }
+}
+
+impl Unwrap {
+    /// The first of `pointers` that holds something counts; no two are the same.
+    pub fn new(pointers: Vec<Pointer>) -> Unwrap {
+        let keys = pointers.iter().map(|pointer| (pointer.iter().map(String::as_str), Kept::Json));
+        let paths = Paths::new(keys, Matching::Exact);
+        Unwrap { pointers, paths }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pointers.is_empty()
+    }
+
+    /// What an object holds for one of the pointers.
+    pub(super) fn content<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
+        let mut slots = vec![Scalar::Absent; self.pointers.len()];
+        self.paths.read_into(text, &mut slots).ok()?;
+        slots.into_iter().filter_map(text_of).find(|content| !content.trim().is_empty())
+    }
 }
 
 /// Longest text that is made of a packed one, in bytes: what would become longer is refused.

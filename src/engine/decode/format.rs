@@ -8,15 +8,15 @@
 use std::sync::LazyLock;
 
 use schemars::JsonSchema;
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess};
 use serde::{Deserialize, Serialize};
 
-use super::fields::KeyName;
-use super::lenient::{Lenient, Shape};
+use super::scan::TopKeys;
 use super::{Around, Decoded, Reject};
 
 /// Which decoder reads the input.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Decide per record.
@@ -56,10 +56,12 @@ pub enum Format {
     Ecs,
     /// OCSF Authentication.
     Ocsf,
+    /// Whatever the configuration's mappings are for.
+    Mapping,
 }
 
 impl Format {
-    pub const ALL: [Format; 18] = [
+    pub const ALL: [Format; 19] = [
         Format::Auto,
         Format::Farsign,
         Format::Entra,
@@ -78,6 +80,7 @@ impl Format {
         Format::Sshd,
         Format::Ecs,
         Format::Ocsf,
+        Format::Mapping,
     ];
 
     /// The word used in configuration and command line.
@@ -101,6 +104,7 @@ impl Format {
             Format::Sshd => "sshd",
             Format::Ecs => "ecs",
             Format::Ocsf => "ocsf",
+            Format::Mapping => "mapping",
         }
     }
 
@@ -157,12 +161,14 @@ struct Marks {
 }
 
 static MARKS: LazyLock<Marks> = LazyLock::new(|| {
-    let records = super::READERS.iter().enumerate().flat_map(|(index, reader)| {
-        reader.marks.iter().map(move |mark| (*mark, Kind::Record(index)))
-    });
-    let wrappings = super::envelope::WRAPPINGS.iter().enumerate().flat_map(|(index, wrapping)| {
-        wrapping.marks.iter().map(move |mark| (*mark, Kind::Wrapping(index)))
-    });
+    let records = super::READERS
+        .iter()
+        .enumerate()
+        .flat_map(|(index, reader)| reader.marks.iter().map(move |mark| (*mark, Kind::Record(index))));
+    let wrappings = super::envelope::WRAPPINGS
+        .iter()
+        .enumerate()
+        .flat_map(|(index, wrapping)| wrapping.marks.iter().map(move |mark| (*mark, Kind::Wrapping(index))));
     let entra = ENTRA_MARKS.into_iter().map(|mark| (mark, Kind::Entra));
     let all: Vec<(&[&str], Kind)> = records.chain(wrappings).chain(entra).collect();
     let mut keys: Vec<&str> = all.iter().flat_map(|(mark, _)| mark.iter().copied()).collect();
@@ -174,40 +180,19 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
     Marks { keys, sets }
 });
 
-/// What the object in `text` is; `None` where it shows no mark. Reads no further than needed; what it passes over need not be valid yet.
+/// What the object in `text` is; `None` where it shows no mark. Reads no further than needed; what it passes over need
+/// not be valid: whoever reads the object in full refuses it.
 pub(super) fn kind_of(text: &str) -> Option<Kind> {
-    let mut kind = None;
-    let mut deserializer = sonic_rs::Deserializer::from_str(text);
-    // An error is a reject by whoever reads the object in full.
-    Lenient(Top { marks: &MARKS, kind: &mut kind }).deserialize(&mut deserializer).unwrap_or_default();
-    kind
-}
-
-struct Top<'k> {
-    marks: &'static Marks,
-    kind: &'k mut Option<Kind>,
-}
-
-impl<'de> Shape<'de> for Top<'_> {
-    type Value = ();
-
-    fn none(self) {}
-
-    fn object<A: MapAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
-        let find = |key: &str| {
-            self.marks.keys.binary_search_by_key(&(key.len(), key), |known| (known.len(), *known)).ok()
+    let marks: &Marks = &MARKS;
+    let mut seen = 0_u128;
+    for key in TopKeys::of(text) {
+        let Ok(index) = marks.keys.binary_search_by_key(&(key.len(), key), |known| (known.len(), *known)) else {
+            continue;
         };
-        let mut seen = 0_u128;
-        while let Some(found) = entries.next_key_seed(KeyName(find))? {
-            if let Some(index) = found {
-                seen |= 1 << index;
-                if let Some((_, kind)) = self.marks.sets.iter().find(|(set, _)| seen & set == *set) {
-                    *self.kind = Some(*kind);
-                    return Ok(());
-                }
-            }
-            entries.next_value::<IgnoredAny>()?;
+        seen |= 1 << index;
+        if let Some((_, kind)) = marks.sets.iter().find(|(set, _)| seen & set == *set) {
+            return Some(*kind);
         }
-        Ok(())
     }
+    None
 }

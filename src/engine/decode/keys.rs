@@ -72,10 +72,12 @@ pub(super) enum Key {
     ClientApp,
     Action,
     RequestId,
+    RiskState,
+    RecordType,
 }
 
 impl Key {
-    pub(super) const COUNT: usize = Key::RequestId as usize + 1;
+    pub(super) const COUNT: usize = Key::RecordType as usize + 1;
 }
 
 /// An object whose values are kept with those of the object around it.
@@ -178,6 +180,7 @@ fn properties_slot(key: &str) -> Option<Slot> {
         (8, "location") => Slot::Section(Section::Location),
         (9, "ipAddress") => Slot::Scalar(Key::IpAddress),
         (9, "mfaDetail") => Slot::Section(Section::MfaDetail),
+        (9, "riskState") => Slot::Scalar(Key::RiskState),
         (9, "sessionId") => Slot::Scalar(Key::SessionId),
         (9, "userAgent") => Slot::Scalar(Key::UserAgent),
         (12, "deviceDetail") => Slot::Section(Section::Device),
@@ -225,6 +228,7 @@ fn outer_slot(key: &str) -> Option<Slot> {
         (15, "resultSignature") => Slot::Scalar(Key::ResultSignature),
         (16, "activityDateTime") => Slot::Scalar(Key::ActivityDateTime),
         (16, "detectedDateTime") => Slot::Scalar(Key::DetectedDateTime),
+        (18, "auditLogRecordType") => Slot::Scalar(Key::RecordType),
         (19, "activityDisplayName") => Slot::Scalar(Key::ActivityDisplayName),
         (23, "riskLastUpdatedDateTime") => Slot::Scalar(Key::RiskLastUpdatedDateTime),
         _ => return None,
@@ -244,6 +248,7 @@ pub(super) fn column_slot(key: &str) -> Option<Slot> {
         (8, "Location") => Slot::Scalar(Key::OuterCountry),
         (9, "IPAddress") => Slot::Scalar(Key::IpAddress),
         (9, "MfaDetail") => Slot::Section(Section::MfaDetail),
+        (9, "RiskState") => Slot::Scalar(Key::RiskState),
         (9, "SessionId") => Slot::Scalar(Key::SessionId),
         (9, "UserAgent") => Slot::Scalar(Key::UserAgent),
         (10, "ResourceId") => Slot::Scalar(Key::ResourceId),

@@ -7,26 +7,38 @@
 //! [`Reject`] with one of a closed list of reasons.
 
 mod address;
+mod auth0;
+mod aws_user;
 mod client;
+mod cloudtrail;
 mod country;
 mod decoder;
 mod draft;
+mod duo;
 mod ecs;
 mod entra;
 mod entra_codes;
+mod entra_portal;
 mod entra_result;
+mod entra_risk;
 mod envelope;
 mod event_id;
 mod farsign;
 mod fields;
 mod format;
+mod google;
+mod google_events;
+mod guardduty;
 mod jumpcloud;
 mod keys;
 mod lenient;
+mod m365;
+mod mapping;
 mod ocsf;
 mod okta;
 mod onelogin;
 mod paths;
+mod people;
 mod product;
 mod reason;
 mod respell;
@@ -45,9 +57,12 @@ pub use address::parse_address;
 pub use decoder::{Decoder, decode};
 pub use entra::TENANT_UNKNOWN;
 pub use entra_codes::{Meaning, meaning_of};
-pub use envelope::UNPACKED_LENGTH_MAX;
+pub use envelope::{UNPACKED_LENGTH_MAX, Unwrap};
+pub use entra_portal::IS_INTERACTIVE;
 pub use farsign::{write_farsign, write_farsign_feedback};
 pub use format::Format;
+pub use mapping::{Condition, Field, MappingRule, Mappings, OUTCOMES, Pointer, Rule, is_time_format, parse_pointer};
+pub use people::{Account, People, PeopleError, PeopleRules, parse_people};
 pub use scan::DEPTH_MAX;
 pub use time::{TimeError, parse_time, time_of_float, time_of_integer};
 
@@ -56,7 +71,20 @@ use format::Reader;
 use lenient::Shape;
 
 /// Every format but Farsign's own and Entra's, in the order in which their marks are asked.
-static READERS: [Reader; 5] = [okta::READER, onelogin::READER, jumpcloud::READER, ecs::READER, ocsf::READER];
+static READERS: &[Reader] = &[
+    auth0::READER,
+    cloudtrail::READER,
+    duo::READER,
+    ecs::READER,
+    entra_portal::READER,
+    google::READER,
+    guardduty::READER,
+    jumpcloud::READER,
+    m365::READER,
+    ocsf::READER,
+    okta::READER,
+    onelogin::READER,
+];
 
 /// What is known of a record beside its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

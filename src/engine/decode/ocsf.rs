@@ -425,7 +425,7 @@ pub(super) fn level_of(id: &Scalar<'_>) -> Option<RiskLevel> {
 fn risk<'a>(record: &mut Record<'a>) -> Option<SignInRisk<'a>> {
     let level = level_of(record.get(At::RiskLevelId)).filter(|level| *level >= RiskLevel::Medium)?;
     Some(SignInRisk {
-        source: "OCSF",
+        source: Cow::Borrowed("OCSF"),
         kind: RiskEventType::Generic,
         source_type: Cow::Borrowed("risk_level_id"),
         level,

@@ -1,42 +1,50 @@
-//! Okta System Log → [`SignIn`]s and what Okta itself holds for risky.
+//! Okta System Log → [`SignIn`]s and what Okta itself holds for risky; both engines, Classic and Identity Engine.
 //!
 //! ## What it maps
 //! | event type | becomes |
 //! |---|---|
 //! | `user.session.start` | an interactive sign-in |
-//! | `user.authentication.sso` | a sign-in without the user's doing: the session is used again |
-//! | `user.authentication.auth_via_mfa`, `user.mfa.okta_verify.deny_push` … | a step: passed, or the second factor denied behind a right first one |
-//! | `user.authentication.auth_via_…`, `.verify` | a step at another door (directory, federation); failed: a wrong first factor |
+//! | `user.authentication.sso`, `user.session.context.change`, `security.session.detect_client_roaming` | a sign-in without the user's doing: the session is used again, or from elsewhere |
+//! | `user.authentication.auth_via_mfa`, `user.mfa.okta_verify.deny_push` … | a step: passed, or the second factor denied behind a right first one; with a password as the factor, a right or wrong first one |
+//! | `user.authentication.auth_via_…`, `.auth`, `.authenticate`, `.verify` | a step at another door (directory, federation); failed: a wrong first factor. RADIUS and rich clients end here: let in |
 //! | `policy.evaluate_sign_on` | a step; `DENY`: refused behind a right first factor |
-//! | `app.oauth2.…grant…` of a user | a sign-in without the user's doing |
-//! | `user.account.report_suspicious_activity_by_enduser` | a prompt the owner reported |
-//! | `user.risk.detect`, `user.risk.change`, `security.breached_credential.detected` | an upstream finding about the user |
-//! | every other | not a sign-in |
+//! | `application.policy.sign_on.deny_access`, `app.generic.unauth_app_access_attempt` | refused behind a right first factor |
+//! | `user.account.lock` | a failed sign-in at a locked account |
+//! | `app.oauth2.…token.grant…` of a user | a sign-in without the user's doing, unless by password |
+//! | `user.risk.detect`, `user.risk.change`, `security.breached_credential.detected`, `user.account.report_suspicious_activity_by_enduser`, `app.oauth2.…token.detect_reuse` | an upstream finding about the user ([`findings`]) |
+//! | events of the first API | as far as they go, the same ([`legacy`]) |
+//! | every other | not a sign-in; also `security.threat.detected`, which names an address and no user |
 //!
-//! `debugData.risk`, or the copy in `logOnlySecurityData`, at medium or above is an upstream finding beside the sign-in.
+//! Risk that a sign-in's own event tells of is an upstream finding beside it ([`findings::risk`]).
 //!
 //! ## Traps
-//! - One login is three to six events; they share `authenticationContext.externalSessionId`.
-//! - `VERIFICATION_ERROR` is said of a wrong password and of an unknown user: nobody knows.
-//! - The user of an event about another is in `target`; `alternateId` "unknown" is no name.
+//! - One login is three to six events; `authnRequestId` is the transaction of its first.
+//! - Identity Engine's `auth_via_mfa` is any factor: with `PASSWORD_AS_FACTOR` a failure is a wrong password.
+//! - Identity Engine evaluates policies when it knows no more than the user's name (`/idp/idx/identify`).
+//! - `VERIFICATION_ERROR` is said of a wrong password and of an unknown user: nobody knows, unless the actor's id is
+//!   "unknown".
+//! - The user of an event about another is in `target`; the actor may be an administrator. `alternateId` "unknown" is no
+//!   name, and what is no user (`SystemPrincipal`, `IP address`) is none.
 //! - Countries are written as names. `client.zone` is the text "null".
-//! - `debugData.risk` is an object, or the text of a Java map whose values hold commas.
+//! - A report by the owner is sent from the owner's own address; that of the activity is in `debugData`.
 //! - No event names its organisation: the tenant is `okta`, until an identity map says more.
+
+mod findings;
+mod legacy;
 
 use std::borrow::Cow;
 
 use super::country::code_of;
-use super::draft::{self, Ending, SignInRisk, blank, emit_with};
+use super::draft::{Ending, blank, emit_with};
 use super::format::{Emit, Format, Reader};
-use super::paths::{Values, elements, json_in, paths};
+use super::paths::{Values, elements, paths};
 use super::{Around, Decoded, Reject, SkipReason, text};
-use crate::engine::finding::{RiskEventType, RiskLevel};
-use crate::engine::signin::{Category, EventTime, Mfa, Outcome, Provider, ProviderLocation, SignIn, UpstreamFinding};
+use crate::engine::signin::{Category, Credential, EventTime, Mfa, Outcome, Provider, ProviderLocation, SignIn};
 
 pub(super) const READER: Reader = Reader {
     format: Format::Okta,
-    // The second as SIEMs that lower all keys keep it.
-    marks: &[&["uuid", "published", "eventType"], &["uuid", "published", "eventtype"]],
+    // The second as SIEMs that lower all keys keep it, the third of the first API.
+    marks: &[&["uuid", "published", "eventType"], &["uuid", "published", "eventtype"], &["eventId", "published"]],
     is_line: None,
     read,
 };
@@ -49,6 +57,8 @@ paths! {
         Uuid = Scalar "uuid",
         Published = Scalar "published",
         EventType = Scalar "eventType",
+        LegacyAction = Scalar "action/objectType",
+        LegacyType = Scalar "legacyEventType",
         ActorId = Scalar "actor/id",
         ActorType = Scalar "actor/type",
         ActorAlternateId = Scalar "actor/alternateId",
@@ -70,14 +80,35 @@ paths! {
         DeviceId = Scalar "device/id",
         DeviceName = Scalar "device/name",
         DevicePlatform = Scalar "device/platform",
+        DeviceOsPlatform = Scalar "device/os_platform",
         DeviceManaged = Scalar "device/managed",
         SessionId = Scalar "authenticationContext/externalSessionId",
         RootSessionId = Scalar "authenticationContext/rootSessionId",
         Transaction = Scalar "transaction/id",
+        AuthnRequest = Scalar "debugContext/debugData/authnRequestId",
+        RequestUri = Scalar "debugContext/debugData/requestUri",
+        CredentialType = Scalar "authenticationContext/credentialType",
+        AuthenticationProvider = Scalar "authenticationContext/authenticationProvider",
+        Issuer = Scalar "authenticationContext/issuer/id",
+        Factor = Scalar "debugContext/debugData/factor",
+        FactorIntent = Scalar "debugContext/debugData/factorIntent",
+        GrantType = Scalar "debugContext/debugData/grantType",
         DeviceHash = Scalar "debugContext/debugData/dtHash",
         SecondMethod = Scalar "debugContext/debugData/authMethodSecondType",
         Risk = Json "debugContext/debugData/risk",
-        LogOnly = Scalar "debugContext/debugData/logOnlySecurityData",
+        LogOnly = Json "debugContext/debugData/logOnlySecurityData",
+        ContextRisk = Json "securityContext/risk",
+        ThreatSuspected = Scalar "debugContext/debugData/threatSuspected",
+        ThreatDetections = Json "debugContext/debugData/threatDetections",
+        Tunnels = Json "debugContext/debugData/tunnels",
+        ReportedAddress = Scalar "debugContext/debugData/suspiciousActivityEventIp",
+        ReportedCity = Scalar "debugContext/debugData/suspiciousActivityEventCity",
+        ReportedState = Scalar "debugContext/debugData/suspiciousActivityEventState",
+        ReportedCountry = Scalar "debugContext/debugData/suspiciousActivityEventCountry",
+        ReportedLatitude = Scalar "debugContext/debugData/suspiciousActivityEventLatitude",
+        ReportedLongitude = Scalar "debugContext/debugData/suspiciousActivityEventLongitude",
+        ReportedType = Scalar "debugContext/debugData/suspiciousActivityEventType",
+        ReportedTime = Scalar "debugContext/debugData/suspiciousActivityTimestamp",
     }
 }
 
@@ -95,102 +126,178 @@ type Event<'a> = Values<'a, { At::COUNT }>;
 
 fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let mut event = At::read(text)?;
+    if event.has(At::LegacyAction) && !event.has(At::EventType) {
+        return legacy::read(text, emit);
+    }
     let kind = event.text(At::EventType).to_ascii_lowercase();
-    let is_of_client = event.is(At::ActorType, "PublicClientApp");
-    match kind.as_str() {
-        "user.risk.detect" | "user.risk.change" | "security.breached_credential.detected" => {
-            let finding = finding(&mut event, &kind)?;
-            emit(finding.map_or(Decoded::Skipped(SkipReason::NotASignIn), Decoded::UpstreamFinding));
-            Ok(())
-        }
-        _ if kind.starts_with("app.oauth2.") && kind.contains(".grant") && is_of_client => {
-            emit(Decoded::Skipped(SkipReason::ServicePrincipal));
-            Ok(())
-        }
-        _ => match attempt(&kind, &event) {
-            Some((category, ending)) => {
-                let risk = risk(&event);
-                let mut sign_in = sign_in(&mut event)?;
-                sign_in.category = category;
-                ending.put(&mut sign_in);
-                emit_with(sign_in, risk, emit)
-            }
-            None => {
-                emit(Decoded::Skipped(SkipReason::NotASignIn));
-                Ok(())
-            }
-        },
+    if let Some(about) = findings::Kind::of(&kind) {
+        let finding = findings::finding(&mut event, &kind, about)?;
+        emit(finding.map_or(Decoded::Skipped(SkipReason::NotASignIn), Decoded::UpstreamFinding));
+        return Ok(());
+    }
+    if is_grant(&kind) && event.is(At::ActorType, "PublicClientApp") && target_of(&event, &USERS).is_none() {
+        emit(Decoded::Skipped(SkipReason::ServicePrincipal));
+        return Ok(());
+    }
+    let Some((category, ending)) = attempt(&kind, &event) else {
+        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        return Ok(());
+    };
+    let risk = findings::risk(&event);
+    let mut sign_in = sign_in(&mut event, &kind)?;
+    sign_in.category = category;
+    ending.put(&mut sign_in);
+    emit_with(sign_in, risk, emit)
+}
+
+fn is_grant(kind: &str) -> bool {
+    kind.starts_with("app.oauth2.") && kind.contains("token.grant")
+}
+
+/// What an event says of the attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    Passed,
+    /// More is asked for.
+    Challenged,
+    Refused,
+    /// Too many requests: nothing was looked at.
+    Limited,
+}
+
+/// `None` where nothing was tried.
+fn said(event: &Event<'_>) -> Option<Said> {
+    let result = event.str(At::Result).trim().to_ascii_uppercase();
+    match result.as_str() {
+        "SUCCESS" | "ALLOW" => Some(Said::Passed),
+        "CHALLENGE" => Some(Said::Challenged),
+        "SKIPPED" | "DEFERRED" | "SCHEDULED" => None,
+        "RATE_LIMIT" => Some(Said::Limited),
+        "" if event.str(At::LegacyType).ends_with("success") => Some(Said::Passed),
+        _ => Some(Said::Refused),
     }
 }
 
+const STEP: Ending = Ending { outcome: Outcome::Interrupted, ..Ending::SUCCESS };
+
 /// What kind of sign-in an event is, and how it ended; `None` where it is none.
 fn attempt(kind: &str, event: &Event<'_>) -> Option<(Category, Ending)> {
-    let step = Ending { outcome: Outcome::Interrupted, ..Ending::SUCCESS };
-    let result = event.str(At::Result).trim();
-    let has_passed = ["SUCCESS", "ALLOW"].iter().any(|word| result.eq_ignore_ascii_case(word));
+    const USED_AGAIN: [&str; 3] =
+        ["user.authentication.sso", "user.session.context.change", "security.session.detect_client_roaming"];
+    const DENIED: [&str; 2] = ["application.policy.sign_on.deny_access", "app.generic.unauth_app_access_attempt"];
     let (category, passed, refused) = match kind {
-        "user.session.start" => (Category::Interactive, with_mfa(event), refusal(event, Ending::WRONG)),
-        "user.authentication.sso" => (Category::NonInteractive, Ending::SUCCESS, Ending::BLOCKED),
-        "user.account.report_suspicious_activity_by_enduser" => {
-            (Category::Interactive, Ending::MFA_REPORTED, Ending::MFA_REPORTED)
-        }
+        "user.session.start" => (Category::Interactive, with_mfa(event), refusal(event)),
         "user.authentication.auth_via_mfa" => {
-            (Category::Interactive, Ending { mfa: Mfa::Performed, ..step }, Ending::MFA_DENIED)
+            let (passed, refused) = factor(event)?;
+            (Category::Interactive, passed, refused)
         }
-        "policy.evaluate_sign_on" if result.eq_ignore_ascii_case("CHALLENGE") => {
-            (Category::Interactive, Ending::MFA_PENDING, Ending::MFA_PENDING)
-        }
-        "policy.evaluate_sign_on" => (Category::Interactive, step, Ending::BLOCKED),
+        "policy.evaluate_sign_on" => (Category::Interactive, STEP, Ending::BLOCKED),
+        // The attempt that was one too many.
+        "user.account.lock" => (Category::Interactive, Ending::LOCKED, Ending::LOCKED),
+        _ if USED_AGAIN.contains(&kind) => (Category::NonInteractive, Ending::SUCCESS, Ending::BLOCKED),
+        _ if DENIED.contains(&kind) => (Category::Interactive, Ending::BLOCKED, Ending::BLOCKED),
         _ if kind.starts_with("user.mfa.") && kind.contains("deny_push") => {
             (Category::Interactive, Ending::MFA_DENIED, Ending::MFA_DENIED)
         }
-        _ if kind.starts_with("user.authentication.auth_via_") || kind == "user.authentication.verify" => {
-            (Category::Interactive, step, refusal(event, Ending::WRONG))
+        _ if is_grant(kind) => {
+            let by_password = event.str(At::GrantType).to_ascii_lowercase().contains("password");
+            let category = if by_password { Category::Interactive } else { Category::NonInteractive };
+            (category, Ending::SUCCESS, refusal(event))
         }
-        _ if kind.starts_with("app.oauth2.") && kind.contains(".grant") => {
-            (Category::NonInteractive, Ending::SUCCESS, Ending::UNCLEAR)
+        _ => {
+            let passed = at_other_door(kind.strip_prefix("user.authentication.")?)?;
+            (Category::Interactive, passed, refusal(event))
         }
-        _ => return None,
     };
-    Some((category, if has_passed { passed } else { refused }))
+    let ending = match said(event)? {
+        Said::Passed => passed,
+        Said::Challenged => Ending::MFA_PENDING,
+        Said::Refused => refused,
+        Said::Limited => Ending::UNCLEAR,
+    };
+    let is_early = kind == "policy.evaluate_sign_on" && event.str(At::RequestUri).starts_with("/idp/idx/identify");
+    Some((category, if is_early { early(ending) } else { ending }))
+}
+
+/// How an attempt ended at which the policy knew the user's name and maybe no factor.
+fn early(ending: Ending) -> Ending {
+    Ending { credential: Credential::Unknown, mfa: Mfa::Unknown, ..ending }
+}
+
+/// What a success means at the doors of directories, federation and protocols; `None` where it is no door.
+fn at_other_door(door: &str) -> Option<Ending> {
+    match door {
+        // No session of Okta's follows.
+        "auth_via_radius" | "auth_via_richclient" => Some(Ending::SUCCESS),
+        "auth" | "authenticate" | "verify" => Some(STEP),
+        _ => door.starts_with("auth_via_").then_some(STEP),
+    }
 }
 
 fn with_mfa(event: &Event<'_>) -> Ending {
     if event.has(At::SecondMethod) { Ending::MFA_PERFORMED } else { Ending::SUCCESS }
 }
 
-/// What the reason of a failure says; `wrong` where it says that the credentials were.
-fn refusal(event: &Event<'_>, wrong: Ending) -> Ending {
-    let reason = event.str(At::Reason).trim().to_ascii_uppercase();
-    match reason.as_str() {
-        "INVALID_CREDENTIALS" => wrong,
-        "UNKNOWN_USER" => Ending::NO_SUCH_USER,
-        "LOCKED_OUT" => Ending::LOCKED,
-        "PASSWORD_EXPIRED" | "FASTPASS DECLINED PHISHING ATTEMPT" => Ending::BLOCKED,
-        _ if reason.starts_with("SIGN-ON POLICY") => Ending::BLOCKED,
-        // An actor without an account is one that was typed.
-        _ if text::is_absent(event.str(At::ActorId)) => Ending::NO_SUCH_USER,
-        _ => Ending::UNCLEAR,
+/// What success and failure of one factor mean; `None` where it was not given to sign in.
+fn factor(event: &Event<'_>) -> Option<(Ending, Ending)> {
+    let intent = event.str(At::FactorIntent).to_ascii_uppercase();
+    if intent.contains("ENROLLMENT") || intent.contains("RECOVERY") {
+        return None;
+    }
+    let is_password = match event.str(At::Factor).trim() {
+        "" => event.is(At::CredentialType, "PASSWORD"),
+        factor => factor.to_ascii_uppercase().starts_with("PASSWORD"),
+    };
+    Some(match is_password {
+        true => (STEP, refusal(event)),
+        false => (Ending { mfa: Mfa::Performed, ..STEP }, Ending::MFA_DENIED),
+    })
+}
+
+/// What the reason of a failure says.
+fn refusal(event: &Event<'_>) -> Ending {
+    let reason = event.str(At::Reason).trim().to_ascii_uppercase().replace(['_', '-'], " ");
+    let holds = |words: &[&str]| words.iter().any(|word| reason.contains(word));
+    let id = event.str(At::ActorId).trim();
+    // An actor with an id that is none is a name that was typed.
+    if (!id.is_empty() && text::is_absent(id)) || holds(&["UNKNOWN USER", "USER NOT FOUND", "NO SUCH USER"]) {
+        Ending::NO_SUCH_USER
+    } else if holds(&["LOCKED"]) {
+        Ending::LOCKED
+    } else if holds(&["SUSPENDED", "DEACTIVATED", "DEPROVISIONED", "INACTIVE USER", "USER INACTIVE", "DISABLED"]) {
+        Ending::DISABLED
+    } else if holds(&["INVALID CREDENTIALS", "INVALID LOGIN CREDENTIALS", "INVALID PASSWORD", "WRONG PASSWORD"]) {
+        Ending::WRONG
+    } else if holds(&["PASSWORD EXPIRED", "DECLINED PHISHING"]) || reason.starts_with("SIGN ON POLICY") {
+        Ending::BLOCKED
+    } else {
+        Ending::UNCLEAR
     }
 }
 
-fn sign_in<'a>(event: &mut Event<'a>) -> Result<SignIn<'a>, Reject> {
+fn sign_in<'a>(event: &mut Event<'a>, kind: &str) -> Result<SignIn<'a>, Reject> {
     let mut sign_in = blank(Provider::Okta, time_of(event)?);
-    let targets = event.json(At::Target);
     sign_in.event_id = event.id(At::Uuid, "uuid")?;
-    (sign_in.user_id, sign_in.user_principal_name, sign_in.user_display_name) = user_of(event)?;
+    (sign_in.user_id, sign_in.user_principal_name, sign_in.user_display_name) = user_of(event, Whose::Actor)?;
     sign_in.address_text = event.first_text([At::IpAddress, At::ChainAddress]);
     sign_in.location = location_of(event);
     sign_in.asn = super::entra::asn_of(event.get(At::AsNumber));
     sign_in.user_agent = event.text(At::UserAgent);
     sign_in.device.device_id = event.first_text([At::DeviceId, At::DeviceHash]);
     sign_in.device.display_name = event.text(At::DeviceName);
-    sign_in.device.operating_system = event.first_text([At::OperatingSystem, At::DevicePlatform]);
+    sign_in.device.operating_system =
+        event.first_text([At::OperatingSystem, At::DevicePlatform, At::DeviceOsPlatform]);
     sign_in.device.browser = event.text(At::Browser);
     sign_in.device.is_managed = event.flag(At::DeviceManaged);
     sign_in.session_id = event.first_text([At::SessionId, At::RootSessionId]);
-    sign_in.correlation_id = event.text(At::Transaction);
-    if let Some(mut app) = target_of(targets, &["AppInstance"]) {
+    sign_in.correlation_id = event.first_text([At::AuthnRequest, At::Transaction]);
+    sign_in.authentication_protocol = event.text(At::GrantType);
+    let is_federated =
+        ["auth_via_idp", "auth_via_social", "auth_via_inbound_saml"].iter().any(|door| kind.ends_with(door));
+    if is_federated || ["FEDERATION", "SOCIAL"].iter().any(|word| event.is(At::AuthenticationProvider, word)) {
+        sign_in.token_issuer_name = event.text(At::Issuer);
+    }
+    if let Some(mut app) = target_of(event, &["AppInstance"]) {
         sign_in.app_id = app.text(TargetAt::Id);
         sign_in.app_display_name = app.text(TargetAt::DisplayName);
     }
@@ -201,19 +308,40 @@ fn time_of(event: &Event<'_>) -> Result<EventTime, Reject> {
     event.time(&[(At::Published, "published")])
 }
 
-/// Id, login and name of the user: the actor's, or the target's where the actor is none.
-fn user_of<'a>(event: &mut Event<'a>) -> Result<(Cow<'a, str>, Cow<'a, str>, Cow<'a, str>), Reject> {
-    let is_user = event.is(At::ActorType, "User") || event.is(At::ActorType, "AppUser");
-    if !is_user && let Some(mut user) = target_of(event.json(At::Target), &["User", "AppUser"]) {
+/// The types of actors and targets that are people.
+const USERS: [&str; 2] = ["User", "AppUser"];
+
+/// Who an event is about, where both are named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// Who did something.
+    Actor,
+    /// To whom something happened: the actor may be an administrator.
+    Target,
+}
+
+/// Id, login and name.
+type Names<'a> = (Cow<'a, str>, Cow<'a, str>, Cow<'a, str>);
+
+/// The names of the user; all empty where nobody is named who is one.
+fn user_of<'a>(event: &mut Event<'a>, whose: Whose) -> Result<Names<'a>, Reject> {
+    // A copy may leave the type out.
+    let is_user = !event.has(At::ActorType) || USERS.iter().any(|kind| event.is(At::ActorType, kind));
+    if (!is_user || whose == Whose::Target)
+        && let Some(mut user) = target_of(event, &USERS)
+    {
         let id = user.id(TargetAt::Id, "target.id")?;
         return Ok((id, user.text(TargetAt::AlternateId), user.text(TargetAt::DisplayName)));
+    }
+    if !is_user {
+        return Ok(Default::default());
     }
     let id = event.id(At::ActorId, "actor.id")?;
     Ok((id, event.text(At::ActorAlternateId), event.text(At::ActorDisplayName)))
 }
 
-fn target_of<'a>(targets: &'a str, types: &[&str]) -> Option<Values<'a, { TargetAt::COUNT }>> {
-    elements(targets)
+fn target_of<'a>(event: &Event<'a>, types: &[&str]) -> Option<Values<'a, { TargetAt::COUNT }>> {
+    elements(event.json(At::Target))
         .filter_map(|target| TargetAt::read(target).ok())
         .find(|target| types.iter().any(|kind| target.is(TargetAt::Type, kind)))
 }
@@ -225,84 +353,4 @@ fn location_of<'a>(event: &mut Event<'a>) -> ProviderLocation<'a> {
         country: code_of(event.text(At::Country)),
         coordinates: super::entra::coordinates(event.number(At::Latitude), event.number(At::Longitude)),
     }
-}
-
-paths! {
-    /// Okta's risk, and the text it is copied in.
-    enum RiskAt (IgnoreCase) {
-        Level = Scalar "level",
-        Reasons = Scalar "reasons",
-        CopiedLevel = Scalar "risk/level",
-        CopiedReasons = Scalar "risk/reasons",
-    }
-}
-
-/// The risk that Okta gives the sign-in, from medium on: low is what every sign-in has.
-fn risk<'a>(event: &Event<'a>) -> Option<SignInRisk<'a>> {
-    let (level, reasons) = risk_written(event)?;
-    let level = level_of(&level).filter(|level| *level >= RiskLevel::Medium)?;
-    Some(SignInRisk {
-        source: SOURCE,
-        kind: RiskEventType::Generic,
-        source_type: Cow::Borrowed("risk"),
-        level,
-        is_confirmed: false,
-        reasons: Cow::Owned(reasons),
-    })
-}
-
-fn level_of(word: &str) -> Option<RiskLevel> {
-    let levels = [RiskLevel::Low, RiskLevel::Medium, RiskLevel::High];
-    levels.into_iter().find(|level| level.name().eq_ignore_ascii_case(word))
-}
-
-/// Level and reasons, in whichever of three forms they are.
-fn risk_written(event: &Event<'_>) -> Option<(String, String)> {
-    let written = event.str(At::Risk);
-    if let Some((_, after)) = written.split_once("level=") {
-        let level = after.split([',', '}']).next().unwrap_or_default().trim();
-        let reasons = written.split_once("reasons=").map_or("", |(_, after)| after);
-        let reasons = reasons.split(", level=").next().unwrap_or_default().trim_end_matches('}');
-        return Some((level.to_owned(), reasons.trim().to_owned()));
-    }
-    let copy = json_in(event.get(At::LogOnly));
-    let json = match event.json(At::Risk) {
-        "" => copy.as_deref()?,
-        json => json,
-    };
-    let mut risk = RiskAt::read(json).ok()?;
-    let level = risk.first_text([RiskAt::Level, RiskAt::CopiedLevel]);
-    let reasons = risk.first_text([RiskAt::Reasons, RiskAt::CopiedReasons]);
-    (!level.is_empty()).then(|| (level.into_owned(), reasons.into_owned()))
-}
-
-/// What Okta found about a user; `None` where it found that there is no risk.
-fn finding<'a>(event: &mut Event<'a>, kind: &str) -> Result<Option<UpstreamFinding<'a>>, Reject> {
-    let is_leak = kind == "security.breached_credential.detected";
-    let (level, reasons) = risk_written(event).unwrap_or_default();
-    let level = if is_leak { Some(RiskLevel::High) } else { level_of(&level) };
-    let Some(level) = level else { return Ok(None) };
-    let event_time = time_of(event)?;
-    let (user_id, user_principal_name, _) = user_of(event)?;
-    let finding = UpstreamFinding {
-        source: Cow::Borrowed(SOURCE),
-        provider: Provider::Okta,
-        tenant_id: Cow::Borrowed(""),
-        user_id,
-        user_principal_name,
-        event_id: event.id(At::Uuid, "uuid")?,
-        event_time,
-        activity_time: event_time,
-        kind: if is_leak { RiskEventType::LeakedCredentials } else { RiskEventType::Generic },
-        source_type: Cow::Owned(kind.to_owned()),
-        level,
-        is_confirmed: false,
-        request_id: Cow::Borrowed(""),
-        is_about_user: true,
-        address: None,
-        address_text: event.first_text([At::IpAddress, At::ChainAddress]),
-        location: location_of(event),
-        reasons: text::cut(Cow::Owned(reasons)),
-    };
-    draft::finish_finding(finding).map(Some)
 }

@@ -206,7 +206,7 @@ fn risk<'a>(event: &mut Event<'a>) -> Option<SignInRisk<'a>> {
         _ => return None,
     };
     Some(SignInRisk {
-        source: SOURCE,
+        source: Cow::Borrowed(SOURCE),
         kind: RiskEventType::Generic,
         source_type: Cow::Borrowed("risk_score"),
         level,

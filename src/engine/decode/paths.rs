@@ -9,12 +9,11 @@ use std::borrow::Cow;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess};
 use sonic_rs::LazyValue;
 
-use super::Reject;
 use super::fields::{KeyName, read_text};
 use super::lenient::{Lenient, Shape};
 use super::scalar::Scalar;
 use super::time::TimeError;
-use super::RejectReason;
+use super::{Reject, RejectReason, text};
 use crate::engine::signin::EventTime;
 
 /// What is kept of the value at the end of a path.
@@ -116,8 +115,31 @@ pub(super) struct Values<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Values<'a, N> {
-    fn new() -> Values<'a, N> {
+    /// Of an object with nothing in it.
+    pub(super) fn new() -> Values<'a, N> {
         Values { slots: [const { Scalar::Absent }; N] }
+    }
+
+    /// Cuts copied texts to the length of texts for output, for values of which many elements make copies.
+    pub(super) fn cut(&mut self) {
+        for slot in &mut self.slots {
+            if let Scalar::Text(text @ Cow::Owned(_)) = slot {
+                *text = text::cut(std::mem::take(text));
+            }
+        }
+    }
+
+    pub(super) fn put(&mut self, slot: impl Into<usize>, value: Scalar<'a>) {
+        self.slots[slot.into()] = value;
+    }
+
+    /// Fills slots that say nothing with copies of what `other` says.
+    pub(super) fn fill(&mut self, other: Values<'_, N>) {
+        for (slot, value) in self.slots.iter_mut().zip(other.slots) {
+            if slot.is_absent() {
+                *slot = value.into_owned();
+            }
+        }
     }
 
     pub(super) fn get(&self, slot: impl Into<usize>) -> &Scalar<'a> {
@@ -170,7 +192,10 @@ impl<'a, const N: usize> Values<'a, N> {
 
     /// The array or object as it is written (a [`Kept::Json`] slot); empty for anything else.
     pub(super) fn json(&self, slot: impl Into<usize>) -> &'a str {
-        if let Scalar::Json(json) = self.get(slot) { json } else { "" }
+        match self.get(slot) {
+            Scalar::Json(json) if *json != EMPTY => json,
+            _ => "",
+        }
     }
 
     /// The first of several times that can be read.
@@ -274,6 +299,7 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_, '_, 'de> {
                     // Text with escapes.
                     Cow::Owned(raw) => {
                         slots[slot] = sonic_rs::from_str::<Scalar<'_>>(&raw).unwrap_or_default().into_owned();
+                        slots[slot] = scalar_of(&raw).into_owned();
                         return Ok(());
                     }
                 };
@@ -290,11 +316,15 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_, '_, 'de> {
     }
 }
 
+/// Absent, but there: an empty list of records is no fault.
+const EMPTY: &str = "[]";
+
 /// One value that is known to be valid JSON.
 fn scalar_of(raw: &str) -> Scalar<'_> {
     let is_empty = |raw: &str| raw[1..raw.len() - 1].trim().is_empty();
     match raw.as_bytes().first() {
-        Some(b'{' | b'[') if is_empty(raw) => Scalar::Absent,
+        Some(b'{') if is_empty(raw) => Scalar::Absent,
+        Some(b'[') if is_empty(raw) => Scalar::Json(EMPTY),
         Some(b'{' | b'[') => Scalar::Json(raw),
         _ => sonic_rs::from_str(raw).unwrap_or_default(),
     }
@@ -317,14 +347,16 @@ macro_rules! paths {
         enum $name { $($variant,)+ }
 
         impl $name {
-            const COUNT: usize = [$($path),+].len();
+            const PATHS: [&str; [$($path),+].len()] = [$($path),+];
+            const COUNT: usize = Self::PATHS.len();
 
             fn read(text: &str) -> Result<$crate::engine::decode::paths::Values<'_, { $name::COUNT }>, $crate::engine::decode::Reject> {
                 use $crate::engine::decode::paths::{Kept, Matching, Paths};
-                static PATHS: std::sync::LazyLock<Paths> = std::sync::LazyLock::new(|| {
-                    Paths::new([$(($path.split('/'), Kept::$kept)),+], Matching::$matching)
+                static TREE: std::sync::LazyLock<Paths> = std::sync::LazyLock::new(|| {
+                    let kept = [$(Kept::$kept),+];
+                    Paths::new($name::PATHS.map(|path| path.split('/')).into_iter().zip(kept), Matching::$matching)
                 });
-                PATHS.read(text)
+                TREE.read(text)
             }
         }
 
@@ -353,13 +385,15 @@ mod tests {
 
     #[test]
     fn paths_lead_through_objects_arrays_and_dotted_keys() {
-        let values = At::read(r#"{"ID":7,"source":{"ip":"192.0.2.1"},"list":[{"name":"a"},{"name":"b\n"}]}"#).unwrap();
+        let values =
+            At::read(r#"{"ID":7,"source":{"ip":"192.0.2.1"},"list":[{"name":"a"},{"name":"b\n"}]}"#).unwrap();
         assert_eq!(values.get(At::Id), &Scalar::Integer(7));
         assert_eq!(values.str(At::Address), "192.0.2.1");
         assert_eq!(values.json(At::Source), r#"{"ip":"192.0.2.1"}"#);
         assert_eq!(values.str(At::Second), "b\n");
         assert_eq!(elements(values.json(At::List)).count(), 2);
-        let values = At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
+        let values =
+            At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
         assert_eq!((values.str(At::Address), values.get(At::Id)), ("192.0.2.2", &Scalar::Other));
         assert!(!values.has(At::List) && !values.has(At::Second));
     }
@@ -370,5 +404,7 @@ mod tests {
         assert_eq!(At::read(r#"{"source":{"ip":}}"#).unwrap_err().reason, RejectReason::Malformed);
         let values = At::read(r#"{"source":3,"list":{"1":{"name":"by key"}}}"#).unwrap();
         assert_eq!((values.get(At::Source), values.str(At::Second)), (&Scalar::Integer(3), "by key"));
+        let values = At::read(r#"{"list":"{\"a\":1}","source":"plain"}"#).unwrap();
+        assert_eq!((values.str(At::List), values.str(At::Source)), (r#"{"a":1}"#, "plain"));
     }
 }

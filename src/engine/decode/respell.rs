@@ -6,10 +6,11 @@
 
 use std::fmt::Write;
 
+use super::fields::{Record, read_record};
 use super::format::{Emit, Format};
 use super::paths::{Kept, Matching, Paths};
 use super::scalar::Scalar;
-use super::{Around, Decoded, READERS, Reject};
+use super::{Around, Decoded, READERS, Reject, entra};
 
 /// Where the provider writes a value, and where the other format has it, in the order of preference. Keys are set off
 /// by `/`. `=text` is a value of its own. Values of one object stand next to each other, and those that are only wanted
@@ -187,9 +188,16 @@ pub(super) fn read_as(
     record: &str,
     around: &Around,
 ) -> Option<Result<Vec<Decoded<'static>>, Reject>> {
-    let reader = READERS.iter().find(|reader| reader.format == format)?;
     let mut found = Vec::new();
-    let read = (reader.read)(record, around, &mut |decoded| found.push(decoded.into_owned()));
+    let mut emit = |decoded: Decoded<'_>| found.push(decoded.into_owned());
+    let read = if format == Format::Entra {
+        let mut fields = Record::new();
+        read_record(record, &mut fields)
+            .and_then(|()| entra::decode_record(&mut fields, entra::Source::Object(record), &mut emit))
+    } else {
+        let reader = READERS.iter().find(|reader| reader.format == format)?;
+        (reader.read)(record, around, &mut emit)
+    };
     Some(read.map(|()| found))
 }
 

@@ -43,6 +43,7 @@ impl<'a> Scalar<'a> {
         match self {
             Scalar::Absent => true,
             Scalar::Text(text) => text::is_absent(text),
+            Scalar::Json(json) => *json == "[]",
             _ => false,
         }
     }

@@ -80,3 +80,76 @@ fn string_end(bytes: &[u8], mut at: usize) -> Option<usize> {
         at += 2;
     }
 }
+
+/// The keys at the top of an object, as they are written. Nothing is checked: of text that is no JSON some of what it
+/// gives may be no key, and it ends early.
+pub(super) struct TopKeys<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> TopKeys<'a> {
+    pub(super) fn of(text: &'a str) -> TopKeys<'a> {
+        TopKeys { text, at: 1 }
+    }
+
+    /// Passes white space, and one of `separator`.
+    fn pass(&mut self, separator: u8) {
+        let rest = self.text.as_bytes().get(self.at..).unwrap_or_default();
+        let is_passed = |byte: &&u8| byte.is_ascii_whitespace() || **byte == separator;
+        self.at += rest.iter().take_while(is_passed).count();
+    }
+
+    /// The offset behind the value that begins here.
+    fn value_end(&self) -> Option<usize> {
+        let bytes = self.text.as_bytes();
+        let (mut at, mut depth) = (self.at, 0_usize);
+        loop {
+            match bytes.get(at)? {
+                b'"' => at = string_end(bytes, at + 1)?,
+                b'{' | b'[' => depth += 1,
+                b',' if depth == 0 => return Some(at),
+                b'}' | b']' if depth <= 1 => return Some(at + depth),
+                b'}' | b']' => depth -= 1,
+                _ => {}
+            }
+            at += 1;
+        }
+    }
+}
+
+impl<'a> Iterator for TopKeys<'a> {
+    type Item = &'a str;
+
+    fn next(&mut self) -> Option<&'a str> {
+        if self.at > 1 {
+            self.at = self.value_end()?;
+        }
+        self.pass(b',');
+        let start = self.at + 1;
+        if self.text.as_bytes().get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let end = string_end(self.text.as_bytes(), start)?;
+        self.at = end + 1;
+        self.pass(b':');
+        self.text.get(start..end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn top_keys_pass_over_values() {
+        let keys = |text| TopKeys::of(text).collect::<Vec<&str>>();
+        let text = r#"{ "a" : 1, "b":{"x":"}","y":[{}]} ,"c":["]", 2],"d":"e,\"f","g":null}"#;
+        assert_eq!(keys(text), ["a", "b", "c", "d", "g"]);
+        assert_eq!(keys(r#"{"a":[{"b":1}],"c":{}}"#), ["a", "c"]);
+        assert_eq!(keys("{}"), Vec::<&str>::new());
+        for cut in [r#"{"a"#, r#"{"a":"#, r#"{"a":{"b""#, "{", r#"{"a":1]}"#, r#"{"a":"\"#] {
+            assert!(keys(cut).len() <= 1, "{cut}");
+        }
+    }
+}

@@ -7,11 +7,44 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 use super::fields::{self, KeyName};
 use super::keys::{Slot, column_slot};
 use super::lenient::{Lenient, Shape};
+use super::paths::{elements, paths};
 use super::scalar::Scalar;
 
 pub(super) struct TableParts<'a> {
     pub(super) columns: Vec<Option<Slot>>,
     pub(super) rows: Option<&'a str>,
+}
+
+paths! {
+    enum TableAt (Exact) {
+        Columns = Json "columns",
+    }
+}
+
+paths! {
+    enum ColumnAt (Exact) {
+        Name = Scalar "name",
+    }
+}
+
+/// A row as the object it stands for. Both texts must be valid JSON.
+pub(super) fn object_of(row: &str, table: &str) -> String {
+    let columns = TableAt::read(table).map_or("", |table| table.json(TableAt::Columns));
+    let mut object = String::with_capacity(row.len() + columns.len());
+    object.push('{');
+    for (column, cell) in elements(columns).zip(sonic_rs::to_array_iter(row).map_while(Result::ok)) {
+        let name = ColumnAt::read(column).map(|mut column| column.text(ColumnAt::Name)).unwrap_or_default();
+        // What is read is named in letters; nothing else would be worth an escape.
+        if name.is_empty() || !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+            continue;
+        }
+        let comma = if object.len() > 1 { "," } else { "" };
+        for part in [comma, "\"", &name, "\":", cell.as_raw_str()] {
+            object.push_str(part);
+        }
+    }
+    object.push('}');
+    object
 }
 
 pub(super) struct TableShape;

@@ -44,7 +44,7 @@ pub fn time_of_integer(number: i64) -> Result<EventTime, TimeError> {
         100_000_000_000_000..100_000_000_000_000_000 => 1_000,
         _ => 1,
     };
-    in_range(i128::from(number) * nanos_per_unit)
+    time_in_range(i128::from(number) * nanos_per_unit)
 }
 
 /// Reads a number with decimals: seconds or milliseconds since 1970, exact to the microsecond.
@@ -56,10 +56,11 @@ pub fn time_of_float(number: f64) -> Result<EventTime, TimeError> {
         return time_of_integer(number as i64);
     }
     let micros_per_unit = if number.abs() < 1e11 { 1e6 } else { 1e3 };
-    in_range((number * micros_per_unit).round() as i128 * 1_000)
+    time_in_range((number * micros_per_unit).round() as i128 * 1_000)
 }
 
-fn in_range(nanos: i128) -> Result<EventTime, TimeError> {
+/// Nanoseconds since 1970 as a time, if it is one that records have.
+pub(super) fn time_in_range(nanos: i128) -> Result<EventTime, TimeError> {
     let range = i128::from(SECONDS_MIN * NANOS_PER_SECOND)..i128::from(SECONDS_END) * i128::from(NANOS_PER_SECOND);
     if !range.contains(&nanos) {
         return Err(TimeError::OutOfRange);
@@ -109,7 +110,7 @@ fn date_and_time(cursor: &mut Cursor<'_>, year: i64, month: i64, day: i64) -> Re
     // A leap second is the last second of its minute: the count since 1970 has no place for it.
     let time_of_day = hour * 3_600 + minute * 60 + second.min(59);
     let seconds = days_since_1970(year, month, day) * 86_400 + time_of_day - offset_seconds;
-    in_range(i128::from(seconds) * i128::from(NANOS_PER_SECOND) + i128::from(nanos))
+    time_in_range(i128::from(seconds) * i128::from(NANOS_PER_SECOND) + i128::from(nanos))
 }
 
 fn days_in_month(year: i64, month: i64) -> i64 {

@@ -107,7 +107,9 @@ fn family(kind: RiskEventType) -> Option<usize> {
         // What the owner did at the second factor.
         RiskEventType::UserReportedSuspiciousActivity | RiskEventType::MfaFatigue => Some(5),
         // Nothing is known of what another product's risk of no other name rests on.
-        RiskEventType::AdminConfirmedUserCompromised | RiskEventType::LeakedCredentials | RiskEventType::Generic => None,
+        RiskEventType::AdminConfirmedUserCompromised
+        | RiskEventType::LeakedCredentials
+        | RiskEventType::Generic => None,
     }
 }
 

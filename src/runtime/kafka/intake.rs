@@ -9,11 +9,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::record::{Record, Source, SourceKind};
 use crate::config::Framing;
-use crate::engine::decode::{Decoded, Format, Reject, RejectReason, SkipReason, decode};
+use crate::engine::decode::{Decoded, Decoder, Format, Reject, RejectReason, SkipReason};
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
-use crate::engine::signin::{Feedback, SignIn};
+use crate::engine::signin::{EventTime, Feedback, SignIn};
 use crate::metrics::BatchCounts;
 use crate::metrics::labels::{self, DeadLetterReason, Label as _, RecordResult};
 use crate::runtime::replay::framing::{Frame, FrameKind, Framer};
@@ -96,11 +96,11 @@ impl<'a> Intake<Item<'a>> {
         records: &[Record<'a>],
         sources: &[Source],
         refused: &BTreeSet<(usize, i64)>,
-        format: Format,
+        decoder: &Decoder,
         framing: Framing,
         enricher: &mut Enricher,
     ) -> Intake<Item<'a>> {
-        Intake::read_with(records, sources, refused, format, framing, &mut |element| match element {
+        Intake::read_with(records, sources, refused, decoder, framing, &mut |element| match element {
             Element::SignIn(sign_in) => Item::SignIn(enricher.enrich(sign_in)),
             Element::Feedback(feedback) => {
                 Item::Feedback { user: UserKey::new(&feedback.tenant_id, &feedback.user_id), feedback }
@@ -115,10 +115,12 @@ impl<T> Intake<T> {
         records: &[Record<'a>],
         sources: &[Source],
         refused: &BTreeSet<(usize, i64)>,
-        format: Format,
+        decoder: &Decoder,
         framing: Framing,
         make: &mut impl FnMut(Element<'a>) -> T,
     ) -> Intake<T> {
+        // Those who command may name an account.
+        let own = Decoder { people: decoder.people.clone(), ..Decoder::new(Format::Farsign) };
         let mut intake = Intake { items: Vec::with_capacity(records.len()), spans: Vec::new() };
         intake.spans.reserve(records.len());
         for record in records {
@@ -128,12 +130,12 @@ impl<T> Intake<T> {
             }
             let kind = sources[record.source].kind;
             // Only what others write has a form to be configured.
-            let (format, framing) = match kind {
-                SourceKind::Input => (format, framing),
-                SourceKind::Commands => (Format::Farsign, framing),
-                SourceKind::Repartition => (Format::Farsign, Framing::None),
+            let (decoder, framing) = match kind {
+                SourceKind::Input => (decoder, framing),
+                SourceKind::Commands => (&own, framing),
+                SourceKind::Repartition => (&own, Framing::None),
             };
-            intake.take(record, kind, format, framing, make);
+            intake.take(record, kind, decoder, framing, make);
         }
         intake
     }
@@ -149,7 +151,7 @@ impl<T> Intake<T> {
         &mut self,
         record: &Record<'a>,
         kind: SourceKind,
-        format: Format,
+        decoder: &Decoder,
         framing: Framing,
         make: &mut impl FnMut(Element<'a>) -> T,
     ) {
@@ -159,7 +161,10 @@ impl<T> Intake<T> {
             None => span.is_tombstone = true,
             Some(Err(refusal)) => span.refusals.push(refusal),
             Some(Ok(payload)) => {
-                let read = || read_payload(payload, kind, format, make, &mut self.items, &mut span);
+                let received = record.timestamp_ms.map(EventTime::from_millis);
+                let read = || {
+                    read_payload((payload, received), kind, decoder, make, &mut self.items, &mut span);
+                };
                 if catch_unwind(AssertUnwindSafe(read)).is_err() {
                     self.items.truncate(start);
                     return self.refuse("the decoder failed on this record");
@@ -185,9 +190,9 @@ fn unframe(payload: &[u8], framing: Framing) -> Result<&[u8], Refusal> {
 }
 
 fn read_payload<'a, T>(
-    payload: &'a [u8],
+    (payload, received): (&'a [u8], Option<EventTime>),
     kind: SourceKind,
-    format: Format,
+    decoder: &Decoder,
     make: &mut impl FnMut(Element<'a>) -> T,
     items: &mut Vec<T>,
     span: &mut Span,
@@ -195,7 +200,7 @@ fn read_payload<'a, T>(
     let start = items.len();
     let mut parts = Vec::new();
     let mut is_looked_at = false;
-    decode(format, payload, &mut |decoded| {
+    decoder.decode(payload, received, &mut |decoded| {
         // A refused record may be several values behind each other; such a record is no JSON value, and so nothing
         // came of it before the refusal. Of an array with a refused element something may have come: it is one value.
         let is_first = items.len() == start && span.skipped.is_empty();
@@ -211,7 +216,7 @@ fn read_payload<'a, T>(
     });
     if parts.len() > 1 {
         for part in &parts {
-            decode(format, &payload[part.start..part.end], &mut |decoded| {
+            decoder.decode(&payload[part.start..part.end], received, &mut |decoded| {
                 put(decoded, kind, make, items, span);
             });
         }

@@ -74,7 +74,7 @@ pub fn settings(
             ..engine.clone()
         }),
         render: render.clone(),
-        format: input.format,
+        decoder: input.decoder.clone(),
         framing: input.framing,
         on_error: input.on_error,
         breaker: input

@@ -284,7 +284,7 @@ impl PartitionTask {
     pub fn take(&mut self, records: &[Record<'_>], enricher: &mut Enricher) -> Taken {
         let settings = self.settings.clone();
         let (sources, refused) = (&self.sources, &self.refused);
-        let intake = Intake::read(records, sources, refused, settings.format, settings.framing, enricher);
+        let intake = Intake::read(records, sources, refused, &settings.decoder, settings.framing, enricher);
         let shared = self.shared.clone();
         let _reading = shared.reading();
         let mut batch = Batch::new(self.position);

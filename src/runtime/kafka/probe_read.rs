@@ -134,7 +134,7 @@ fn users(
     enricher: &mut Enricher,
 ) -> Vec<UserKey> {
     let records = [slot::record(source, message)];
-    let intake = Intake::read(&records, &names.sources, &BTreeSet::new(), input.format, input.framing, enricher);
+    let intake = Intake::read(&records, &names.sources, &BTreeSet::new(), &input.decoder, input.framing, enricher);
     intake.items.iter().map(|item| item.user()).collect()
 }
 

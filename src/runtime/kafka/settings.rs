@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 pub use super::breaker::Breaker;
 use crate::config::{Framing, OnError};
-use crate::engine::decode::Format;
+use crate::engine::decode::Decoder;
 use crate::engine::policy::EngineConfig;
 use crate::render::RenderContext;
 
@@ -13,7 +13,7 @@ use crate::render::RenderContext;
 pub struct TaskSettings {
     pub engine: Arc<EngineConfig>,
     pub render: Arc<RenderContext>,
-    pub format: Format,
+    pub decoder: Decoder,
     pub framing: Framing,
     pub on_error: OnError,
     /// `None` = never.

@@ -11,7 +11,7 @@ use super::SHARDS;
 use super::framing::{Frame, FrameKind, Framer};
 use super::scan::{Scan, Scanner};
 use super::source::RawBlock;
-use crate::engine::decode::{Decoded, Format, Reject, RejectReason, SkipReason, decode};
+use crate::engine::decode::{Decoded, Decoder, Reject, RejectReason, SkipReason};
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
@@ -81,11 +81,13 @@ pub struct Block {
 }
 
 impl Block {
-    pub fn decode(file: usize, sequence: u64, raw: RawBlock, format: Format, enricher: &mut Enricher) -> Block {
+    pub fn decode(file: usize, sequence: u64, raw: RawBlock, decoder: &Decoder, enricher: &mut Enricher) -> Block {
         let cell = Cell::new(raw, |raw| {
             let mut entries = Entries { items: Vec::with_capacity(raw.frames.len()), ..Entries::default() };
             for frame in &raw.frames {
-                decode_frame(format, &raw.bytes, frame, enricher, &mut entries);
+                decode_frame(decoder, &raw.bytes, frame, &mut |decoded, frame| {
+                    take(decoded, frame, enricher, &mut entries);
+                });
             }
             entries
         });
@@ -111,31 +113,28 @@ impl Block {
     }
 }
 
-fn decode_frame<'a>(
-    format: Format,
+/// Decodes what a frame holds; `take` gets every element, with the frame that it is in.
+pub fn decode_frame<'a>(
+    decoder: &Decoder,
     bytes: &'a [u8],
     frame: &Frame,
-    enricher: &mut Enricher,
-    entries: &mut Entries<'a>,
+    take: &mut dyn FnMut(Result<Decoded<'a>, Reject>, &Frame),
 ) {
-    entries.records += 1;
-    let (reason, detail, length, head) = match &frame.kind {
+    let (reason, detail) = match &frame.kind {
         FrameKind::Record => {
-            for part in decode_line(format, bytes, frame, enricher, entries) {
+            for part in decode_line(decoder, bytes, frame, take) {
                 let (start, end) = (frame.start + part.start, frame.start + part.end);
                 let offset = frame.offset + part.start as u64;
                 let part = Frame { start, end, line: frame.line, offset, kind: FrameKind::Record };
-                decode_record(format, bytes, &part, enricher, entries);
+                let record = &bytes[start..end];
+                decoder.decode(record, None, &mut |decoded| take(decoded, &part));
             }
             return;
         }
-        FrameKind::TooLarge { length, head } => {
-            (RejectReason::TooLarge, "record is too large", *length, head.clone())
-        }
-        FrameKind::Unclosed => (RejectReason::Malformed, "array or envelope is not closed", 0, Box::default()),
+        FrameKind::TooLarge { .. } => (RejectReason::TooLarge, "record is too large"),
+        FrameKind::Unclosed => (RejectReason::Malformed, "array or envelope is not closed"),
     };
-    let reject = Reject { reason, offset: 0, detail: detail.into() };
-    push_note(entries, reject, frame, length, head);
+    take(Err(Reject { reason, offset: 0, detail: detail.into() }), frame);
 }
 
 /// A line taken whole may hold several objects after all (delivery streams join batches without a line break).
@@ -156,34 +155,23 @@ fn split_line(record: &[u8]) -> Option<Vec<Frame>> {
 /// Decodes a line taken whole. When it is refused because it holds several records, gives those instead: such a
 /// line is no JSON value, and so nothing came of it before the refusal.
 fn decode_line<'a>(
-    format: Format,
+    decoder: &Decoder,
     bytes: &'a [u8],
     frame: &Frame,
-    enricher: &mut Enricher,
-    entries: &mut Entries<'a>,
+    take: &mut dyn FnMut(Result<Decoded<'a>, Reject>, &Frame),
 ) -> Vec<Frame> {
     let record = &bytes[frame.start..frame.end];
     let (mut parts, mut is_looked_at) = (None, false);
-    decode(format, record, &mut |decoded| {
+    decoder.decode(record, None, &mut |decoded| {
         if decoded.is_err() && !is_looked_at {
             is_looked_at = true;
             parts = split_line(record);
         }
         if parts.is_none() {
-            take(decoded, frame, enricher, entries);
+            take(decoded, frame);
         }
     });
     parts.unwrap_or_default()
-}
-
-fn decode_record<'a>(
-    format: Format,
-    bytes: &'a [u8],
-    frame: &Frame,
-    enricher: &mut Enricher,
-    entries: &mut Entries<'a>,
-) {
-    decode(format, &bytes[frame.start..frame.end], &mut |decoded| take(decoded, frame, enricher, entries));
 }
 
 fn take<'a>(
@@ -200,11 +188,16 @@ fn take<'a>(
         }
         Ok(Decoded::UpstreamFinding(_)) => *entries.skipped.entry(SkipReason::NotASignIn).or_default() += 1,
         Ok(Decoded::Skipped(reason)) => *entries.skipped.entry(reason).or_default() += 1,
-        Err(reject) => push_note(entries, reject, frame, (frame.end - frame.start) as u64, Box::default()),
+        Err(reject) => push_note(entries, reject, frame),
     }
 }
 
-fn push_note(entries: &mut Entries<'_>, reject: Reject, frame: &Frame, length: u64, head: Box<[u8]>) {
+fn push_note(entries: &mut Entries<'_>, reject: Reject, frame: &Frame) {
+    let (length, head) = match &frame.kind {
+        FrameKind::Record => ((frame.end - frame.start) as u64, Box::default()),
+        FrameKind::TooLarge { length, head } => (*length, head.clone()),
+        FrameKind::Unclosed => (0, Box::default()),
+    };
     let rejected = Rejected {
         reject,
         line: frame.line,

@@ -130,7 +130,7 @@ impl Input {
         } else {
             Box::new(std::fs::File::open(&self.path)?)
         };
-        source::from_reader(Pumped::new(reader, interrupted.clone()), read.clone())
+        source::from_reader(Pumped::new(reader, interrupted.clone()), &self.name, read.clone())
     }
 }
 

@@ -12,7 +12,7 @@ use super::input::Input;
 use super::merge::{Merge, OPEN_FILES_MAX, Turn};
 use super::sequencer::{BLOCK_LENGTH, cannot_open, first_times, too_many_overlap};
 use super::source::Source;
-use crate::engine::decode::Format;
+use crate::engine::decode::Decoder;
 use crate::engine::enrich::{Enricher, Tables};
 use crate::engine::facts::Item;
 
@@ -29,12 +29,12 @@ pub struct ItemsRead {
 /// Hands every item to `take`, until the end or until `interrupted`.
 pub fn each(
     inputs: &[Input],
-    format: Format,
+    decoder: &Decoder,
     tables: Arc<Tables>,
     interrupted: &Arc<AtomicBool>,
     take: &mut dyn FnMut(&Item<'_>),
 ) -> anyhow::Result<ItemsRead> {
-    let mut merge = Merge::new(&first_times(inputs, format)?, OPEN_FILES_MAX);
+    let mut merge = Merge::new(&first_times(inputs, decoder)?, OPEN_FILES_MAX);
     let mut enricher = Enricher::new(tables);
     let mut sources: Vec<(Option<Source>, u64)> = inputs.iter().map(|_| (None, 0)).collect();
     let mut read = ItemsRead::default();
@@ -46,7 +46,7 @@ pub fn each(
             if *sequence <= current {
                 let source = open(source, &inputs[file], joined, interrupted)?;
                 let raw = source.next(BLOCK_LENGTH).unwrap_or_default();
-                merge.supply(Arc::new(Block::decode(file, *sequence, raw, format, &mut enricher)));
+                merge.supply(Arc::new(Block::decode(file, *sequence, raw, decoder, &mut enricher)));
                 *sequence += 1;
             }
         }

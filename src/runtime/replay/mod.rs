@@ -9,6 +9,7 @@
 //! of rounds.
 
 pub mod block;
+pub mod csv;
 pub mod framing;
 pub mod input;
 pub mod items;

@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::block::Block;
 use super::round::Round;
 use super::source::Source;
-use crate::engine::decode::Format;
+use crate::engine::decode::Decoder;
 use crate::engine::enrich::{Enricher, Tables};
 use crate::engine::out::Out;
 use crate::runtime::task::Task;
@@ -53,12 +53,12 @@ pub enum Done {
 /// One thread's tools.
 pub struct Worker {
     enricher: Enricher,
-    format: Format,
+    decoder: Decoder,
 }
 
 impl Worker {
-    pub fn new(tables: Arc<Tables>, format: Format) -> Worker {
-        Worker { enricher: Enricher::new(tables), format }
+    pub fn new(tables: Arc<Tables>, decoder: Decoder) -> Worker {
+        Worker { enricher: Enricher::new(tables), decoder }
     }
 
     fn run(&mut self, job: Job, done: &mut impl FnMut(Done)) {
@@ -66,7 +66,8 @@ impl Worker {
             Job::Read { file, sequence, mut source, length } => {
                 let raw = source.next(length).unwrap_or_default();
                 done(Done::Source { file, source: (!raw.last).then_some(source) });
-                done(Done::Block(Box::new(Block::decode(file, sequence, raw, self.format, &mut self.enricher))));
+                let block = Block::decode(file, sequence, raw, &self.decoder, &mut self.enricher);
+                done(Done::Block(Box::new(block)));
             }
             Job::Step { shard, mut task, round } => {
                 let out = Box::new(task.step(&round.batch(shard)));

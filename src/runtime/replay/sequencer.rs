@@ -22,7 +22,7 @@ use super::round::{Round, Run};
 use super::settle::{Order, Settler};
 use super::source::{self, Source};
 use super::summary::{self, Summary};
-use crate::engine::decode::{Decoded, Format, decode};
+use crate::engine::decode::{Decoded, Decoder};
 use crate::engine::enrich::Tables;
 use crate::engine::out::{Detection, Out};
 use crate::engine::policy::EngineConfig;
@@ -52,7 +52,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 
 pub struct Options {
     pub inputs: Vec<Input>,
-    pub format: Format,
+    pub decoder: Decoder,
     pub threads: usize,
     pub engine: Arc<EngineConfig>,
     pub tables: Arc<Tables>,
@@ -65,7 +65,7 @@ pub struct Options {
 
 /// Replays the inputs to their end, or until `interrupted`.
 pub fn run(options: &Options, outputs: &mut Outputs, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Summary> {
-    let worker = || Worker::new(options.tables.clone(), options.format);
+    let worker = || Worker::new(options.tables.clone(), options.decoder.clone());
     if options.threads <= 1 {
         return Sequencer::new(options, Pool::inline(worker()), outputs, interrupted)?.run();
     }
@@ -149,7 +149,7 @@ impl<'a> Sequencer<'a> {
             outputs,
             interrupted,
             pool,
-            merge: Merge::new(&first_times(&options.inputs, options.format)?, OPEN_FILES_MAX),
+            merge: Merge::new(&first_times(&options.inputs, &options.decoder)?, OPEN_FILES_MAX),
             readings: options.inputs.iter().map(|_| (Reading::Unopened, 0)).collect(),
             read: Arc::default(),
             tasks: std::iter::repeat_with(task).take(SHARDS).collect(),
@@ -479,7 +479,7 @@ pub(super) fn cannot_open(input: &Input, error: &io::Error, joined: usize) -> St
 
 /// The first event time of every file, as far as a look at its beginning tells. Not needed for a single file, and
 /// not to be had of a pipe.
-pub(super) fn first_times(inputs: &[Input], format: Format) -> anyhow::Result<Vec<EventTime>> {
+pub(super) fn first_times(inputs: &[Input], decoder: &Decoder) -> anyhow::Result<Vec<EventTime>> {
     let single = inputs.len() == 1;
     let first = |input: &Input| {
         if single || input.length.is_none() {
@@ -487,16 +487,16 @@ pub(super) fn first_times(inputs: &[Input], format: Format) -> anyhow::Result<Ve
         }
         let source = source::open(&input.path, Arc::default());
         let mut source = source.with_context(|| format!("cannot read `{}`", input.name))?;
-        Ok(first_time(&mut source, format))
+        Ok(first_time(&mut source, decoder))
     };
     inputs.iter().map(first).collect()
 }
 
-fn first_time(source: &mut Source, format: Format) -> EventTime {
+fn first_time(source: &mut Source, decoder: &Decoder) -> EventTime {
     let Some(block) = source.next(FIRST_LOOK_LENGTH) else { return EventTime::MIN };
     let mut found = None;
     for frame in &block.frames {
-        decode(format, &block.bytes[frame.start..frame.end], &mut |decoded| match decoded {
+        decoder.decode(&block.bytes[frame.start..frame.end], None, &mut |decoded| match decoded {
             Ok(Decoded::SignIn(sign_in)) => found = found.or(Some(sign_in.event_time)),
             Ok(Decoded::Feedback(feedback)) => found = found.or(Some(feedback.event_time)),
             _ => {}

@@ -2,7 +2,8 @@
 //!
 //! A block's frames lie whole inside its bytes; a record that the read cut in two is carried into the next block.
 //! Compression is told by the first bytes, not by the name. An input that breaks in the middle (a disk error, a
-//! damaged archive) ends there: what came before is used, and the error is kept for the report.
+//! damaged archive) ends there: what came before is used, and the error is kept for the report. A file whose name says
+//! that it is CSV is turned into records row by row; its blocks hold these, not the file's bytes.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read};
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use flate2::bufread::MultiGzDecoder;
 
+use super::csv::{Rows, is_csv};
 use super::framing::{Frame, Framer};
 
 /// Bytes read from a compressed file at a time.
@@ -33,6 +35,8 @@ pub struct RawBlock {
 pub struct BlockReader<R> {
     reader: R,
     framer: Framer,
+    /// Makes records of the rows, where the input is CSV.
+    rows: Option<Box<Rows>>,
     /// The beginning of a record whose end was not read yet.
     carry: Vec<u8>,
     ended: bool,
@@ -40,7 +44,13 @@ pub struct BlockReader<R> {
 
 impl<R: Read> BlockReader<R> {
     pub fn new(reader: R) -> BlockReader<R> {
-        BlockReader { reader, framer: Framer::default(), carry: Vec::new(), ended: false }
+        BlockReader { reader, framer: Framer::default(), rows: None, carry: Vec::new(), ended: false }
+    }
+
+    /// As [`Self::new`]; `name` says whether the input is CSV.
+    pub fn named(reader: R, name: &str) -> BlockReader<R> {
+        let rows = is_csv(name).then(|| Box::new(Rows::new(name)));
+        BlockReader { rows, ..BlockReader::new(reader) }
     }
 
     /// The next block, made of reads of `length` bytes; `None` behind the last one. Frames never depend on
@@ -48,6 +58,9 @@ impl<R: Read> BlockReader<R> {
     pub fn next(&mut self, length: usize) -> Option<RawBlock> {
         if self.ended {
             return None;
+        }
+        if self.rows.is_some() {
+            return self.next_rows(length);
         }
         let mut block =
             RawBlock { bytes: Vec::with_capacity(self.carry.len() + length + 1), ..RawBlock::default() };
@@ -65,6 +78,22 @@ impl<R: Read> BlockReader<R> {
                 return Some(block);
             }
             block.bytes.drain(..done);
+        }
+    }
+
+    fn next_rows(&mut self, length: usize) -> Option<RawBlock> {
+        let rows = self.rows.as_mut()?;
+        let mut block = RawBlock::default();
+        let mut piece = Vec::with_capacity(length + 1);
+        loop {
+            piece.clear();
+            block.error = self.reader.by_ref().take(length as u64).read_to_end(&mut piece).err();
+            block.last = block.error.is_some() || piece.len() < length;
+            rows.feed(&piece, block.last, &mut block.bytes, &mut block.frames);
+            if block.last || !block.frames.is_empty() {
+                self.ended = block.last;
+                return Some(block);
+            }
         }
     }
 }
@@ -93,12 +122,12 @@ pub fn bytes(path: &std::path::Path) -> io::Result<Box<dyn Read + Send>> {
 
 /// Opens a file. `read` counts its bytes as they are on disk.
 pub fn open(path: &std::path::Path, read: Arc<AtomicU64>) -> io::Result<Source> {
-    Ok(BlockReader::new(decompress(Counting { reader: File::open(path)?, read })?))
+    from_reader(File::open(path)?, &path.to_string_lossy(), read)
 }
 
-/// Wraps anything readable the way [`open`] wraps a file.
-pub fn from_reader(reader: impl Read + Send + 'static, read: Arc<AtomicU64>) -> io::Result<Source> {
-    Ok(BlockReader::new(decompress(Counting { reader, read })?))
+/// Wraps anything readable the way [`open`] wraps a file of this name.
+pub fn from_reader(reader: impl Read + Send + 'static, name: &str, read: Arc<AtomicU64>) -> io::Result<Source> {
+    Ok(BlockReader::named(decompress(Counting { reader, read })?, name))
 }
 
 fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {

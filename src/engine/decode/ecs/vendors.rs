@@ -7,43 +7,106 @@ use std::sync::LazyLock;
 
 use super::super::format::Format;
 use super::super::respell::{Row, Spelling, YES_NO};
+use super::At;
 use crate::engine::signin::Provider;
 
 /// How ECS spells the records of one format.
 pub(super) struct Vendor {
     pub(super) provider: Provider,
     pub(super) format: Format,
-    /// How a dotted key of its own begins.
+    /// The object that only its documents have, and how a dotted key of that begins.
+    pub(super) object: At,
     pub(super) dotted: &'static str,
     pub(super) spelling: LazyLock<Spelling>,
 }
 
-const fn vendor(provider: Provider, format: Format, dotted: &'static str, spelling: fn() -> Spelling) -> Vendor {
-    Vendor { provider, format, dotted, spelling: LazyLock::new(spelling) }
-}
-
-pub(super) static VENDORS: [Vendor; 11] = [
-    vendor(Provider::Entra, Format::Entra, "\"azure.signinlogs.", || {
-        Spelling::new("azure/signinlogs/", super::azure::SIGN_INS)
-    }),
-    vendor(Provider::Okta, Format::Okta, "\"okta.", || Spelling::new("okta/", OKTA).in_camel_case()),
-    vendor(Provider::Aws, Format::CloudTrail, "\"aws.cloudtrail.", || {
-        Spelling::new("aws/cloudtrail/", CLOUDTRAIL).with_words("additionalEventData/MFAUsed", YES_NO)
-    }),
-    vendor(Provider::Google, Format::Google, "\"google_workspace.", || Spelling::new("google_workspace/", GOOGLE)),
-    vendor(Provider::Auth0, Format::Auth0, "\"auth0.logs.", || {
-        Spelling::new("auth0/logs/", AUTH0).with_words("type", AUTH0_TYPES)
-    }),
-    vendor(Provider::Keycloak, Format::Keycloak, "\"keycloak.", || Spelling::new("keycloak/", KEYCLOAK)),
-    vendor(Provider::Duo, Format::Duo, "\"cisco_duo.auth.", || Spelling::new("cisco_duo/auth/", DUO)),
-    vendor(Provider::OneLogin, Format::OneLogin, "\"onelogin.", || Spelling::new("onelogin/", ONELOGIN)),
-    vendor(Provider::Ping, Format::PingOne, "\"ping_one.audit.", || {
-        Spelling::new("ping_one/audit/", PINGONE).in_camel_case()
-    }),
-    vendor(Provider::JumpCloud, Format::JumpCloud, "\"jumpcloud.event.", || {
-        Spelling::new("jumpcloud/event/", JUMPCLOUD)
-    }),
-    vendor(Provider::Entra, Format::M365, "\"o365.audit.", || Spelling::new("o365/audit/", M365)),
+pub(super) static VENDORS: [Vendor; 12] = [
+    Vendor {
+        provider: Provider::Entra,
+        format: Format::Entra,
+        object: At::AzureSignIns,
+        dotted: "\"azure.signinlogs.",
+        spelling: LazyLock::new(|| Spelling::new("azure/signinlogs/", super::azure::SIGN_INS)),
+    },
+    Vendor {
+        provider: Provider::Entra,
+        format: Format::Entra,
+        object: At::AzureRisk,
+        dotted: "\"azure.identityprotection.",
+        spelling: LazyLock::new(|| Spelling::new("azure/identityprotection/", super::azure::RISK)),
+    },
+    Vendor {
+        provider: Provider::Okta,
+        format: Format::Okta,
+        object: At::Okta,
+        dotted: "\"okta.",
+        spelling: LazyLock::new(|| Spelling::new("okta/", OKTA).in_camel_case()),
+    },
+    Vendor {
+        provider: Provider::Aws,
+        format: Format::CloudTrail,
+        object: At::CloudTrail,
+        dotted: "\"aws.cloudtrail.",
+        spelling: LazyLock::new(|| {
+            Spelling::new("aws/cloudtrail/", CLOUDTRAIL).with_words("additionalEventData/MFAUsed", YES_NO)
+        }),
+    },
+    Vendor {
+        provider: Provider::Google,
+        format: Format::Google,
+        object: At::Google,
+        dotted: "\"google_workspace.",
+        spelling: LazyLock::new(|| Spelling::new("google_workspace/", GOOGLE)),
+    },
+    Vendor {
+        provider: Provider::Auth0,
+        format: Format::Auth0,
+        object: At::Auth0,
+        dotted: "\"auth0.logs.",
+        spelling: LazyLock::new(|| Spelling::new("auth0/logs/", AUTH0).with_words("type", AUTH0_TYPES)),
+    },
+    Vendor {
+        provider: Provider::Keycloak,
+        format: Format::Keycloak,
+        object: At::Keycloak,
+        dotted: "\"keycloak.",
+        spelling: LazyLock::new(|| Spelling::new("keycloak/", KEYCLOAK)),
+    },
+    Vendor {
+        provider: Provider::Duo,
+        format: Format::Duo,
+        object: At::Duo,
+        dotted: "\"cisco_duo.auth.",
+        spelling: LazyLock::new(|| Spelling::new("cisco_duo/auth/", DUO)),
+    },
+    Vendor {
+        provider: Provider::OneLogin,
+        format: Format::OneLogin,
+        object: At::OneLogin,
+        dotted: "\"onelogin.",
+        spelling: LazyLock::new(|| Spelling::new("onelogin/", ONELOGIN)),
+    },
+    Vendor {
+        provider: Provider::Ping,
+        format: Format::PingOne,
+        object: At::PingOne,
+        dotted: "\"ping_one.audit.",
+        spelling: LazyLock::new(|| Spelling::new("ping_one/audit/", PINGONE).in_camel_case()),
+    },
+    Vendor {
+        provider: Provider::JumpCloud,
+        format: Format::JumpCloud,
+        object: At::JumpCloud,
+        dotted: "\"jumpcloud.event.",
+        spelling: LazyLock::new(|| Spelling::new("jumpcloud/event/", JUMPCLOUD)),
+    },
+    Vendor {
+        provider: Provider::Entra,
+        format: Format::M365,
+        object: At::M365,
+        dotted: "\"o365.audit.",
+        spelling: LazyLock::new(|| Spelling::new("o365/audit/", M365)),
+    },
 ];
 
 const OKTA: &[Row] = &[

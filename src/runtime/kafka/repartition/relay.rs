@@ -72,9 +72,9 @@ impl Relay {
     /// Takes records in order, all of them or up to the first that must not be taken.
     pub fn take(&mut self, records: &[Record<'_>]) -> Option<Stop> {
         let settings = self.settings.clone();
-        let (format, framing) = (settings.format, settings.framing);
+        let (decoder, framing) = (&settings.decoder, settings.framing);
         let intake =
-            Intake::read_with(records, &self.sources, &BTreeSet::new(), format, framing, &mut |element| element);
+            Intake::read_with(records, &self.sources, &BTreeSet::new(), decoder, framing, &mut |element| element);
         for (record, span) in records.iter().zip(&intake.spans) {
             if record.offset < self.next {
                 continue;
@@ -172,7 +172,7 @@ impl Relay {
 mod tests {
     use super::*;
     use crate::config::Framing;
-    use crate::engine::decode::Format;
+    use crate::engine::decode::{Decoder, Format};
     use crate::engine::policy::EngineConfig;
     use crate::render::RenderContext;
     use crate::runtime::kafka::breaker::Breaker;
@@ -182,7 +182,7 @@ mod tests {
         let settings = TaskSettings {
             engine: Arc::new(EngineConfig::default()),
             render: Arc::new(RenderContext::default()),
-            format: Format::Auto,
+            decoder: Decoder::new(Format::Auto),
             framing: Framing::Auto,
             on_error,
             breaker,

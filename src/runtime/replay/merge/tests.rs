@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::engine::decode::Format;
+use crate::engine::decode::{Decoder, Format};
 use crate::engine::enrich::{Enricher, Tables};
 use crate::runtime::replay::source::BlockReader;
 
@@ -27,7 +27,9 @@ fn blocks(file: usize, seconds: &[i64], block_length: usize) -> Vec<Arc<Block>> 
     let mut enricher = Enricher::new(Arc::new(Tables::default()));
     std::iter::from_fn(|| reader.next(block_length))
         .enumerate()
-        .map(|(number, raw)| Arc::new(Block::decode(file, number as u64, raw, Format::Auto, &mut enricher)))
+        .map(|(number, raw)| {
+            Arc::new(Block::decode(file, number as u64, raw, &Decoder::new(Format::Auto), &mut enricher))
+        })
         .collect()
 }
 
