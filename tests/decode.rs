@@ -10,6 +10,8 @@ mod cloudtrail;
 mod differential;
 #[path = "decode/duo.rs"]
 mod duo;
+#[path = "decode/ecs.rs"]
+mod ecs;
 #[path = "decode/entra_portal.rs"]
 mod entra_portal;
 #[path = "decode/entra_risk.rs"]
@@ -28,12 +30,18 @@ mod forms;
 mod google;
 #[path = "decode/guardduty.rs"]
 mod guardduty;
+#[path = "decode/jumpcloud.rs"]
+mod jumpcloud;
 #[path = "decode/m365.rs"]
 mod m365;
 #[path = "decode/mapping.rs"]
 mod mapping;
+#[path = "decode/ocsf.rs"]
+mod ocsf;
 #[path = "decode/okta.rs"]
 mod okta;
+#[path = "decode/onelogin.rs"]
+mod onelogin;
 #[path = "decode/oracle.rs"]
 mod oracle;
 #[path = "decode/oracle_attempt.rs"]

@@ -247,22 +247,23 @@ impl<'a> Walk<'_, 'a> {
 
     /// What a shipper or queue has put something around.
     fn wrapped(&mut self, wrapping: &Wrapping, text: &'a str, depth: usize) {
-        let document = if wrapping.is_document { reader_of(Format::Ecs) } else { None };
-        if let (Some(reader), Format::Ecs) = (document, self.decoder.format) {
-            return self.read(reader, text);
-        }
+        let format = self.decoder.format;
         let Some(opened) = envelope::open(wrapping, text, &self.around) else {
             let whole = fields::read_text(text, Whole);
             let detail = "an envelope that cannot be read";
             let reject = whole.err().unwrap_or_else(|| Reject::new(RejectReason::UnknownFormat, detail));
             return self.reject(text, reject);
         };
-        let is_understood = opened.is_understood;
+        let document = if opened.is_document { reader_of(Format::Ecs) } else { None };
+        if let (Some(reader), Format::Ecs) = (document, format) {
+            return self.read(reader, text);
+        }
+        let (is_document, is_understood) = (opened.is_document, opened.is_understood);
         let contents = opened.contents.into_iter().filter_map(envelope::text_of);
-        let found = contents.map(trimmed).find(|content| self.is_content(content, wrapping, is_understood));
+        let found = contents.map(trimmed).find(|content| self.is_content(content, is_document, is_understood));
         let Some(content) = found else {
             return match document {
-                Some(reader) if self.decoder.format == Format::Auto => self.read(reader, text),
+                Some(reader) if format == Format::Auto => self.read(reader, text),
                 _ => {
                     let detail = "an envelope around nothing that is known";
                     self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
@@ -278,14 +279,16 @@ impl<'a> Walk<'_, 'a> {
     }
 
     /// Is it worth a look? A document says enough itself when nothing that is known stands in it.
-    fn is_content(&self, content: &str, wrapping: &Wrapping, is_understood: bool) -> bool {
+    fn is_content(&self, content: &str, is_document: bool, is_understood: bool) -> bool {
         match content.as_bytes().first() {
             None => false,
-            Some(b'{') if wrapping.is_document && self.decoder.format == Format::Auto => {
+            Some(b'{') if is_document && self.decoder.format == Format::Auto => {
                 scan::check_depth(content).is_ok() && kind_of(content).is_some()
             }
+            // A line of a log may begin so, too.
+            Some(b'[') if is_document => scan::check_depth(content).is_ok() && fields::read_text(content, Whole).is_ok(),
             Some(b'{' | b'[') => true,
-            Some(_) => !is_understood && (!wrapping.is_document || self.reader_of_line(content).is_some()),
+            Some(_) => !is_understood && (!is_document || self.reader_of_line(content).is_some()),
         }
     }
 

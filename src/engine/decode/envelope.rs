@@ -12,6 +12,7 @@
 //! | `{"message":{"data":…},"subscription":…}` | Google's Pub/Sub, where it pushes: base64 |
 //! | `{"specversion":…,"data":…}`, `{"eventType":…,"subject":…,"data":…}` | CloudEvents, Event Grid |
 //! | `{"log_id":…,"data":{…}}` | Auth0's log streams |
+//! | `{"pagination":…,"data":[…]}` | OneLogin's API |
 //! | `{"cloudEventsVersion":…,"data":{"events":[…]}}` | Okta's event hooks |
 //! | `{"response":{"authlogs":[…]},"stat":…}` | Duo's Admin API |
 //! | `{"schema":…,"payload":…}` | Kafka Connect |
@@ -56,8 +57,9 @@ paths! {
         ResponseEvents = Json "response/events",
         Payload = Json "payload",
         Event = Json "event",
-        Original = Scalar "event/original",
+        Original = Json "event/original",
         Outcome = Scalar "event/outcome",
+        Category = Json "event/category",
         Raw = Scalar "_raw",
         ResultRaw = Scalar "result/_raw",
         Source = Json "_source",
@@ -85,7 +87,25 @@ const fn wrapping(marks: &'static [&'static [&'static str]], contents: &'static 
     Wrapping { marks, contents, is_document: false }
 }
 
+const DOCUMENT: Wrapping = Wrapping {
+    marks: &[
+        &["@timestamp", "event"],
+        &["@timestamp", "message"],
+        &["@timestamp", "event.original"],
+        &["@timestamp", "event.kind"],
+        &["@timestamp", "event.category"],
+        &["@timestamp", "event.action"],
+        &["@timestamp", "event.outcome"],
+        &["@timestamp", "log"],
+        &["ecs", "event"],
+    ],
+    contents: &[At::Original, At::Message, At::Log],
+    is_document: true,
+};
+
 pub(super) static WRAPPINGS: &[Wrapping] = &[
+    // First, as its keys are those of other envelopes, too.
+    DOCUMENT,
     wrapping(&[&["Records"]], &[At::Records]),
     wrapping(&[&["CloudTrailEvent"]], &[At::CloudTrailEvent]),
     wrapping(&[&["Findings"], &["findings"]], &[At::Findings]),
@@ -95,7 +115,13 @@ pub(super) static WRAPPINGS: &[Wrapping] = &[
     wrapping(&[&["awslogs"]], &[At::AwsLogs]),
     wrapping(&[&["detail-type", "detail"]], &[At::Detail]),
     wrapping(
-        &[&["specversion", "data"], &["eventType", "subject", "data"], &["recordId", "data"], &["log_id", "data"]],
+        &[
+            &["specversion", "data"],
+            &["eventType", "subject", "data"],
+            &["recordId", "data"],
+            &["log_id", "data"],
+            &["pagination", "data"],
+        ],
         &[At::Data],
     ),
     wrapping(&[&["cloudEventsVersion", "data"]], &[At::DataEvents]),
@@ -123,21 +149,6 @@ pub(super) static WRAPPINGS: &[Wrapping] = &[
         &[At::Message],
     ),
     wrapping(&[&["log", "stream"], &["date", "log"], &["log", "kubernetes"], &["log", "time"]], &[At::Log]),
-    Wrapping {
-        marks: &[
-            &["@timestamp", "event"],
-            &["@timestamp", "message"],
-            &["@timestamp", "event.original"],
-            &["@timestamp", "event.kind"],
-            &["@timestamp", "event.category"],
-            &["@timestamp", "event.action"],
-            &["@timestamp", "event.outcome"],
-            &["@timestamp", "log"],
-            &["ecs", "event"],
-        ],
-        contents: &[At::Original, At::Message, At::Log],
-        is_document: true,
-    },
 ];
 
 /// What an envelope holds.
@@ -148,6 +159,8 @@ pub(super) struct Opened<'a> {
     pub(super) around: Around,
     /// A shipper has understood the line already, and written more than it says.
     pub(super) is_understood: bool,
+    /// It is a document of Elastic's, whichever keys stood first.
+    pub(super) is_document: bool,
 }
 
 /// Opens an envelope; `None` where it is no JSON object.
@@ -155,11 +168,14 @@ pub(super) fn open<'a>(wrapping: &Wrapping, text: &'a str, around: &Around) -> O
     let mut values: Values<'a, { At::COUNT }> = At::read(text).ok()?;
     let times = [At::AtTimestamp, At::Timestamp, At::Time, At::Date];
     let time = values.time(&times.map(|at| (at, "time"))).ok().or(around.time);
+    // Its keys stand in any order, and the first of them may be those of another envelope.
+    let is_document = values.has(At::AtTimestamp) && (values.has(At::Outcome) || values.has(At::Category));
+    let wrapping = if is_document { &DOCUMENT } else { wrapping };
     let is_understood = wrapping.is_document && values.has(At::Outcome);
     // One allocation for each envelope.
     let is_there = |found: &Scalar<'_>| !found.is_absent() || matches!(found, Scalar::Json(_));
     let contents = wrapping.contents.iter().map(|at| values.take(*at)).filter(is_there).collect();
-    Some(Opened { contents, around: Around { time, ..*around }, is_understood })
+    Some(Opened { contents, around: Around { time, ..*around }, is_understood, is_document: wrapping.is_document })
 }
 
 /// JSON pointers at which an object may have the record that it is an envelope of.

@@ -15,6 +15,7 @@ mod country;
 mod decoder;
 mod draft;
 mod duo;
+mod ecs;
 mod entra;
 mod entra_codes;
 mod entra_portal;
@@ -28,13 +29,19 @@ mod format;
 mod google;
 mod google_events;
 mod guardduty;
+mod jumpcloud;
 mod keys;
 mod lenient;
-mod mapping;
 mod m365;
+mod mapping;
+mod ocsf;
 mod okta;
+mod onelogin;
 mod paths;
 mod people;
+mod product;
+mod reason;
+mod respell;
 mod scalar;
 mod scan;
 mod steps;
@@ -68,11 +75,15 @@ static READERS: &[Reader] = &[
     auth0::READER,
     cloudtrail::READER,
     duo::READER,
+    ecs::READER,
     entra_portal::READER,
     google::READER,
     guardduty::READER,
+    jumpcloud::READER,
     m365::READER,
+    ocsf::READER,
     okta::READER,
+    onelogin::READER,
 ];
 
 /// What is known of a record beside its text.
