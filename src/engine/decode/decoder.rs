@@ -246,7 +246,10 @@ impl<'a> Walk<'_, 'a> {
                 // Text, in which a record may be.
                 raw => match sonic_rs::from_str::<String>(&raw) {
                     Ok(content) => self.content_copied(content.trim(), array, depth + 1),
-                    Err(_) => self.line(array),
+                    Err(_) => {
+                        let detail = "text that is no record";
+                        self.reject(array, Reject::new(RejectReason::UnknownFormat, detail));
+                    }
                 },
             }
         }
