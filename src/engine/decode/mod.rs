@@ -19,16 +19,22 @@ mod event_id;
 mod farsign;
 mod fields;
 mod format;
+mod keycloak;
 mod keys;
 mod lenient;
 mod okta;
+mod pairs;
 mod paths;
+mod pingfederate;
+mod pingone;
 mod scalar;
 mod scan;
+mod sshd;
 mod steps;
 mod tables;
 mod text;
 mod time;
+mod undated;
 
 use std::borrow::Cow;
 
@@ -49,7 +55,8 @@ use format::Reader;
 use lenient::Shape;
 
 /// Every format but Farsign's own and Entra's, in the order in which their marks are asked.
-static READERS: [Reader; 1] = [okta::READER];
+static READERS: [Reader; 5] =
+    [okta::READER, keycloak::READER, pingone::READER, pingfederate::READER, sshd::READER];
 
 /// What is known of a record beside its text.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

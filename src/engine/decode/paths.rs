@@ -147,6 +147,11 @@ impl<'a, const N: usize> Values<'a, N> {
         self.take(slot).into_text()
     }
 
+    /// Takes text that is read on: as written, whatever its length; empty when it is no text.
+    pub(super) fn text_uncut(&mut self, slot: impl Into<usize>) -> Cow<'a, str> {
+        if let Scalar::Text(text) = self.take(slot) { text } else { Cow::Borrowed("") }
+    }
+
     /// Takes the first of several texts that says something.
     pub(super) fn first_text(&mut self, slots: impl IntoIterator<Item = impl Into<usize>>) -> Cow<'a, str> {
         slots.into_iter().map(|slot| self.text(slot)).find(|text| !text.is_empty()).unwrap_or_default()
