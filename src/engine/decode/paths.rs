@@ -274,7 +274,14 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_, '_, 'de> {
             Some((slot, Kept::Scalar)) if !is_branch => slots[slot] = Scalar::deserialize(deserializer)?,
             Some((slot, _)) => {
                 let value = LazyValue::deserialize(deserializer)?;
-                let Cow::Borrowed(raw) = value.as_raw_cow() else { return Ok(()) };
+                let raw = match value.as_raw_cow() {
+                    Cow::Borrowed(raw) => raw,
+                    // Text with escapes comes as a copy; it holds no path.
+                    Cow::Owned(raw) => {
+                        slots[slot] = scalar_of(&raw).into_owned();
+                        return Ok(());
+                    }
+                };
                 slots[slot] = scalar_of(raw);
                 if is_branch {
                     // It was valid a moment ago.
@@ -357,6 +364,8 @@ mod tests {
         assert_eq!(values.json(At::Source), r#"{"ip":"192.0.2.1"}"#);
         assert_eq!(values.str(At::Second), "b\n");
         assert_eq!(elements(values.json(At::List)).count(), 2);
+        let values = At::read(r#"{"list":"it is \"text\"","source":"a\nb"}"#).unwrap();
+        assert_eq!((values.str(At::List), values.str(At::Source)), ("it is \"text\"", "a\nb"));
         let values = At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
         assert_eq!((values.str(At::Address), values.get(At::Id)), ("192.0.2.2", &Scalar::Other));
         assert!(!values.has(At::List) && !values.has(At::Second));
