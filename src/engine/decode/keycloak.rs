@@ -31,7 +31,7 @@ use super::format::{Emit, Format, Reader};
 use super::pairs::Pairs;
 use super::paths::{Values, paths};
 use super::undated::time_at_end;
-use super::{Around, Decoded, Reject, SkipReason, text};
+use super::{Around, Decoded, Reject, SkipReason};
 use crate::engine::signin::{Category, EventTime, Outcome, Provider, SignIn};
 
 pub(super) const READER: Reader = Reader {
@@ -84,27 +84,8 @@ paths! {
     }
 }
 
-/// One event, whichever way it came; what it does not have is empty.
-#[derive(Debug, Default)]
-struct Event<'a> {
-    id: Cow<'a, str>,
-    kind: Cow<'a, str>,
-    error: Cow<'a, str>,
-    realm_id: Cow<'a, str>,
-    realm_name: Cow<'a, str>,
-    client_id: Cow<'a, str>,
-    user_id: Cow<'a, str>,
-    username: Cow<'a, str>,
-    session_id: Cow<'a, str>,
-    address: Cow<'a, str>,
-    auth_method: Cow<'a, str>,
-    grant_type: Cow<'a, str>,
-    code_id: Cow<'a, str>,
-    identity_provider: Cow<'a, str>,
-    credential_type: Cow<'a, str>,
-    selected_credential: Cow<'a, str>,
-    user_agent: Cow<'a, str>,
-}
+/// One event, whichever way it came.
+type Event<'a> = Values<'a, { At::COUNT }>;
 
 /// An event, or another line of a Keycloak server.
 fn is_line(text: &str) -> bool {
@@ -137,14 +118,13 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
     if !text.starts_with('{') {
         return read_line(text, around, emit);
     }
-    let mut values = At::read(text)?;
-    if values.has(At::RealmId) || values.has(At::OperationType) {
-        let time = values.time(&[(At::Time, "time"), (At::Timestamp, "timestamp")]);
-        let event = event_of(&mut values)?;
+    let mut event = At::read(text)?;
+    let time = event.time(&[(At::Time, "time"), (At::Timestamp, "timestamp")]);
+    if event.has(At::RealmId) || event.has(At::OperationType) {
         return report(event, time, emit);
     }
-    let around = Around { time: values.time(&[(At::Timestamp, "timestamp")]).ok().or(around.time), ..*around };
-    match values.text_uncut(At::Message) {
+    let around = Around { time: time.ok().or(around.time), ..*around };
+    match event.text_uncut(At::Message) {
         Cow::Borrowed(message) => read_line(message, &around, emit),
         // What is copied here lives no longer than the call.
         Cow::Owned(message) => read_line(&message, &around, &mut |decoded| emit(decoded.into_owned())),
@@ -158,11 +138,36 @@ fn read_line<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(
         return Ok(());
     };
     let (head, pairs) = text.split_at(start);
-    let mut event = Event::default();
+    let mut event = Event::new();
     for (key, value) in Pairs::new(pairs, ", ") {
-        event.put(key, value);
+        if let Some(slot) = slot_of(key) {
+            event.put_first(slot, value);
+        }
     }
     report(event, time_of(head, around), emit)
+}
+
+/// Where a line's key belongs; a line does not tell details from the rest.
+fn slot_of(key: &str) -> Option<At> {
+    Some(match key {
+        "type" => At::Type,
+        "error" => At::Error,
+        "realmId" => At::RealmId,
+        "realmName" => At::RealmName,
+        "clientId" => At::ClientId,
+        "userId" => At::UserId,
+        "username" => At::Username,
+        "sessionId" => At::SessionId,
+        "ipAddress" => At::IpAddress,
+        "auth_method" => At::AuthMethod,
+        "grant_type" => At::GrantType,
+        "code_id" => At::CodeId,
+        "identity_provider" => At::IdentityProvider,
+        "credential_type" => At::CredentialType,
+        "selected_credential_id" => At::SelectedCredential,
+        "user_agent" => At::UserAgent,
+        _ => return None,
+    })
 }
 
 /// WildFly's console colours lines; what the terminal is told stands at their ends.
@@ -185,62 +190,10 @@ fn time_of(head: &str, around: &Around) -> Result<EventTime, Reject> {
     time_at_end(level.unwrap_or(before_logger), around)
 }
 
-impl<'a> Event<'a> {
-    /// Takes the first value of a key that is read.
-    fn put(&mut self, key: &str, value: Cow<'a, str>) {
-        let field = match key {
-            "type" => &mut self.kind,
-            "error" => &mut self.error,
-            "realmId" => &mut self.realm_id,
-            "realmName" => &mut self.realm_name,
-            "clientId" => &mut self.client_id,
-            "userId" => &mut self.user_id,
-            "username" => &mut self.username,
-            "sessionId" => &mut self.session_id,
-            "ipAddress" => &mut self.address,
-            "auth_method" => &mut self.auth_method,
-            "grant_type" => &mut self.grant_type,
-            "code_id" => &mut self.code_id,
-            "identity_provider" => &mut self.identity_provider,
-            "credential_type" => &mut self.credential_type,
-            "selected_credential_id" => &mut self.selected_credential,
-            "user_agent" => &mut self.user_agent,
-            _ => return,
-        };
-        if field.is_empty() {
-            *field = text::present(value);
-        }
-    }
-}
-
-fn event_of<'a>(values: &mut Values<'a, { At::COUNT }>) -> Result<Event<'a>, Reject> {
-    let ids = [(At::UserId, "userId"), (At::ActorUserId, "authDetails.userId")];
-    let user_id = ids.into_iter().find(|(at, _)| values.has(*at));
-    Ok(Event {
-        id: values.first_text([At::Id, At::Uid]),
-        kind: values.text(At::Type),
-        error: values.text(At::Error),
-        realm_id: values.id(At::RealmId, "realmId")?,
-        realm_name: values.text(At::RealmName),
-        client_id: values.first_text([At::ClientId, At::ActorClientId]),
-        user_id: user_id.map_or(Ok(Cow::Borrowed("")), |(at, name)| values.id(at, name))?,
-        username: values.first_text([At::Username, At::ActorUsername]),
-        session_id: values.first_text([At::SessionId, At::ActorSessionId]),
-        address: values.first_text([At::IpAddress, At::ActorIpAddress]),
-        auth_method: values.text(At::AuthMethod),
-        grant_type: values.text(At::GrantType),
-        code_id: values.text(At::CodeId),
-        identity_provider: values.text(At::IdentityProvider),
-        credential_type: values.text(At::CredentialType),
-        selected_credential: values.text(At::SelectedCredential),
-        user_agent: values.text(At::UserAgent),
-    })
-}
-
-fn report<'a>(event: Event<'a>, time: Result<EventTime, Reject>, emit: Emit<'_, 'a>) -> Result<(), Reject> {
+fn report<'a>(mut event: Event<'a>, time: Result<EventTime, Reject>, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     match attempt(&event) {
         Ok((category, ending)) => {
-            let mut sign_in = sign_in(event, time?);
+            let mut sign_in = sign_in(&mut event, time?)?;
             sign_in.category = category;
             ending.put(&mut sign_in);
             emit_with(sign_in, None, emit)
@@ -254,19 +207,20 @@ fn report<'a>(event: Event<'a>, time: Result<EventTime, Reject>, emit: Emit<'_, 
 
 /// What kind of sign-in an event is, and how it ended; or why it is none.
 fn attempt(event: &Event<'_>) -> Result<(Category, Ending), SkipReason> {
-    let kind = event.kind.to_ascii_uppercase();
+    let kind = event.str(At::Type).trim().to_ascii_uppercase();
     // Some webhooks say whose event it is.
     let kind = kind.strip_prefix("ACCESS.").unwrap_or(&kind);
-    if kind.starts_with("CLIENT_LOGIN") || event.username.starts_with("service-account-") {
+    if kind.starts_with("CLIENT_LOGIN") || event.str(At::Username).starts_with("service-account-") {
         return Err(SkipReason::ServicePrincipal);
     }
-    let is_named = !event.user_id.is_empty() || !event.username.is_empty();
+    let names = [At::UserId, At::Username, At::ActorUserId, At::ActorUsername];
+    let is_named = names.into_iter().any(|at| event.has(at));
     let step = Ending { outcome: Outcome::Interrupted, ..Ending::SUCCESS };
     let found = match kind {
         "LOGIN" if has_second_factor(event) => (Category::Interactive, Ending::MFA_PERFORMED),
         "LOGIN" | "OAUTH2_DEVICE_CODE_TO_TOKEN" => (Category::Interactive, Ending::SUCCESS),
         "IDENTITY_PROVIDER_LOGIN" if is_named => (Category::Interactive, step),
-        "LOGIN_ERROR" | "IDENTITY_PROVIDER_LOGIN_ERROR" if is_named || is_of_user(&event.error) => {
+        "LOGIN_ERROR" | "IDENTITY_PROVIDER_LOGIN_ERROR" if is_named || is_of_user(event.str(At::Error)) => {
             (Category::Interactive, refusal(event))
         }
         "REFRESH_TOKEN" => (Category::NonInteractive, Ending::SUCCESS),
@@ -282,7 +236,7 @@ fn is_of_user(error: &str) -> bool {
 }
 
 fn refusal(event: &Event<'_>) -> Ending {
-    match &*event.error {
+    match event.str(At::Error).trim() {
         "invalid_user_credentials" if has_second_factor(event) => Ending::MFA_DENIED,
         "invalid_user_credentials" => Ending::WRONG,
         "user_not_found" => Ending::NO_SUCH_USER,
@@ -298,28 +252,36 @@ fn refusal(event: &Event<'_>) -> Ending {
 
 /// Is the credential that the event is about one of a second factor? The form for codes names the one selected.
 fn has_second_factor(event: &Event<'_>) -> bool {
-    match &*event.credential_type {
-        "" => !event.selected_credential.is_empty(),
-        kind => ["otp", "totp", "hotp", "webauthn", "recovery-authn-codes"].contains(&kind),
+    if !event.has(At::CredentialType) {
+        return event.has(At::SelectedCredential);
     }
+    let kinds = ["otp", "totp", "hotp", "webauthn", "recovery-authn-codes"];
+    kinds.iter().any(|kind| event.is(At::CredentialType, kind))
 }
 
-fn sign_in(event: Event<'_>, time: EventTime) -> SignIn<'_> {
+fn sign_in<'a>(event: &mut Event<'a>, time: EventTime) -> Result<SignIn<'a>, Reject> {
     let mut sign_in = blank(Provider::Keycloak, time);
-    sign_in.event_id = event.id;
-    sign_in.tenant_id = if event.realm_id.is_empty() { event.realm_name } else { event.realm_id };
-    sign_in.user_id = event.user_id;
-    sign_in.user_principal_name = text::cut(event.username);
-    sign_in.address_text = text::cut(event.address);
-    sign_in.app_id = text::cut(event.client_id);
-    // The session takes over the id of the login that made it.
-    let session_id = if event.session_id.is_empty() { event.code_id.clone() } else { event.session_id };
-    sign_in.session_id = text::cut(session_id);
-    sign_in.correlation_id = text::cut(event.code_id);
-    let is_by_password = event.grant_type == "password";
-    sign_in.authentication_protocol =
-        text::cut(if is_by_password || event.auth_method.is_empty() { event.grant_type } else { event.auth_method });
-    sign_in.token_issuer_name = text::cut(event.identity_provider);
-    sign_in.user_agent = text::cut(event.user_agent);
-    sign_in
+    sign_in.event_id = event.first_text([At::Id, At::Uid]);
+    sign_in.tenant_id = first_id(event, [(At::RealmId, "realmId"), (At::RealmName, "realmName")])?;
+    sign_in.user_id = first_id(event, [(At::UserId, "userId"), (At::ActorUserId, "authDetails.userId")])?;
+    sign_in.user_principal_name = event.first_text([At::Username, At::ActorUsername]);
+    sign_in.address_text = event.first_text([At::IpAddress, At::ActorIpAddress]);
+    sign_in.app_id = event.first_text([At::ClientId, At::ActorClientId]);
+    sign_in.correlation_id = event.text(At::CodeId);
+    sign_in.session_id = event.first_text([At::SessionId, At::ActorSessionId]);
+    if sign_in.session_id.is_empty() {
+        // The session takes over the id of the login that made it.
+        sign_in.session_id = sign_in.correlation_id.clone();
+    }
+    let is_by_password = event.is(At::GrantType, "password");
+    let protocol = if is_by_password { [At::GrantType, At::AuthMethod] } else { [At::AuthMethod, At::GrantType] };
+    sign_in.authentication_protocol = event.first_text(protocol);
+    sign_in.token_issuer_name = event.text(At::IdentityProvider);
+    sign_in.user_agent = event.text(At::UserAgent);
+    Ok(sign_in)
+}
+
+fn first_id<'a>(event: &mut Event<'a>, slots: [(At, &'static str); 2]) -> Result<Cow<'a, str>, Reject> {
+    let found = slots.into_iter().find(|(at, _)| event.has(*at));
+    found.map_or(Ok(Cow::Borrowed("")), |(at, name)| event.id(at, name))
 }

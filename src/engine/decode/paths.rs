@@ -116,8 +116,18 @@ pub(super) struct Values<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Values<'a, N> {
-    fn new() -> Values<'a, N> {
+    /// Of a line of text, which is put in pair by pair.
+    pub(super) fn new() -> Values<'a, N> {
         Values { slots: [const { Scalar::Absent }; N] }
+    }
+
+    /// Puts a text in, unless there is one already, be it empty: what a visitor typed must not replace what stands
+    /// before it.
+    pub(super) fn put_first(&mut self, slot: impl Into<usize>, text: Cow<'a, str>) {
+        let slot = &mut self.slots[slot.into()];
+        if *slot == Scalar::Absent {
+            *slot = Scalar::Text(text);
+        }
     }
 
     pub(super) fn get(&self, slot: impl Into<usize>) -> &Scalar<'a> {

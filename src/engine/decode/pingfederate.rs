@@ -27,10 +27,10 @@ use memchr::{memchr, memmem};
 use super::draft::{Ending, blank, emit_with};
 use super::format::{Emit, Format, Reader};
 use super::pairs::{Pairs, extension_pairs};
-use super::paths::paths;
+use super::paths::{Values, paths};
 use super::steps::contains;
 use super::undated::{time_at_end, time_of_month};
-use super::{Around, Decoded, Reject, SkipReason, text};
+use super::{Around, Decoded, Reject, SkipReason};
 use crate::engine::signin::{Category, EventTime, Outcome, Provider, SignIn};
 
 pub(super) const READER: Reader = Reader {
@@ -92,24 +92,8 @@ paths! {
     }
 }
 
-/// One line of the log; what it does not have is empty.
-#[derive(Debug, Default)]
-struct Entry<'a> {
-    event: Cow<'a, str>,
-    subject: Cow<'a, str>,
-    ip: Cow<'a, str>,
-    app: Cow<'a, str>,
-    connection_id: Cow<'a, str>,
-    connection_name: Cow<'a, str>,
-    protocol: Cow<'a, str>,
-    role: Cow<'a, str>,
-    status: Cow<'a, str>,
-    description: Cow<'a, str>,
-    grant_type: Cow<'a, str>,
-    tracking_id: Cow<'a, str>,
-    transaction_id: Cow<'a, str>,
-    sri: Cow<'a, str>,
-}
+/// One entry of the log, whichever way it came.
+type Entry<'a> = Values<'a, { At::COUNT }>;
 
 fn is_line(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -135,129 +119,108 @@ fn event_column(text: &str) -> Option<usize> {
 
 fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     if text.starts_with('{') {
-        return read_json(text, emit);
+        let entry = At::read(text)?;
+        let times = [At::Timestamp, At::AtTimestamp, At::Time, At::Date];
+        let time = entry.time(&times.map(|at| (at, "timestamp")));
+        return report(entry, time, emit);
     }
     if let Some((_, rest)) = text.split_once(CEF) {
         return read_extension(rest, around, emit);
     }
     if let Some(column) = event_column(text) {
-        let (time, entry) = entry_of_columns(text, column);
-        return report(entry, time_at_end(time, around), emit);
+        return read_columns(text, column, around, emit);
     }
-    let mut entry = Entry::default();
+    let mut entry = Entry::new();
     for (key, value) in Pairs::new(text, " ") {
-        entry.put(key, value);
+        if let Some(slot) = slot_of(key) {
+            entry.put_first(slot, value);
+        }
     }
     // Before the first pair, of whose key the quote tells.
     let head = text.split_once("=\"").and_then(|(head, _)| head.rsplit_once(' ')).map_or("", |(head, _)| head);
     report(entry, time_at_end(head.trim_end_matches([' ', ',', '|']), around), emit)
 }
 
-/// What the columns say, and the first of them, which ends with the time.
-fn entry_of_columns(text: &str, event_column: usize) -> (&str, Entry<'_>) {
+/// What stands in a column, by its place from the event's on.
+const COLUMNS: [(usize, At); 9] = [
+    (0, At::Event),
+    (1, At::Subject),
+    (2, At::Ip),
+    (3, At::App),
+    (4, At::ConnectionId),
+    (5, At::Protocol),
+    (7, At::Role),
+    (8, At::Status),
+    (10, At::Description),
+];
+
+fn read_columns<'a>(text: &'a str, event: usize, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let columns: Vec<&str> = text.split('|').map(str::trim).collect();
-    let column = |index: usize| text::present(Cow::Borrowed(columns.get(index).copied().unwrap_or_default()));
-    let behind = |offset: usize| column(event_column + offset);
-    let entry = Entry {
-        event: behind(0),
-        subject: behind(1),
-        ip: behind(2),
-        app: behind(3),
-        connection_id: behind(4),
-        protocol: behind(5),
-        role: behind(7),
-        status: behind(8),
-        description: behind(10),
-        tracking_id: if event_column > 1 { column(1) } else { Cow::Borrowed("") },
-        transaction_id: if event_column > 2 { column(event_column - 1) } else { Cow::Borrowed("") },
-        ..Entry::default()
+    let mut entry = Entry::new();
+    let mut put = |index: usize, slot: At| {
+        entry.put_first(slot, Cow::Borrowed(columns.get(index).copied().unwrap_or_default()));
     };
-    (columns.first().copied().unwrap_or_default(), entry)
+    COLUMNS.into_iter().for_each(|(offset, slot)| put(event + offset, slot));
+    if event > 1 {
+        put(1, At::TrackingId);
+    }
+    if event > 2 {
+        put(event - 1, At::TransactionId);
+    }
+    report(entry, time_at_end(columns.first().copied().unwrap_or_default(), around), emit)
 }
 
 /// `version|class|name|severity|extension`.
 fn read_extension<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
-    let mut columns = text.splitn(5, '|');
-    let event = columns.nth(1).unwrap_or_default().trim();
-    let extension = columns.nth(2).unwrap_or_default();
-    let mut entry = Entry { event: Cow::Borrowed(event), ..Entry::default() };
-    let mut time = Cow::Borrowed("");
-    for (key, value) in extension_pairs(extension) {
-        let key = match key {
-            "rt" => {
-                time = value;
-                continue;
-            }
-            "duid" => "subject",
-            "src" => "ip",
-            "msg" => "status",
-            "externalId" => "trackingid",
-            "cs1" => "app",
-            "cs2" => "connectionid",
-            "cs3" => "protocol",
-            "cs4" => "role",
+    let mut columns = text.splitn(5, '|').skip(1);
+    let mut entry = Entry::new();
+    entry.put_first(At::Event, Cow::Borrowed(columns.next().unwrap_or_default()));
+    for (key, value) in extension_pairs(columns.nth(2).unwrap_or_default()) {
+        let slot = match key {
+            "rt" => At::Time,
+            "duid" => At::Subject,
+            "src" => At::Ip,
+            "msg" => At::Status,
+            "externalId" => At::TrackingId,
+            "cs1" => At::App,
+            "cs2" => At::ConnectionId,
+            "cs3" => At::Protocol,
+            "cs4" => At::Role,
             _ => continue,
         };
-        entry.put(key, value);
+        entry.put_first(slot, value);
     }
-    let is_of_month = time.starts_with(|c: char| c.is_ascii_alphabetic());
-    let time = if is_of_month { time_of_month(&time, around) } else { time_at_end(&time, around) };
+    let written = entry.str(At::Time).trim();
+    let is_of_month = written.starts_with(|c: char| c.is_ascii_alphabetic());
+    let time = if is_of_month { time_of_month(written, around) } else { time_at_end(written, around) };
     report(entry, time, emit)
 }
 
-fn read_json<'a>(text: &'a str, emit: Emit<'_, 'a>) -> Result<(), Reject> {
-    let mut values = At::read(text)?;
-    let times = [At::Timestamp, At::AtTimestamp, At::Time, At::Date];
-    let time = values.time(&times.map(|at| (at, "timestamp")));
-    let entry = Entry {
-        event: values.text(At::Event),
-        subject: values.id(At::Subject, "subject")?,
-        ip: values.text(At::Ip),
-        app: values.text(At::App),
-        connection_id: values.text(At::ConnectionId),
-        connection_name: values.text(At::ConnectionName),
-        protocol: values.text(At::Protocol),
-        role: values.text(At::Role),
-        status: values.text(At::Status),
-        description: values.text(At::Description),
-        grant_type: values.text(At::GrantType),
-        tracking_id: values.text(At::TrackingId),
-        transaction_id: values.text(At::TransactionId),
-        sri: values.text(At::Sri),
-    };
-    report(entry, time, emit)
+/// Where a line's key belongs.
+fn slot_of(key: &str) -> Option<At> {
+    Some(match key {
+        "event" => At::Event,
+        "subject" => At::Subject,
+        "ip" => At::Ip,
+        "app" => At::App,
+        "connectionid" => At::ConnectionId,
+        "connectionname" => At::ConnectionName,
+        "protocol" => At::Protocol,
+        "role" => At::Role,
+        "status" => At::Status,
+        "description" => At::Description,
+        "granttype" => At::GrantType,
+        "trackingid" => At::TrackingId,
+        "transactionid" => At::TransactionId,
+        "sri" => At::Sri,
+        _ => return None,
+    })
 }
 
-impl<'a> Entry<'a> {
-    /// Takes the first value of a key that is read.
-    fn put(&mut self, key: &str, value: Cow<'a, str>) {
-        let field = match key {
-            "event" => &mut self.event,
-            "subject" => &mut self.subject,
-            "ip" => &mut self.ip,
-            "app" => &mut self.app,
-            "connectionid" => &mut self.connection_id,
-            "connectionname" => &mut self.connection_name,
-            "protocol" => &mut self.protocol,
-            "role" => &mut self.role,
-            "status" => &mut self.status,
-            "description" => &mut self.description,
-            "granttype" => &mut self.grant_type,
-            "trackingid" => &mut self.tracking_id,
-            "transactionid" => &mut self.transaction_id,
-            "sri" => &mut self.sri,
-            _ => return,
-        };
-        if field.is_empty() {
-            *field = text::present(value);
-        }
-    }
-}
-
-fn report<'a>(entry: Entry<'a>, time: Result<EventTime, Reject>, emit: Emit<'_, 'a>) -> Result<(), Reject> {
+fn report<'a>(mut entry: Entry<'a>, time: Result<EventTime, Reject>, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     match attempt(&entry) {
         Ok((category, ending)) => {
-            let mut sign_in = sign_in(entry, time?);
+            let mut sign_in = sign_in(&mut entry, time?);
             sign_in.category = category;
             ending.put(&mut sign_in);
             emit_with(sign_in, None, emit)
@@ -271,27 +234,27 @@ fn report<'a>(entry: Entry<'a>, time: Result<EventTime, Reject>, emit: Emit<'_, 
 
 /// What kind of sign-in an entry is, and how it ended; or why it is none.
 fn attempt(entry: &Entry<'_>) -> Result<(Category, Ending), SkipReason> {
-    let (event, status) = (entry.event.to_ascii_uppercase(), entry.status.to_ascii_lowercase());
-    let grant = entry.grant_type.to_ascii_lowercase();
-    let is_success = status == "success";
-    let is_failure = status.starts_with("fail");
-    if event == "OAUTH" && grant.contains("client_credentials") {
+    let event = entry.str(At::Event).trim().to_ascii_uppercase();
+    let status = entry.str(At::Status).trim().to_ascii_lowercase();
+    let has_grant = |grant: &str| contains(entry.str(At::GrantType), grant);
+    let (is_success, is_failure) = (status == "success", status.starts_with("fail"));
+    if event == "OAUTH" && has_grant("client_credentials") {
         return Err(SkipReason::ServicePrincipal);
     }
-    let is_let_in = is_success && matches!(event.as_str(), "SSO" | "OAUTH" | "STS");
-    if entry.subject.is_empty() && !is_let_in {
+    let is_let_in = is_success && ["SSO", "OAUTH", "STS"].contains(&event.as_str());
+    if !entry.has(At::Subject) && !is_let_in {
         return Err(SkipReason::NotASignIn);
     }
     let is_silent = match event.as_str() {
         "SSO" | "AUTHN_ATTEMPT" => false,
-        "OAUTH" => ["refresh_token", "authorization_code"].iter().any(|silent| grant.contains(silent)),
+        "OAUTH" => has_grant("refresh_token") || has_grant("authorization_code"),
         "STS" => true,
         "AUTHN_SESSION_USED" if !is_failure => true,
         _ => return Err(SkipReason::NotASignIn),
     };
     let step = Ending { outcome: Outcome::Interrupted, ..Ending::UNCLEAR };
     let ending = match event.as_str() {
-        _ if is_failure => refusal(&entry.description),
+        _ if is_failure => refusal(entry.str(At::Description)),
         "AUTHN_ATTEMPT" => step,
         "AUTHN_SESSION_USED" => Ending::SUCCESS,
         _ if is_success => Ending::SUCCESS,
@@ -313,27 +276,32 @@ fn refusal(description: &str) -> Ending {
     }
 }
 
-fn sign_in(entry: Entry<'_>, time: EventTime) -> SignIn<'_> {
-    let is_of_partner = entry.role.eq_ignore_ascii_case("SP");
-    let tracking_id = match entry.tracking_id {
+fn sign_in<'a>(entry: &mut Entry<'a>, time: EventTime) -> SignIn<'a> {
+    let mut sign_in = blank(Provider::Ping, time);
+    // The subject is what was typed, or what the directory says: case does not tell users apart.
+    sign_in.user_principal_name = entry.text(At::Subject);
+    sign_in.address_text = entry.text(At::Ip);
+    sign_in.app_id = entry.text(At::ConnectionId);
+    sign_in.app_display_name = entry.text(At::ConnectionName);
+    if sign_in.app_display_name.is_empty() {
+        sign_in.app_display_name = sign_in.app_id.clone();
+    }
+    sign_in.resource_display_name = entry.text(At::App);
+    sign_in.authentication_protocol = entry.text(At::Protocol);
+    if entry.is(At::Role, "SP") {
+        sign_in.token_issuer_name = sign_in.app_display_name.clone();
+    }
+    let tracking_id = match entry.text(At::TrackingId) {
         Cow::Borrowed(id) => Cow::Borrowed(id.strip_prefix("tid:").unwrap_or(id)),
         Cow::Owned(id) => Cow::Owned(id.strip_prefix("tid:").map_or(id.clone(), str::to_owned)),
     };
-    let connection_name =
-        if entry.connection_name.is_empty() { entry.connection_id.clone() } else { entry.connection_name };
-    let mut sign_in = blank(Provider::Ping, time);
-    // The subject is what was typed, or what the directory says: case does not tell users apart.
-    sign_in.user_principal_name = text::cut(entry.subject);
-    sign_in.address_text = text::cut(entry.ip);
-    sign_in.app_id = text::cut(entry.connection_id);
-    sign_in.app_display_name = text::cut(connection_name.clone());
-    sign_in.resource_display_name = text::cut(entry.app);
-    sign_in.authentication_protocol = text::cut(entry.protocol);
-    if is_of_partner {
-        sign_in.token_issuer_name = text::cut(connection_name);
+    sign_in.correlation_id = entry.text(At::TransactionId);
+    if sign_in.correlation_id.is_empty() {
+        sign_in.correlation_id = tracking_id.clone();
     }
-    sign_in.correlation_id =
-        text::cut(if entry.transaction_id.is_empty() { tracking_id.clone() } else { entry.transaction_id });
-    sign_in.session_id = text::cut(if entry.sri.is_empty() { tracking_id } else { entry.sri });
+    sign_in.session_id = entry.text(At::Sri);
+    if sign_in.session_id.is_empty() {
+        sign_in.session_id = tracking_id;
+    }
     sign_in
 }
