@@ -10,16 +10,23 @@ mod farsign_format;
 mod fixtures;
 #[path = "decode/forms.rs"]
 mod forms;
+#[path = "decode/keycloak.rs"]
+mod keycloak;
 #[path = "decode/oracle.rs"]
 mod oracle;
 #[path = "decode/oracle_attempt.rs"]
 mod oracle_attempt;
+#[path = "decode/pingfederate.rs"]
+mod pingfederate;
+#[path = "decode/pingone.rs"]
+mod pingone;
 #[path = "decode/rejects.rs"]
 mod rejects;
 #[path = "decode/results.rs"]
 mod results;
+#[path = "decode/sshd.rs"]
+mod sshd;
 #[path = "decode/summary.rs"]
-#[expect(dead_code, reason = "used by the tests of formats to come")]
 mod summary;
 #[path = "decode/values.rs"]
 mod values;

@@ -120,7 +120,7 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
     }
     let mut event = At::read(text)?;
     let time = event.time(&[(At::Time, "time"), (At::Timestamp, "timestamp")]);
-    if event.has(At::RealmId) || event.has(At::OperationType) {
+    if [At::Type, At::RealmId, At::OperationType].into_iter().any(|at| event.has(at)) {
         return report(event, time, emit);
     }
     let around = Around { time: time.ok().or(around.time), ..*around };
@@ -185,7 +185,7 @@ fn without_colours(text: &str) -> &str {
 
 /// The time stands before the level, which stands before the logger.
 fn time_of(head: &str, around: &Around) -> Result<EventTime, Reject> {
-    let before_logger = head.split_once(" [").map_or("", |(before, _)| before).trim_end();
+    let before_logger = head.rsplit_once(" [").map_or("", |(before, _)| before).trim_end();
     let level = LEVELS.iter().find_map(|level| before_logger.strip_suffix(level));
     time_at_end(level.unwrap_or(before_logger), around)
 }

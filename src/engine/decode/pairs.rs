@@ -79,7 +79,10 @@ fn next_key(text: &str) -> Option<usize> {
         let equals = from + ahead;
         let start = text[from..equals].rfind(' ').map_or(from, |space| from + space);
         let key = text[start..equals].trim_start();
-        if text[start..].starts_with(' ') && !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        if text[start..].starts_with(' ')
+            && !key.is_empty()
+            && key.bytes().all(|byte| byte.is_ascii_alphanumeric())
+        {
             return Some(start);
         }
         from = equals + 1;
@@ -98,16 +101,24 @@ mod tests {
     #[test]
     fn values_are_plain_or_in_quotes() {
         assert_eq!(pairs("a=1, b=null, c=x,y", ", "), ["a:1", "b:null", "c:x,y"]);
-        assert_eq!(pairs("a='two words, and more', b='it's, so', c=", ", "), ["a:two words, and more", "b:it's, so", "c:"]);
+        assert_eq!(
+            pairs("a='two words, and more', b='it's, so', c=", ", "),
+            ["a:two words, and more", "b:it's, so", "c:"]
+        );
         assert_eq!(pairs(r#"a="1", b="x \"y\", z", c="open"#, ", "), ["a:1", "b:x \"y\", z", "c:open"]);
-        assert_eq!(pairs(r#"2024-01-01 00:00:00,1 a="" b="k=v, l=w"  c=https://d.example"#, " "), ["a:", "b:k=v, l=w", "c:https://d.example"]);
+        assert_eq!(
+            pairs(r#"2024-01-01 00:00:00,1 a="" b="k=v, l=w"  c=https://d.example"#, " "),
+            ["a:", "b:k=v, l=w", "c:https://d.example"]
+        );
         assert_eq!(pairs("no pairs", ", "), Vec::<String>::new());
         assert_eq!(pairs("=é", ", "), [":é"]);
     }
 
     #[test]
     fn an_extension_has_spaces_in_values() {
-        let found: Vec<String> = extension_pairs(r"rt=Jan 16 2026 09:16:30.609 duid= msg=a\=b c x=1").map(|(key, value)| format!("{key}:{value}")).collect();
+        let found: Vec<String> = extension_pairs(r"rt=Jan 16 2026 09:16:30.609 duid= msg=a\=b c x=1")
+            .map(|(key, value)| format!("{key}:{value}"))
+            .collect();
         assert_eq!(found, ["rt:Jan 16 2026 09:16:30.609", "duid:", "msg:a=b c", "x:1"]);
         assert_eq!(extension_pairs("nothing").count(), 0);
     }

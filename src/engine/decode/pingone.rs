@@ -33,7 +33,9 @@ use super::paths::{Values, elements, paths};
 use super::steps::contains;
 use super::{Around, Decoded, Reject, RejectReason, SkipReason, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
-use crate::engine::signin::{Category, EventTime, Mfa, Outcome, Provider, ProviderLocation, SignIn, UpstreamFinding};
+use crate::engine::signin::{
+    Category, EventTime, Mfa, Outcome, Provider, ProviderLocation, SignIn, UpstreamFinding,
+};
 
 pub(super) const READER: Reader = Reader {
     format: Format::PingOne,
@@ -175,7 +177,9 @@ fn attempt(action: &str, activity: &Activity<'_>, is_named: bool) -> Option<(Cat
             (wrong, wrong)
         }
         "USER.KERBEROS_FAILED" => (failed, failed),
-        "OTP.CHECK_SUCCESS" | "OTP.CHECK_SUCCEEDED" => (Ending { mfa: Mfa::Performed, ..step }, Ending::MFA_DENIED),
+        "OTP.CHECK_SUCCESS" | "OTP.CHECK_SUCCEEDED" => {
+            (Ending { mfa: Mfa::Performed, ..step }, Ending::MFA_DENIED)
+        }
         "OTP.CHECK_FAILED" | "OTP.CHECK_INVALID" => (Ending::MFA_DENIED, Ending::MFA_DENIED),
         _ => return None,
     };
@@ -189,7 +193,9 @@ fn refusal(description: &str, otherwise: Ending) -> Ending {
     match () {
         () if contains(description, "locked") => Ending::LOCKED,
         () if contains(description, "disabled") => Ending::DISABLED,
-        () if contains(description, "not found") || contains(description, "does not exist") => Ending::NO_SUCH_USER,
+        () if contains(description, "not found") || contains(description, "does not exist") => {
+            Ending::NO_SUCH_USER
+        }
         () => otherwise,
     }
 }
@@ -210,7 +216,9 @@ impl<'a> Who<'a> {
         let actors = activity.json(At::Actors);
         match actors.starts_with('{') {
             true => who.add_actors(actors)?,
-            false => elements(actors).filter(|actor| actor.starts_with('{')).try_for_each(|actor| who.add_actors(actor))?,
+            false => elements(actors)
+                .filter(|actor| actor.starts_with('{'))
+                .try_for_each(|actor| who.add_actors(actor))?,
         }
         for resource in elements(activity.json(At::Resources)).filter(|resource| resource.starts_with('{')) {
             who.add_resource(resource)?;
@@ -289,7 +297,8 @@ fn finding<'a>(activity: &mut Activity<'a>, who: Who<'a>) -> Result<Option<Upstr
     let evaluation = activity.json(At::Evaluation);
     let mut evaluation = EvaluationAt::read(if evaluation.starts_with('{') { evaluation } else { "{}" })?;
     let written = evaluation.text(EvaluationAt::Level);
-    let level = [RiskLevel::Medium, RiskLevel::High].into_iter().find(|level| level.name().eq_ignore_ascii_case(&written));
+    let level =
+        [RiskLevel::Medium, RiskLevel::High].into_iter().find(|level| level.name().eq_ignore_ascii_case(&written));
     let Some(level) = level else { return Ok(None) };
     let evaluated_id = evaluation.id(EvaluationAt::UserId, "riskEvaluation.event.user.id")?;
     let evaluated_name = evaluation.text(EvaluationAt::UserName);

@@ -161,7 +161,8 @@ paths! {
 fn read_json<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let mut record = At::read(text)?;
     let message = message_of(record.take(At::Message));
-    let program = record.first_text([At::Identifier, At::Program, At::AppName, At::ProgramName, At::Ident, At::Command]);
+    let program =
+        record.first_text([At::Identifier, At::Program, At::AppName, At::ProgramName, At::Ident, At::Command]);
     let source = (
         record.first_text([At::HostName, At::Host, At::PlainHostName]),
         record.first_text([At::Pid, At::SyslogPid, At::PlainPid, At::ProcessId]),

@@ -50,7 +50,9 @@ pub(super) fn time_of_month(text: &str, around: &Around) -> Result<EventTime, Re
         (Some(received), _) => {
             let year = 1970 + received.seconds().div_euclid(SECONDS_PER_YEAR);
             let limit = received.plus_seconds(AHEAD_SECONDS_MAX);
-            let times = (year - YEARS_BACK_MAX..=year + 1).rev().filter_map(|year| time_on(year, month, day, time_of_day).ok());
+            let times = (year - YEARS_BACK_MAX..=year + 1)
+                .rev()
+                .filter_map(|year| time_on(year, month, day, time_of_day).ok());
             times.into_iter().find(|time| *time <= limit).ok_or_else(unreadable)
         }
         (None, Some(year)) => {
@@ -93,7 +95,7 @@ pub(super) fn time_of_day(text: &str, around: &Around) -> Result<EventTime, Reje
 /// # Errors
 /// There is none, or it cannot be completed.
 pub(super) fn time_at_end(head: &str, around: &Around) -> Result<EventTime, Reject> {
-    let head = head.trim_end();
+    let head = head.trim_end_matches([' ', ']']);
     let (before, last) = head.rsplit_once(|c: char| c.is_ascii_whitespace()).unwrap_or(("", head));
     if last.get(..10).is_some_and(is_date) {
         return parse_time(last).map_err(|error| no_time(Some(error)));
@@ -158,7 +160,10 @@ mod tests {
         let around = Around { time: None, year: Some(2023) };
         assert_eq!(time_of_month("Feb 29 10:00:00", &around).unwrap_err().reason, RejectReason::NoTime);
         for text in ["", "Feb", "Feb 12", "Foo 12 10:00:00", "Feb x 10:00:00", "Feb 12 25:00:00"] {
-            assert_eq!(time_of_month(text, &received("2024-01-01T00:00:00Z")).unwrap_err().reason, RejectReason::NoTime);
+            assert_eq!(
+                time_of_month(text, &received("2024-01-01T00:00:00Z")).unwrap_err().reason,
+                RejectReason::NoTime
+            );
         }
     }
 
@@ -176,7 +181,11 @@ mod tests {
         let around = received("2024-05-06T21:20:43Z");
         let read = |head: &str| time_at_end(head, &around).unwrap();
         assert_eq!(read("2024-05-06 20:40:16,353 "), time("2024-05-06T20:40:16.353Z"));
-        assert_eq!(read("<14>May  6 20:40:16 host kc[1]: 2024-05-06T20:40:16.353+02:00"), time("2024-05-06T18:40:16.353Z"));
+        assert_eq!(
+            read("<14>May  6 20:40:16 host kc[1]: 2024-05-06T20:40:16.353+02:00"),
+            time("2024-05-06T18:40:16.353Z")
+        );
+        assert_eq!(read("[2024-05-06 20:40:16,353] "), time("2024-05-06T20:40:16.353Z"));
         assert_eq!(read("pod-1 | 20:40:16,353"), time("2024-05-06T20:40:16.353Z"));
         assert_eq!(read(""), time("2024-05-06T21:20:43Z"));
         assert_eq!(read("é"), time("2024-05-06T21:20:43Z"));

@@ -28,7 +28,8 @@ pub(super) fn repeated(message: &str) -> (u32, &str) {
 /// `None` where it is no result of an attempt, or of nobody's.
 pub(super) fn attempt(message: &str) -> Option<Attempt<'_>> {
     let message = message.trim();
-    let message = ["error: ", "fatal: ", "info: "].iter().find_map(|level| message.strip_prefix(level)).unwrap_or(message);
+    let message =
+        ["error: ", "fatal: ", "info: "].iter().find_map(|level| message.strip_prefix(level)).unwrap_or(message);
     let message = message.strip_suffix("[preauth]").unwrap_or(message).trim_end();
     // Most lines end here.
     match message.as_bytes().first()? {
@@ -83,7 +84,8 @@ fn accepted(message: &str) -> Option<Attempt<'_>> {
 fn wrong_place(message: &str) -> Option<Attempt<'_>> {
     let rest = message.strip_prefix("Authentication tried for ")?;
     let (user, rest) = rest.split_once(" with correct key but not from a permitted host")?;
-    let address = rest.split_once("ip=").map_or("", |(_, after)| after).split([',', ')']).next().unwrap_or_default();
+    let address =
+        rest.split_once("ip=").map_or("", |(_, after)| after).split([',', ')']).next().unwrap_or_default();
     Some(Attempt { user, address, method: "publickey", ending: Ending::BLOCKED })
 }
 
@@ -98,7 +100,8 @@ fn failed(message: &str) -> Option<Attempt<'_>> {
     let invalid = without_invalid(rest);
     let (user, address) = who(invalid.unwrap_or(rest), false)?;
     // A key is offered without knowing whether it fits, and `none` is a question.
-    let is_typed = method == "password" || method.starts_with("keyboard-interactive") || method == "challenge-response";
+    let is_typed =
+        method == "password" || method.starts_with("keyboard-interactive") || method == "challenge-response";
     let ending = match () {
         () if invalid.is_some() => Ending::NO_SUCH_USER,
         () if is_partial => Ending::MFA_PENDING,
@@ -115,7 +118,9 @@ fn pam_of_sshd(message: &str) -> Option<Attempt<'_>> {
     let (user, address) = who(invalid.unwrap_or(rest), false)?;
     let ending = match () {
         () if invalid.is_some() || contains(reason, "user not known") => Ending::NO_SUCH_USER,
-        () if contains(reason, "authentication failure") || contains(reason, "authentication error") => Ending::WRONG,
+        () if contains(reason, "authentication failure") || contains(reason, "authentication error") => {
+            Ending::WRONG
+        }
         () if contains(reason, "account has expired") => Ending::DISABLED,
         () if contains(reason, "maximum number of") || contains(reason, "locked") => Ending::LOCKED,
         () => Ending::UNCLEAR,
@@ -136,12 +141,7 @@ fn invalid(message: &str) -> Option<Attempt<'_>> {
 
 /// `Connection closed by authenticating user USER ADDRESS port N`: given up, or cut off, before anybody was let in.
 fn closed(message: &str) -> Option<Attempt<'_>> {
-    let starts = [
-        "Connection closed by ",
-        "Connection reset by ",
-        "Disconnected from ",
-        "Disconnecting ",
-    ];
+    let starts = ["Connection closed by ", "Connection reset by ", "Disconnected from ", "Disconnecting "];
     let rest = starts.iter().find_map(|start| message.strip_prefix(start))?;
     let invalid = without_invalid(rest);
     let rest = invalid.or_else(|| rest.strip_prefix("authenticating user "))?;

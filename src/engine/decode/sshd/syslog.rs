@@ -3,9 +3,9 @@
 //! RFC 3164 and 5424, with or without `<priority>`, ISO times as rsyslog and `journalctl` write them, seconds since
 //! 1970, and what Solaris, AIX and FreeBSD put between host and tag. A line whose tag is another program's is none.
 
+use super::super::paths::no_time;
 use super::super::time::parse_time;
 use super::super::undated::{is_date, is_time_of_day, month_of, time_of_month};
-use super::super::paths::no_time;
 use super::super::{Around, Reject};
 use crate::engine::signin::EventTime;
 
@@ -204,12 +204,22 @@ mod tests {
             ("Feb 12 14:10:21 web1 sshd[77]: m", "Feb 12 14:10:21", "web1", "77"),
             ("<38>Feb  2 14:10:21.5 web1 sshd[77]: m", "Feb  2 14:10:21.5", "web1", "77"),
             ("Feb 12 2024 14:10:21 web1 sshd: m", "Feb 12 2024 14:10:21", "web1", ""),
-            ("2024-02-12T14:10:21.123456+01:00 web1 sshd-session[7]: m", "2024-02-12T14:10:21.123456+01:00", "web1", "7"),
+            (
+                "2024-02-12T14:10:21.123456+01:00 web1 sshd-session[7]: m",
+                "2024-02-12T14:10:21.123456+01:00",
+                "web1",
+                "7",
+            ),
             ("2024-02-12 14:10:21 +0100 web1 sshd[7]: m", "2024-02-12 14:10:21 +0100", "web1", "7"),
             ("Mon 2024-02-12 14:10:21 UTC web1 sshd[7]: m", "2024-02-12 14:10:21 UTC", "web1", "7"),
             ("1707747021.123456 web1 sshd[7]: m", "1707747021.123456", "web1", "7"),
             ("<38>1 2024-02-12T14:10:21.123Z web1 sshd 77 - - m", "2024-02-12T14:10:21.123Z", "web1", "77"),
-            ("<38>1 2024-02-12T14:10:21Z - sshd - ID [a b=\"]\\\"\"][c] \u{feff}m", "2024-02-12T14:10:21Z", "", ""),
+            (
+                "<38>1 2024-02-12T14:10:21Z - sshd - ID [a b=\"]\\\"\"][c] \u{feff}m",
+                "2024-02-12T14:10:21Z",
+                "",
+                "",
+            ),
             ("Feb 12 14:10:21 web1 auth|security:info sshd[77]: m", "Feb 12 14:10:21", "web1", "77"),
             ("Feb 12 14:10:21 <auth.info> web1 sshd[77]: m", "Feb 12 14:10:21", "web1", "77"),
             ("Feb 12 14:10:21 web1 sshd[77]: [ID 800047 auth.info] m", "Feb 12 14:10:21", "web1", "77"),
