@@ -200,11 +200,7 @@ fn heads_and_their_times() {
             "",
             "2024-05-06T20:40:16.353Z",
         ),
-        (
-            "[2024-05-06 20:40:16,353] WARN  [org.keycloak.events] (t) ",
-            "",
-            "2024-05-06T20:40:16.353Z",
-        ),
+        ("[2024-05-06 20:40:16,353] WARN  [org.keycloak.events] (t) ", "", "2024-05-06T20:40:16.353Z"),
         ("", "2024-05-06T21:20:43Z", "2024-05-06T21:20:43Z"),
     ] {
         let found = received(&format!("{head}{event}"), around).expect(head);
