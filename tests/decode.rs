@@ -32,6 +32,8 @@ mod google;
 mod guardduty;
 #[path = "decode/jumpcloud.rs"]
 mod jumpcloud;
+#[path = "decode/keycloak.rs"]
+mod keycloak;
 #[path = "decode/m365.rs"]
 mod m365;
 #[path = "decode/mapping.rs"]
@@ -48,10 +50,16 @@ mod oracle;
 mod oracle_attempt;
 #[path = "decode/oracle_risk.rs"]
 mod oracle_risk;
+#[path = "decode/pingfederate.rs"]
+mod pingfederate;
+#[path = "decode/pingone.rs"]
+mod pingone;
 #[path = "decode/rejects.rs"]
 mod rejects;
 #[path = "decode/results.rs"]
 mod results;
+#[path = "decode/sshd.rs"]
+mod sshd;
 #[path = "decode/summary.rs"]
 mod summary;
 #[path = "decode/values.rs"]

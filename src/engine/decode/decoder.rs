@@ -116,6 +116,8 @@ impl<'a> Walk<'_, 'a> {
             Some(b'{') => self.value(text, depth),
             Some(b'[') => match fields::read_text(text, Whole) {
                 Ok(()) => self.value(text, depth),
+                // A line may begin with its time in brackets.
+                Err(_) if self.reader_of_line(text).is_some() => self.line(text),
                 Err(reject) => self.reject(text, reject),
             },
             _ => self.line(text),

@@ -30,6 +30,7 @@ mod google;
 mod google_events;
 mod guardduty;
 mod jumpcloud;
+mod keycloak;
 mod keys;
 mod lenient;
 mod m365;
@@ -37,17 +38,22 @@ mod mapping;
 mod ocsf;
 mod okta;
 mod onelogin;
+mod pairs;
 mod paths;
 mod people;
+mod pingfederate;
+mod pingone;
 mod product;
 mod reason;
 mod respell;
 mod scalar;
 mod scan;
+mod sshd;
 mod steps;
 mod tables;
 mod text;
 mod time;
+mod undated;
 
 use std::borrow::Cow;
 
@@ -80,10 +86,14 @@ static READERS: &[Reader] = &[
     google::READER,
     guardduty::READER,
     jumpcloud::READER,
+    keycloak::READER,
     m365::READER,
     ocsf::READER,
     okta::READER,
     onelogin::READER,
+    pingfederate::READER,
+    pingone::READER,
+    sshd::READER,
 ];
 
 /// What is known of a record beside its text.

@@ -115,7 +115,7 @@ pub(super) struct Values<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Values<'a, N> {
-    /// Of an object with nothing in it.
+    /// Of an object with nothing in it, or a line of text, which is put in pair by pair.
     pub(super) fn new() -> Values<'a, N> {
         Values { slots: [const { Scalar::Absent }; N] }
     }
@@ -139,6 +139,15 @@ impl<'a, const N: usize> Values<'a, N> {
             if slot.is_absent() {
                 *slot = value.into_owned();
             }
+        }
+    }
+
+    /// Puts a text in, unless there is one already, be it empty: what a visitor typed must not replace what stands
+    /// before it.
+    pub(super) fn put_first(&mut self, slot: impl Into<usize>, text: Cow<'a, str>) {
+        let slot = &mut self.slots[slot.into()];
+        if *slot == Scalar::Absent {
+            *slot = Scalar::Text(text);
         }
     }
 
@@ -167,6 +176,11 @@ impl<'a, const N: usize> Values<'a, N> {
     /// Takes the text for output: absent forms are empty, numbers are written out.
     pub(super) fn text(&mut self, slot: impl Into<usize>) -> Cow<'a, str> {
         self.take(slot).into_text()
+    }
+
+    /// Takes text that is read on: as written, whatever its length; empty when it is no text.
+    pub(super) fn text_uncut(&mut self, slot: impl Into<usize>) -> Cow<'a, str> {
+        if let Scalar::Text(text) = self.take(slot) { text } else { Cow::Borrowed("") }
     }
 
     /// Takes the first of several texts that says something.
@@ -296,9 +310,8 @@ impl<'de> DeserializeSeed<'de> for Leaf<'_, '_, 'de> {
                 let value = LazyValue::deserialize(deserializer)?;
                 let raw = match value.as_raw_cow() {
                     Cow::Borrowed(raw) => raw,
-                    // Text with escapes.
+                    // Text with escapes comes as a copy; it holds no path.
                     Cow::Owned(raw) => {
-                        slots[slot] = sonic_rs::from_str::<Scalar<'_>>(&raw).unwrap_or_default().into_owned();
                         slots[slot] = scalar_of(&raw).into_owned();
                         return Ok(());
                     }
@@ -392,8 +405,9 @@ mod tests {
         assert_eq!(values.json(At::Source), r#"{"ip":"192.0.2.1"}"#);
         assert_eq!(values.str(At::Second), "b\n");
         assert_eq!(elements(values.json(At::List)).count(), 2);
-        let values =
-            At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
+        let values = At::read(r#"{"list":"it is \"text\"","source":"a\nb"}"#).unwrap();
+        assert_eq!((values.str(At::List), values.str(At::Source)), ("it is \"text\"", "a\nb"));
+        let values = At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
         assert_eq!((values.str(At::Address), values.get(At::Id)), ("192.0.2.2", &Scalar::Other));
         assert!(!values.has(At::List) && !values.has(At::Second));
     }

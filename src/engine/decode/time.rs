@@ -2,7 +2,8 @@
 //!
 //! ISO 8601 with `T` or a space, one- or two-digit hours and any number of decimals; US month/day/year with or
 //! without AM/PM; a zone (`Z`, `UTC`, `GMT`, an offset) or none, which means UTC; seconds, milliseconds,
-//! microseconds or nanoseconds since 1970. Decimals after the ninth are dropped. A time without a date is no time.
+//! microseconds or nanoseconds since 1970. Decimals after the ninth are dropped. A time without a date is no time here:
+//! [`undated`](super::undated) completes it.
 //! Nothing allocates.
 
 use crate::engine::signin::{EventTime, NANOS_PER_SECOND};
@@ -34,6 +35,11 @@ pub fn parse_time(text: &str) -> Result<EventTime, TimeError> {
         return date_and_time(&mut cursor, year, month, day);
     }
     epoch_text(text.trim())
+}
+
+/// Reads a time of day, and the zone behind it, on a date that is known already.
+pub(super) fn time_on(year: i64, month: i64, day: i64, time_of_day: &str) -> Result<EventTime, TimeError> {
+    time_and_zone(&mut Cursor { rest: time_of_day.trim().as_bytes() }, year, month, day)
 }
 
 /// Reads a whole number as time since 1970; its size tells the unit.
@@ -86,6 +92,10 @@ fn date_and_time(cursor: &mut Cursor<'_>, year: i64, month: i64, day: i64) -> Re
         return Err(TimeError::Unreadable);
     }
     cursor.skip_spaces();
+    time_and_zone(cursor, year, month, day)
+}
+
+fn time_and_zone(cursor: &mut Cursor<'_>, year: i64, month: i64, day: i64) -> Result<EventTime, TimeError> {
     let mut hour = cursor.digits(1, 2)?;
     let minute = cursor.after(b':', 2, 2)?;
     let second = if cursor.rest.first() == Some(&b':') { cursor.after(b':', 2, 2)? } else { 0 };

@@ -252,3 +252,28 @@ fn put<'a, T>(
         }),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parts(payload: &str) -> Vec<&str> {
+        split(payload.as_bytes()).into_iter().map(|frame| &payload[frame.start..frame.end]).collect()
+    }
+
+    #[test]
+    fn values_behind_each_other_are_parts_and_a_line_of_text_is_one() {
+        assert_eq!(parts("{\"a\":1}{\"b\":2}"), ["{\"a\":1}", "{\"b\":2}"]);
+        for line in [
+            "Feb 12 14:10:21 web1 sshd[77]: Accepted password for ada from 192.0.2.7 port 1 ssh2",
+            "<134>1 2024-02-12T14:10:21Z web1 sshd 77 - [meta a=\"[{\"] Failed password for {}",
+            "2024-05-25 22:24:19,357 DEBUG [org.keycloak.events] (default task-1) type=LOGIN, scope=\"x y\"",
+            "[2024-05-25 22:24:19,357] in brackets, {\"a\":1}",
+            "[{request}] no array",
+            "{request} no object",
+        ] {
+            assert_eq!(parts(line), [line]);
+            assert_eq!(parts(&format!("{line}\n\n{line}\n")), [line, line]);
+        }
+    }
+}

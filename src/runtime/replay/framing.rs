@@ -5,6 +5,8 @@
 //! envelope needs no memory. When the first record fills its line, lines that look like an object are taken
 //! whole: a search for line breaks is several times faster than following the structure.
 //!
+//! What begins as neither an object nor an array of them is a line of text, and one record.
+//!
 //! The rule kept: frames depend on the bytes alone, never on how they were cut into pieces. What is no record is
 //! handed on as one, a line at a time, for the decoder to reject; framing goes on at the next line. Bytes that a
 //! broken value was followed through are followed again only a few times, so the work stays linear.
@@ -206,16 +208,23 @@ impl Framer {
         true
     }
 
-    /// A bracket opens an array of records only when an object or its end follows; otherwise it is a line of
-    /// something else.
+    /// A bracket may also begin a line of something else.
     fn open_array(&mut self, piece: &mut Piece<'_>) -> bool {
-        match piece.rest()[1..].iter().take(RECORD_LENGTH_MAX).find(|byte| !is_white(**byte)) {
-            Some(b'{' | b']') => {
+        let rest = piece.rest();
+        let window = &rest[..rest.len().min(RECORD_LENGTH_MAX + 1)];
+        match opens_array(window) {
+            Some(true) => {
                 self.container = Container::Array;
                 piece.at += 1;
             }
-            None if !piece.end && piece.rest().len() <= RECORD_LENGTH_MAX => return false,
-            _ => self.state = State::Line,
+            Some(false) => self.state = State::Line,
+            None if rest.len() > RECORD_LENGTH_MAX => self.state = State::Line,
+            None if piece.end && window.iter().any(|byte| matches!(byte, b'{' | b']')) => {
+                self.container = Container::Array;
+                piece.at += 1;
+            }
+            None if piece.end => self.state = State::Line,
+            None => return false,
         }
         true
     }
@@ -460,6 +469,22 @@ impl Framer {
         self.line += memchr_iter(b'\n', &bytes[self.counted..to]).count() as u64;
         self.counted = to;
     }
+}
+
+/// Does this bracket open an array of records? An object's beginning follows, or its end, and then no text. `None` where
+/// that is not to be seen yet.
+fn opens_array(rest: &[u8]) -> Option<bool> {
+    let visible = |from: usize| rest[from..].iter().position(|byte| !is_white(*byte)).map(|ahead| from + ahead);
+    let first = visible(1)?;
+    Some(match rest[first] {
+        b'{' => matches!(rest[visible(first + 1)?], b'"' | b'}'),
+        b']' => {
+            let mut after = rest[first + 1..].iter();
+            let next = after.find(|byte| **byte == b'\n' || !is_white(**byte))?;
+            matches!(next, b'\n' | b',' | b'{' | b'[')
+        }
+        _ => false,
+    })
 }
 
 enum Probe {

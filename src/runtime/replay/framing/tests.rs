@@ -102,6 +102,42 @@ fn what_is_no_record_goes_to_the_decoder_by_the_line() {
 }
 
 #[test]
+fn a_line_of_text_is_one_record() {
+    let lines = [
+        "Feb 12 14:10:21 web1 sshd[77]: Accepted password for ada from 192.0.2.7 port 1 ssh2",
+        "<134>1 2024-02-12T14:10:21Z web1 sshd 77 - [meta a=\"[{\"] Failed password for {} from 192.0.2.7",
+        "2024-05-25 22:24:19,357 DEBUG [org.keycloak.events] (default task-1) type=LOGIN, realmId=a, scope=\"x y\"",
+        "[2024-05-25 22:24:19,357] a line in brackets, with { and } and \"",
+        "[main] INFO {\"half\": \"an object\"",
+        "[] nothing in brackets",
+        "[{request}] neither array nor object",
+        "{request-1} no object",
+        "{\"request\"} no object",
+        "\"quoted\" {",
+        "1707747021.123456 web1 sshd[7]: m",
+        "null pointer",
+        "true story",
+        "-",
+    ];
+    for first in &lines {
+        for second in &lines {
+            check(&format!("{first}\n\n \r\n{second}\r\n"), &[(first, 1), (second, 4)]);
+        }
+        check(first, &[(first, 1)]);
+        check(&format!("{first}\n{{\"a\":[1]}}\n{first}\n"), &[(first, 1), ("{\"a\":[1]}", 2), (first, 3)]);
+        check(&format!("{{\"a\":1}}\n{first}\n{{\"a\":2}}\n"), &[("{\"a\":1}", 1), (first, 2), ("{\"a\":2}", 3)]);
+    }
+}
+
+#[test]
+fn an_array_that_is_empty_or_spread_out() {
+    check("[]", &[]);
+    check("[ ] \n{\"a\":1}\n", &[("{\"a\":1}", 2)]);
+    check("[][{}]", &[("{}", 1)]);
+    check("[\n {\n \"a\":1}\n]\n[ { } ]", &[("{\n \"a\":1}", 2), ("{ }", 5)]);
+}
+
+#[test]
 fn a_cut_off_end_is_told_once() {
     check("{\"a\":1}\n{\"a\":", &[("{\"a\":1}", 1), ("{\"a\":", 2)]);
     check("{\n\"a\":1,\n", &[("{\n\"a\":1,", 1)]);
