@@ -55,6 +55,7 @@ fn an_envelope_is_opened_wherever_it_stands() {
         json!({"recordId": "1", "approximateArrivalTimestamp": 1, "data": packed}),
         json!({"recordId": "1", "data": STANDARD.encode(&text)}),
         json!([record]),
+        json!([text]),
         with_panther,
         // One in another in another.
         json!({"schema": null, "payload": json!({"@timestamp": "2026-03-02T08:16:00Z", "message": text}).to_string()}),

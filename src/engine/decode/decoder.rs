@@ -240,8 +240,18 @@ impl<'a> Walk<'_, 'a> {
 
     /// The elements of an array that is known to be valid JSON.
     fn elements(&mut self, array: &'a str, depth: usize) {
-        for element in raw_elements(array) {
-            self.value(element, depth + 1);
+        for element in sonic_rs::to_array_iter(array).map_while(Result::ok) {
+            match element.as_raw_cow() {
+                Cow::Borrowed(raw) if !raw.starts_with('"') => self.value(raw, depth + 1),
+                // Text, in which a record may be.
+                raw => match sonic_rs::from_str::<String>(&raw) {
+                    Ok(content) => self.content_copied(content.trim(), array, depth + 1),
+                    Err(_) => {
+                        let detail = "text that is no record";
+                        self.reject(array, Reject::new(RejectReason::UnknownFormat, detail));
+                    }
+                },
+            }
         }
     }
 

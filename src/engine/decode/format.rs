@@ -216,3 +216,23 @@ pub(super) fn kind_of(text: &str) -> Option<Kind> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What has all keys of two marks must not be one or the other by the order in which they are written.
+    #[test]
+    fn no_mark_hides_another() {
+        let marks: &Marks = &MARKS;
+        let names = |set: u128| -> Vec<&str> {
+            (0..128).filter(|bit| set & (1 << bit) != 0).map(|bit| marks.keys[bit]).collect()
+        };
+        for (set, kind) in &marks.sets {
+            for (other, of) in &marks.sets {
+                let is_hidden = kind != of && set & other == *other;
+                assert!(!is_hidden, "{:?} of {kind:?} is hidden by {:?} of {of:?}", names(*set), names(*other));
+            }
+        }
+    }
+}
