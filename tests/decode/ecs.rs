@@ -515,6 +515,10 @@ fn sshd_in_elastics_words() {
         let expected = format!("signIn sshd/sshd user=alice(alice) {ended} Interactive 192.0.2.40 DE");
         check(&sshd(outcome, ssh, json!({})), &[&expected]);
     }
+    for process in ["sudo", "cron"] {
+        let other = json!({"system": null, "process": {"name": process}});
+        check(&sshd("success", json!(null), other), &["skipped notASignIn"]);
+    }
     let unknown = json!({"message": "Failed password for invalid user alice from 192.0.2.40 port 5 ssh2"});
     let document = sshd("failure", json!({"event": "Failed", "method": "password"}), unknown);
     check(
@@ -551,7 +555,13 @@ fn windows_logons() {
     for (outcome, data, ended) in rows {
         check(&logon(outcome, data, alice.clone()), &[&passed(ended)]);
     }
-    check(&logon("success", json!({"LogonType": "5"}), alice), &["skipped servicePrincipal"]);
+    check(&logon("success", json!({"LogonType": "5"}), alice.clone()), &["skipped servicePrincipal"]);
+    let mut network = logon("success", json!({}), alice.clone());
+    network["winlog"]["logon"] = json!({"type": "Network"});
+    check(&network, &[&passed("Success/Right/Unknown/Normal NonInteractive")]);
+    let mut ticket = logon("success", json!({}), alice);
+    ticket["event"]["action"] = json!("kerberos-service-ticket-requested");
+    check(&ticket, &[&passed("Success/Right/Unknown/Normal NonInteractive")]);
     check(&logon("success", json!({"LogonType": "3"}), json!({"name": "WS1$"})), &["skipped servicePrincipal"]);
     check(
         &logon("success", json!({}), json!({"id": "S-1-5-18", "name": "SYSTEM"})),

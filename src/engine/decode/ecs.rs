@@ -6,7 +6,7 @@
 //! |---|---|
 //! | with a provider's own object (`okta`, `azure.signinlogs`, `azure.identityprotection`, `aws.cloudtrail`, `google_workspace`, `auth0`, `cisco_duo`, `ping_one`, `jumpcloud`, `o365` …) | what that provider's reader makes of it, see [`vendors`] |
 //! | any other of category `authentication`, or `session` with type `start` | an interactive sign-in; Windows' network logons one without the user's doing |
-//! | type `end`, kinds `alert`, `signal`, `metric`, `state` …, every other category | not a sign-in |
+//! | of `sudo`, `su` and `cron`; type `end`, kinds `alert`, `signal`, `metric`, `state` …, every other category | not a sign-in |
 //!
 //! The provider is what `event.dataset`, `event.module`, `event.provider` or `observer` name; sshd is the process of
 //! that name. A document that carries its raw record in `event.original` or `message` comes here only where that record
@@ -117,6 +117,7 @@ paths! {
         SshEvent = Scalar "system/auth/ssh/event",
         SshMethod = Scalar "system/auth/ssh/method",
         LogonType = Scalar "winlog/event_data/LogonType",
+        LogonTypeName = Scalar "winlog/logon/type",
         SubStatus = Scalar "winlog/event_data/SubStatus",
         Status = Scalar "winlog/event_data/Status",
         LogonReason = Scalar "winlog/logon/failure/sub_status",
@@ -187,11 +188,7 @@ fn decoded<'a>(document: &mut Document<'a>, provider: Provider) -> Result<Decode
     }
     let times = [(At::Timestamp, "@timestamp"), (At::Start, "event.start"), (At::Created, "event.created")];
     let mut sign_in = blank(provider, document.time(&times)?);
-    // A logon over the network is mostly a session used again; a failed one has presented something.
-    if document.is(At::LogonType, "network") || document.get(At::LogonType).to_u32() == Some(3) {
-        let is_typed = ending.credential != Credential::Right;
-        sign_in.category = if is_typed { Category::Interactive } else { Category::NonInteractive };
-    }
+    sign_in.category = category(document, ending);
     ending.put(&mut sign_in);
     who(document, &mut sign_in)?;
     whence(document, &mut sign_in);
@@ -212,9 +209,12 @@ fn has_word(document: &Document<'_>, at: At, word: &str) -> bool {
 fn ending(document: &Document<'_>) -> Option<Ending> {
     let is_end = has_word(document, At::Type, "end") && !has_word(document, At::Type, "start");
     let action = document.str(At::Action).to_ascii_lowercase();
-    if is_end
-        || ["logout", "logoff", "logged-out", "logged_out", "logged-off"].iter().any(|word| action.contains(word))
-    {
+    let is_out =
+        ["logout", "logoff", "logged-out", "logged_out", "logged-off"].iter().any(|word| action.contains(word));
+    // Who is there already becomes another, or a clock starts something.
+    let is_local =
+        ["sudo", "su", "cron", "crond", "systemd"].iter().any(|name| document.is(At::ProcessName, name));
+    if is_end || is_out || is_local {
         return None;
     }
     // Beats before 7.
@@ -259,13 +259,22 @@ fn ssh_refusal(document: &Document<'_>) -> Option<Ending> {
     })
 }
 
+/// A logon over the network is mostly a session used again, and a service's ticket always; a failed one has presented
+/// something.
+fn category(document: &Document<'_>, ending: Ending) -> Category {
+    let is_network = document.get(At::LogonType).to_u32() == Some(3) || document.is(At::LogonTypeName, "network");
+    let is_ticket = document.str(At::Action).to_ascii_lowercase().contains("service-ticket");
+    let is_silent = is_ticket || (is_network && ending.credential == Credential::Right);
+    if is_silent { Category::NonInteractive } else { Category::Interactive }
+}
+
 /// Machines, and Windows' own accounts and kinds of logon: batch and service.
 fn is_workload(document: &Document<'_>) -> bool {
     let is_machine = document.str(At::UserName).trim_end().ends_with('$');
     let is_system = ["S-1-5-18", "S-1-5-19", "S-1-5-20"].iter().any(|id| document.is(At::UserId, id));
     let kind = document.get(At::LogonType).to_u32();
-    let is_service = matches!(kind, Some(0 | 4 | 5)) || document.is(At::LogonType, "service");
-    is_machine || is_system || is_service || document.is(At::LogonType, "batch")
+    let is_service = ["service", "batch", "system"].iter().any(|name| document.is(At::LogonTypeName, name));
+    is_machine || is_system || is_service || matches!(kind, Some(0 | 4 | 5))
 }
 
 fn who<'a>(document: &mut Document<'a>, sign_in: &mut SignIn<'a>) -> Result<(), Reject> {

@@ -157,7 +157,23 @@ const ENTRA_MARKS: [&[&str]; 9] = [
 /// Every key that is part of a mark, ordered, and every mark as a set of them.
 struct Marks {
     keys: Vec<&'static str>,
-    sets: Vec<(u128, Kind)>,
+    sets: Vec<(KeySet, Kind)>,
+}
+
+/// Keys of marks, each by its place among all of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct KeySet([u128; 2]);
+
+impl KeySet {
+    const PLACES: usize = 256;
+
+    fn insert(&mut self, place: usize) {
+        self.0[place / 128] |= 1 << (place % 128);
+    }
+
+    fn holds(&self, other: &KeySet) -> bool {
+        self.0[0] & other.0[0] == other.0[0] && self.0[1] & other.0[1] == other.0[1]
+    }
 }
 
 static MARKS: LazyLock<Marks> = LazyLock::new(|| {
@@ -174,9 +190,13 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
     let mut keys: Vec<&str> = all.iter().flat_map(|(mark, _)| mark.iter().copied()).collect();
     keys.sort_unstable_by_key(|key| (key.len(), *key));
     keys.dedup();
-    assert!(keys.len() <= 128, "a set is 128 bits");
-    let bit = |key: &&str| 1_u128 << keys.iter().position(|known| known == key).unwrap_or_default();
-    let sets = all.iter().map(|(mark, kind)| (mark.iter().map(bit).sum(), *kind)).collect();
+    assert!(keys.len() <= KeySet::PLACES, "more keys than a set has places");
+    let set_of = |mark: &[&str]| {
+        let mut set = KeySet::default();
+        mark.iter().filter_map(|key| keys.iter().position(|known| known == key)).for_each(|place| set.insert(place));
+        set
+    };
+    let sets = all.iter().map(|(mark, kind)| (set_of(mark), *kind)).collect();
     Marks { keys, sets }
 });
 
@@ -184,13 +204,13 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
 /// not be valid: whoever reads the object in full refuses it.
 pub(super) fn kind_of(text: &str) -> Option<Kind> {
     let marks: &Marks = &MARKS;
-    let mut seen = 0_u128;
+    let mut seen = KeySet::default();
     for key in TopKeys::of(text) {
         let Ok(index) = marks.keys.binary_search_by_key(&(key.len(), key), |known| (known.len(), *known)) else {
             continue;
         };
-        seen |= 1 << index;
-        if let Some((_, kind)) = marks.sets.iter().find(|(set, _)| seen & set == *set) {
+        seen.insert(index);
+        if let Some((_, kind)) = marks.sets.iter().find(|(set, _)| seen.holds(set)) {
             return Some(*kind);
         }
     }

@@ -44,13 +44,7 @@ use crate::engine::signin::{Category, Credential, EventTime, Mfa, Outcome, Provi
 
 pub(super) const READER: Reader = Reader {
     format: Format::Ocsf,
-    marks: &[
-        &["class_uid"],
-        &["type_uid", "metadata"],
-        &["activity_id", "category_uid"],
-        &["category_uid", "metadata"],
-        &["class_name", "metadata"],
-    ],
+    marks: &[&["class_uid"], &["category_uid", "metadata"]],
     is_line: None,
     read,
 };
