@@ -18,9 +18,11 @@ fn every_example_is_read_alike_by_name_and_by_itself() {
             assert!(auto[0].starts_with("finding GuardDuty aws/111122223333"), "{auto:#?}");
             continue;
         }
-        // An adapter of PingFederate has passed, and tells of no password; Duo is asked behind one.
+        // An adapter of PingFederate has passed, and tells of no password; nor does a document without a reason; Duo is
+        // asked behind one.
         let expected = match format {
             Format::PingFederate => [" Interrupted/Unknown/", " Failed/Unknown/"],
+            Format::Ecs => [" Success/Right/", " Failed/Unknown/"],
             Format::Duo => [" Success/Right/Performed", " Blocked/Right/Denied"],
             _ => [" Success/Right/", " Failed/Wrong/"],
         };
