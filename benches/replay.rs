@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use common::{compare, lines, records, size, tables, variant};
-use farsign::engine::decode::Format;
+use farsign::engine::decode::{Decoder, Format};
 use farsign::engine::policy::EngineConfig;
 use farsign::render::{ImpossibleTravelName, OutputFormat, RenderContext};
 use farsign::runtime::replay::input::expand;
@@ -33,7 +33,7 @@ fn parse_only(path: &Path) -> u64 {
 fn options(path: &Path, threads: usize) -> Options {
     Options {
         inputs: expand(&[path.display().to_string()]).expect("just written"),
-        format: Format::Auto,
+        decoder: Decoder::new(Format::Auto),
         threads,
         engine: Arc::new(EngineConfig::default()),
         tables: tables(),

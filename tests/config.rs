@@ -9,7 +9,7 @@ use std::time::Duration;
 use farsign::config::{
     self, Config, ConfigProblems, Framing, LogFormat, LogLevel, OnError, SaslConfig, SecretSource, Start,
 };
-use farsign::engine::decode::Format;
+use farsign::engine::decode::{Decoder, Format};
 use farsign::engine::finding::RiskEventType;
 use farsign::engine::policy::{EngineConfig, Sensitivity};
 use farsign::render::{ImpossibleTravelName, OutputFormat};

@@ -15,12 +15,12 @@ use super::farsign::{Farsign, place_text, rounded};
 use crate::engine::finding::{EndPoint, Evidence, Familiarity, Property, RiskEventType, RiskState};
 use crate::engine::out::{Detection, Subject};
 
-/// `source` of every record. Graph's property is free text that names the product.
+/// `source` of what Farsign found. Graph's property is free text that names the product.
 pub const SOURCE: &str = "Farsign";
 
-/// `source` of a record, and what stands for it in the other forms.
-pub(super) fn source_name(_detection: &Detection) -> &str {
-    SOURCE
+/// `source` of a record: Farsign, or the upstream product that found it.
+pub(super) fn source_name(detection: &Detection) -> &str {
+    detection.source.upstream().unwrap_or(SOURCE)
 }
 
 /// One risk detection: a Microsoft Graph v1.0 `riskDetection` with Farsign's own properties after Graph's.
@@ -28,8 +28,8 @@ pub(super) fn source_name(_detection: &Detection) -> &str {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct RiskDetection<'a> {
-    /// UUID version 5 over tenant, sign-in id, detection type and detector version: the same sign-in gives the same
-    /// id on every run. A later record with the same id replaces an earlier one.
+    /// UUID version 5 over tenant, sign-in id, detection type and detector version, and `source` where that is not
+    /// "Farsign": the same sign-in gives the same id on every run. A later record with the same id replaces an earlier one.
     id: String,
     /// Id of the sign-in; null for a detection about a user.
     request_id: Option<&'a str>,
@@ -47,7 +47,7 @@ pub struct RiskDetection<'a> {
     risk_level: &'static str,
     /// Why the state is what it is.
     risk_detail: &'static str,
-    /// Always "Farsign".
+    /// "Farsign", or the product whose finding was taken in.
     source: &'a str,
     /// When Graph's own detection of this kind speaks: `realtime` or `offline`.
     #[schemars(extend("enum" = ["realtime", "offline"]))]
@@ -237,10 +237,7 @@ pub(super) fn timing_type(kind: RiskEventType) -> &'static str {
 }
 
 pub(super) fn activity(detection: &Detection) -> &'static str {
-    match detection.kind {
-        RiskEventType::AdminConfirmedUserCompromised => "user",
-        _ => "signin",
-    }
+    if detection.is_about_user { "user" } else { "signin" }
 }
 
 /// Graph's member for what the record says; "Azure Active Directory" is the display form in Graph's own sample.

@@ -83,7 +83,7 @@ pub fn id_kind(id: &str) -> String {
 }
 
 fn walk(value: &Value, level: usize, all: &mut Vec<Seen>) {
-    if level > 4 {
+    if level > 6 {
         return all.push(reject(RejectReason::TooDeep));
     }
     match value {

@@ -262,7 +262,7 @@ fn replay(items: &[Item<'_>]) -> Vec<String> {
     let settings = touchy();
     let options = Options {
         inputs: expand(&[path.display().to_string()]).expect("a file"),
-        format: settings.format,
+        decoder: settings.decoder.clone(),
         threads: 1,
         engine: settings.engine.clone(),
         tables: Arc::new(Tables::default()),

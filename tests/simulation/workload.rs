@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use farsign::config::{Framing, OnError};
-use farsign::engine::decode::Format;
+use farsign::engine::decode::{Decoder, Format};
 use farsign::engine::enrich::{Enricher, Tables};
 use farsign::engine::hash::UserKey;
 use farsign::engine::policy::EngineConfig;
@@ -190,7 +190,7 @@ pub fn real(partition: i32) -> Box<dyn Workload> {
     let settings = TaskSettings {
         engine: Arc::new(EngineConfig::default()),
         render: Arc::new(RenderContext::default()),
-        format: Format::Farsign,
+        decoder: Decoder::new(Format::Farsign),
         framing: Framing::None,
         on_error: OnError::DeadLetter,
         breaker: None,

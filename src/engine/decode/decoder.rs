@@ -143,7 +143,7 @@ impl<'a> Walk<'_, 'a> {
                 Ok(Some(decoded)) => return (self.each)(Ok(decoded)),
                 Err(reject) => return self.reject(text, reject),
                 Ok(None) if format == Format::Farsign => {
-                    let detail = "`type` is neither `signIn` nor `feedback`";
+                    let detail = "`type` is not `signIn`, `feedback` or `upstreamFinding`";
                     return self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
                 }
                 Ok(None) => {}

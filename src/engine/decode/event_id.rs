@@ -62,7 +62,7 @@ pub(super) fn feedback_id<'a>(feedback: &Feedback<'a>, action: &str) -> Result<C
     Ok(Cow::Owned(made_id("made", &parts)))
 }
 
-/// The id to keep for another product's finding.
+/// The id to keep for an upstream finding.
 pub(super) fn finding_id<'a>(finding: &UpstreamFinding<'a>) -> Result<Cow<'a, str>, Reject> {
     if finding.event_id.len() > ID_LENGTH_MAX {
         return Ok(Cow::Owned(made_id("long", &[&finding.event_id])));

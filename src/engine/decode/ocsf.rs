@@ -73,7 +73,6 @@ paths! {
         OriginalUid = Scalar "metadata/original_event_uid",
         Correlation = Scalar "metadata/correlation_uid",
         Tenant = Scalar "metadata/tenant_uid",
-        EventCode = Scalar "metadata/event_code",
         Product = Scalar "metadata/product/name",
         ProductUid = Scalar "metadata/product/uid",
         Vendor = Scalar "metadata/product/vendor_name",

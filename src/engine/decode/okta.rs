@@ -49,8 +49,6 @@ pub(super) const READER: Reader = Reader {
     read,
 };
 
-const SOURCE: &str = "Okta";
-
 paths! {
     /// Where the System Log has what is read.
     enum At (IgnoreCase) {

@@ -5,7 +5,7 @@
 //! known gives nothing.
 
 use super::draft::Ending;
-use crate::engine::finding::{RiskEventType, RiskLevel};
+use crate::engine::finding::RiskEventType;
 use crate::engine::signin::{AccountState, TEXT_LENGTH_MAX};
 
 /// The second factor, and what becomes of it: both are needed.
@@ -192,16 +192,6 @@ const RISK_WORDS: [(&[&str], RiskEventType); 12] = [
     (&["mfafatigue", "mfabomb"], RiskEventType::MfaFatigue),
 ];
 
-/// A level by its name; `critical` is high, and "none" and what is not known are `None`.
-pub(super) fn risk_level(word: &str) -> Option<RiskLevel> {
-    let word = word.trim();
-    if word.eq_ignore_ascii_case("critical") || word.eq_ignore_ascii_case("fatal") {
-        return Some(RiskLevel::High);
-    }
-    let levels = [RiskLevel::Low, RiskLevel::Medium, RiskLevel::High];
-    levels.into_iter().find(|level| level.name().eq_ignore_ascii_case(word))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -253,7 +243,5 @@ mod tests {
         assert_eq!(risk_kind("anonymizedIPAddress"), RiskEventType::AnonymizedIpAddress);
         assert_eq!(risk_kind("Impossible Travel Activity"), RiskEventType::ImpossibleTravel);
         assert_eq!(risk_kind("investigationsThreatIntelligence"), RiskEventType::Generic);
-        assert_eq!(risk_level("Critical"), Some(RiskLevel::High));
-        assert_eq!((risk_level("none"), risk_level("hidden")), (None, None));
     }
 }

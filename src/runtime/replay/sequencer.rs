@@ -499,6 +499,7 @@ fn first_time(source: &mut Source, decoder: &Decoder) -> EventTime {
         decoder.decode(&block.bytes[frame.start..frame.end], None, &mut |decoded| match decoded {
             Ok(Decoded::SignIn(sign_in)) => found = found.or(Some(sign_in.event_time)),
             Ok(Decoded::Feedback(feedback)) => found = found.or(Some(feedback.event_time)),
+            Ok(Decoded::UpstreamFinding(finding)) => found = found.or(Some(finding.event_time)),
             _ => {}
         });
         if let Some(time) = found {

@@ -63,7 +63,6 @@ paths! {
     /// A user, wherever it stands.
     enum UserAt (IgnoreCase) {
         Uid = Scalar "uid",
-        UidAlt = Scalar "uid_alt",
         Name = Scalar "name",
         Email = Scalar "email_addr",
         Type = Scalar "type",
