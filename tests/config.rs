@@ -12,7 +12,7 @@ use farsign::config::{
 use farsign::engine::decode::Format;
 use farsign::engine::finding::RiskEventType;
 use farsign::engine::policy::{EngineConfig, Sensitivity};
-use farsign::render::ImpossibleTravelName;
+use farsign::render::{ImpossibleTravelName, OutputFormat};
 
 fn environment(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -153,6 +153,7 @@ fn the_environment_fills_in_and_overrides() {
             ("THREADS", "3"),
             ("FARSIGN_ENGINE__USERS_MAX", "6000"),
             ("FARSIGN_OUTPUT__SUPPRESSED", "true"),
+            ("FARSIGN_OUTPUT__FORMAT", "ocsf"),
             ("FARSIGN_OUTPUT__IMPOSSIBLE_TRAVEL_NAME", "impossibleTravel"),
             ("FARSIGN_DETECTIONS__IMPOSSIBLE_TRAVEL__MAX_SPEED_KMH", "912.5"),
             ("FARSIGN_TABLES__CITY_DB", "/one.mmdb, /two.mmdb"),
@@ -168,6 +169,7 @@ fn the_environment_fills_in_and_overrides() {
     assert_eq!(config.engine.users_max, 6_000);
     assert!(config.output.suppressed && config.engine.emit_suppressed);
     assert_eq!(config.output.impossible_travel_name, ImpossibleTravelName::Plain);
+    assert_eq!(config.output.format, OutputFormat::Ocsf);
     assert_eq!(config.engine.default_policy.impossible_travel.max_speed_kmh, 912.5);
 }
 
@@ -263,7 +265,7 @@ fn the_hash_follows_verdicts() {
     let base = hash("");
     for same in [
         "replay: {threads: 3}",
-        "output: {suppressed: true}",
+        "output: {suppressed: true, format: ecs}",
         "tables: {asn_db: a.mmdb}",
         "detections: {impossible_travel: {max_speed_kmh: 1000.0}}",
         "engine: {hot_users_max: 99}",

@@ -1,6 +1,16 @@
-//! Rendered records against goldens, against Graph's own names (`tests/graph`), and against our JSON Schema.
+//! Rendered records against goldens, against Graph's own names (`tests/graph`), and against our JSON Schema; the other
+//! forms in files of their own.
 
 #![allow(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
+#[path = "render/ecs.rs"]
+mod ecs;
+#[path = "render/forms.rs"]
+mod forms;
+#[path = "render/ocsf.rs"]
+mod ocsf;
+#[path = "render/sigma.rs"]
+mod sigma;
 
 use farsign::engine::facts::{CountryCode, ListKind};
 use farsign::engine::finding::{

@@ -205,6 +205,28 @@ fn risky_users_are_written_as_they_stand_in_the_end() {
     assert_eq!(run("3"), text);
 }
 
+/// `output.format` is of detections; users' risk stays Graph's.
+#[test]
+fn detections_are_written_in_the_form_asked_for() {
+    let bench = Bench::new();
+    bench.put("in.json", word(1, 1, "ada@example.com", "confirmCompromised"));
+    for (form, pointer) in
+        [("graph", "/id"), ("ecs", "/event/id"), ("ocsf", "/finding_info/uid"), ("sigma", "/id")]
+    {
+        bench.put("farsign.yaml", format!("output: {{format: {form}}}\n"));
+        let ran = bench.replay(&["--config", "farsign.yaml", "--risky-users", "risky", "in.json"]);
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let read = |name: &str| std::fs::read_to_string(bench.path(name)).expect("written");
+        let record: Value = serde_json::from_str(&read(".out")).expect("one detection");
+        let id = record.pointer(pointer).and_then(Value::as_str).expect("an id");
+        assert_eq!(id.len(), 36, "{form}");
+        assert_eq!(record.get("riskEventType").is_some(), ["graph", "sigma"].contains(&form));
+        assert_eq!(record.get("additionalInfo").is_some(), form == "graph");
+        let user: Value = serde_json::from_str(&read("risky")).expect("one user");
+        assert_eq!(user["riskState"], "confirmedCompromised");
+    }
+}
+
 #[test]
 fn folders_globs_and_repeated_names() {
     let bench = Bench::new();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use farsign::engine::decode::{Decoder, Format};
 use farsign::engine::enrich::{Role, Tables};
 use farsign::engine::policy::EngineConfig;
-use farsign::render::{ImpossibleTravelName, RenderContext};
+use farsign::render::{ImpossibleTravelName, OutputFormat, RenderContext};
 use farsign::runtime::replay::input::expand;
 use farsign::runtime::replay::output::Outputs;
 use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
@@ -65,6 +65,7 @@ fn replay(
         round_items_max,
     };
     let context = RenderContext {
+        format: OutputFormat::default(),
         impossible_travel_name: ImpossibleTravelName::default(),
         config_hash: 0,
         geoip_builds: Vec::new(),

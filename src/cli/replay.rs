@@ -119,6 +119,7 @@ pub(super) fn judging(args: &Args, config: &Config) -> anyhow::Result<Judging> {
     engine.config_hash = people::mix(engine.config_hash, &config.input.decoder.people);
     engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
     let context = RenderContext {
+        format: config.output.format,
         impossible_travel_name: config.output.impossible_travel_name,
         config_hash: engine.config_hash,
         geoip_builds: tables::builds(&tables),

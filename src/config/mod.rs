@@ -31,7 +31,7 @@ pub use secret::{Secret, SecretSource};
 use crate::engine::decode::PeopleRules;
 use crate::engine::facts::{CountryCode, ListKind};
 use crate::engine::policy::EngineConfig;
-use crate::render::ImpossibleTravelName;
+use crate::render::{ImpossibleTravelName, OutputFormat};
 
 /// A longer file is refused unread: no configuration is that long.
 pub const FILE_LENGTH_MAX: u64 = 4 << 20;
@@ -96,6 +96,7 @@ pub struct NamedLocationConfig {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OutputConfig {
+    pub format: OutputFormat,
     pub impossible_travel_name: ImpossibleTravelName,
     /// Write detections that a suppression silenced, too.
     pub suppressed: bool,

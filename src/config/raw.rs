@@ -510,10 +510,23 @@ pub struct NamedLocation {
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Output {
-    /// How impossible travel is spelt in `riskEventType`.
+    /// The form of detections. Users' risk is always Graph's.
+    pub format: OutputFormat,
+    /// How impossible travel is spelt in `riskEventType`, in every form.
     pub impossible_travel_name: ImpossibleTravelName,
     /// Write detections that a suppression silenced, too, marked as such.
     pub suppressed: bool,
+}
+
+/// Microsoft Graph `riskDetection`, Elastic Common Schema, OCSF Detection Finding, or flat keys for Sigma rules.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OutputFormat {
+    #[default]
+    Graph,
+    Ecs,
+    Ocsf,
+    Sigma,
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, JsonSchema)]

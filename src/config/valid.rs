@@ -20,7 +20,7 @@ use crate::engine::facts::{CountryCode, ListKind};
 use crate::engine::finding::RiskEventType;
 use crate::engine::hash::{Seed, hash32};
 use crate::engine::policy::{EngineConfig, Exception, Policy, REVIEW_AHEAD_S, REVIEW_EVERY_S, ScopedPolicy};
-use crate::render::ImpossibleTravelName;
+use crate::render::{ImpossibleTravelName, OutputFormat};
 
 /// Detections that an exception can silence: those about a sign-in.
 pub(super) fn exceptable() -> impl Iterator<Item = RiskEventType> {
@@ -122,6 +122,12 @@ fn tables(raw: &raw::Tables, named_locations: Vec<NamedLocationConfig>) -> Table
 
 fn output(raw: &raw::Output) -> OutputConfig {
     OutputConfig {
+        format: match raw.format {
+            raw::OutputFormat::Graph => OutputFormat::Graph,
+            raw::OutputFormat::Ecs => OutputFormat::Ecs,
+            raw::OutputFormat::Ocsf => OutputFormat::Ocsf,
+            raw::OutputFormat::Sigma => OutputFormat::Sigma,
+        },
         impossible_travel_name: match raw.impossible_travel_name {
             raw::ImpossibleTravelName::McasImpossibleTravel => ImpossibleTravelName::Mcas,
             raw::ImpossibleTravelName::ImpossibleTravel => ImpossibleTravelName::Plain,

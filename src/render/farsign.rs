@@ -300,7 +300,6 @@ impl<'a> SignInView<'a> {
 
 impl<'a> EvidenceView<'a> {
     fn new(evidence: &'a Evidence, context: &'a RenderContext) -> EvidenceView<'a> {
-        let named = usize::from(evidence.named_location).checked_sub(1);
         EvidenceView {
             this: EndPointView::new(&evidence.this),
             reference: evidence.reference.as_ref().map(EndPointView::new),
@@ -310,7 +309,7 @@ impl<'a> EvidenceView<'a> {
             strength: rounded(evidence.strength, 3),
             attack: evidence.attack.as_ref().map(AttackView::new),
             lists: evidence.lists.iter().map(|kind| kind.name()).collect(),
-            named_location: named.and_then(|index| context.named_locations.get(index)).map(String::as_str),
+            named_location: context.named_location(evidence),
             thresholds: evidence
                 .thresholds
                 .iter()

@@ -5,9 +5,10 @@
 //! `farsign` follow after Graph's own. The structs here are the contract: their JSON Schema is
 //! `docs/output.schema.json`.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::RenderContext;
 use super::farsign::{Farsign, place_text, rounded};
@@ -16,6 +17,11 @@ use crate::engine::out::{Detection, Subject};
 
 /// `source` of every record. Graph's property is free text that names the product.
 pub const SOURCE: &str = "Farsign";
+
+/// `source` of a record, and what stands for it in the other forms.
+pub(super) fn source_name(_detection: &Detection) -> &str {
+    SOURCE
+}
 
 /// One risk detection: a Microsoft Graph v1.0 `riskDetection` with Farsign's own properties after Graph's.
 #[derive(Serialize, JsonSchema)]
@@ -42,7 +48,7 @@ pub struct RiskDetection<'a> {
     /// Why the state is what it is.
     risk_detail: &'static str,
     /// Always "Farsign".
-    source: &'static str,
+    source: &'a str,
     /// When Graph's own detection of this kind speaks: `realtime` or `offline`.
     #[schemars(extend("enum" = ["realtime", "offline"]))]
     detection_timing_type: &'static str,
@@ -82,7 +88,7 @@ pub struct RiskDetection<'a> {
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
-struct Location<'a> {
+pub(super) struct Location<'a> {
     city: Option<&'a str>,
     /// Region, state or county.
     state: Option<&'a str>,
@@ -106,17 +112,22 @@ struct GeoCoordinates {
 /// One element of `additionalInfo`.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Info {
+struct Info<'a> {
     key: &'static str,
-    /// Text, a list of text, or null.
-    value: Value,
+    value: InfoValue<'a>,
+}
+
+/// Null, text, or a list of text.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum InfoValue<'a> {
+    Text(Option<Cow<'a, str>>),
+    List(Vec<&'static str>),
 }
 
 /// Appends `detection` to `out` as one JSON object, without a newline.
 pub fn write(detection: &Detection, context: &RenderContext, out: &mut Vec<u8>) {
-    let record = RiskDetection::new(detection, context);
-    // Writing into memory fails only for a value that JSON cannot hold, and there is none in these structs.
-    serde_json::to_writer(out, &record).expect("a record is always JSON");
+    super::append(&RiskDetection::new(detection, context), out);
 }
 
 impl<'a> RiskDetection<'a> {
@@ -125,19 +136,17 @@ impl<'a> RiskDetection<'a> {
         let subject = &detection.subject;
         let finding = detection.finding.as_deref();
         let evidence = finding.map(|finding| &finding.evidence);
-        let suppressed_by = finding.and_then(|finding| finding.suppressed_by);
-        let state = if suppressed_by.is_some() { RiskState::None } else { detection.state };
         RiskDetection {
             id: detection.id.hyphenated().to_string(),
             request_id: known(&subject.request_id),
             correlation_id: known(&subject.correlation_id),
             risk_event_type: event_type_name(detection.kind, context),
-            risk_state: state.name(),
+            risk_state: risk_state(detection).name(),
             risk_level: detection.level.name(),
             risk_detail: detection.detail.name(),
-            source: SOURCE,
+            source: source_name(detection),
             detection_timing_type: timing_type(detection.kind),
-            activity: activity(detection.kind),
+            activity: activity(detection),
             token_issuer_type: token_issuer_type(&subject.token_issuer_type),
             ip_address: address(subject, evidence),
             location: evidence.and_then(|evidence| Location::new(&evidence.this)),
@@ -156,7 +165,7 @@ impl<'a> RiskDetection<'a> {
 }
 
 impl<'a> Location<'a> {
-    fn new(end: &'a EndPoint) -> Option<Location<'a>> {
+    pub(super) fn new(end: &'a EndPoint) -> Option<Location<'a>> {
         let geo_coordinates = end.coordinates.map(|(latitude, longitude)| GeoCoordinates {
             altitude: None,
             latitude: rounded(f64::from(latitude), 4),
@@ -181,7 +190,14 @@ pub(super) fn known(text: &str) -> Option<&str> {
     (!text.is_empty()).then_some(text)
 }
 
-fn event_type_name(kind: RiskEventType, context: &RenderContext) -> &'static str {
+/// `none` for what a suppression silenced.
+pub(super) fn risk_state(detection: &Detection) -> RiskState {
+    let silenced = detection.finding.as_ref().is_some_and(|finding| finding.suppressed_by.is_some());
+    if silenced { RiskState::None } else { detection.state }
+}
+
+/// The kind of detection in Graph's spelling.
+pub(super) fn event_type_name(kind: RiskEventType, context: &RenderContext) -> &'static str {
     match kind {
         RiskEventType::ImpossibleTravel => context.impossible_travel_name.name(),
         other => other.name(),
@@ -197,7 +213,7 @@ fn risk_event_types() -> Vec<&'static str> {
 
 /// By Entra ID Protection's table of detection types. Farsign itself judges all of them as the sign-in arrives; the
 /// value is what rules written for that table expect.
-fn timing_type(kind: RiskEventType) -> &'static str {
+pub(super) fn timing_type(kind: RiskEventType) -> &'static str {
     match kind {
         RiskEventType::UnfamiliarFeatures
         | RiskEventType::AnonymizedIpAddress
@@ -220,15 +236,15 @@ fn timing_type(kind: RiskEventType) -> &'static str {
     }
 }
 
-fn activity(kind: RiskEventType) -> &'static str {
-    match kind {
+pub(super) fn activity(detection: &Detection) -> &'static str {
+    match detection.kind {
         RiskEventType::AdminConfirmedUserCompromised => "user",
         _ => "signin",
     }
 }
 
 /// Graph's member for what the record says; "Azure Active Directory" is the display form in Graph's own sample.
-fn token_issuer_type(text: &str) -> Option<&'static str> {
+pub(super) fn token_issuer_type(text: &str) -> Option<&'static str> {
     const MEMBERS: [&str; 5] =
         ["AzureAD", "ADFederationServices", "AzureADBackupAuth", "ADFederationServicesMFAAdapter", "NPSExtension"];
     match text {
@@ -240,7 +256,7 @@ fn token_issuer_type(text: &str) -> Option<&'static str> {
     }
 }
 
-fn address(subject: &Subject, evidence: Option<&Evidence>) -> Option<String> {
+pub(super) fn address(subject: &Subject, evidence: Option<&Evidence>) -> Option<String> {
     match evidence.and_then(|evidence| evidence.this.address) {
         Some(address) => Some(address.to_string()),
         None => known(&subject.address_text).map(str::to_owned),
@@ -249,25 +265,26 @@ fn address(subject: &Subject, evidence: Option<&Evidence>) -> Option<String> {
 
 /// Graph's bag of extra facts: only keys with something to say, apart from those that are always there.
 fn additional_info(kind: RiskEventType, subject: &Subject, evidence: Option<&Evidence>) -> String {
-    let text = |text: &str| known(text).map_or(Value::Null, Value::from);
+    let borrowed = |text| InfoValue::Text(known(text).map(Cow::Borrowed));
+    let owned = |text: String| InfoValue::Text((!text.is_empty()).then_some(Cow::Owned(text)));
     let reasons = evidence.map(risk_reasons).unwrap_or_default();
     let mut list = Vec::new();
     let mut push = |key, value| list.push(Info { key, value });
     if !reasons.is_empty() {
-        push("riskReasons", Value::from(reasons));
+        push("riskReasons", InfoValue::List(reasons));
     }
-    push("userAgent", text(&subject.user_agent));
-    push("alertUrl", Value::Null);
-    push("deviceInformation", text(&device_information(evidence)));
+    push("userAgent", borrowed(&subject.user_agent));
+    push("alertUrl", InfoValue::Text(None));
+    push("deviceInformation", owned(device_information(evidence)));
     if let Some(reference) = evidence.and_then(|evidence| evidence.reference.as_ref()) {
-        push("relatedEventTimeInUtc", Value::from(reference.time.to_string()));
-        push("relatedLocation", text(&place_text(reference)));
+        push("relatedEventTimeInUtc", owned(reference.time.to_string()));
+        push("relatedLocation", owned(place_text(reference)));
     }
-    push("requestId", text(&subject.request_id));
-    push("correlationId", text(&subject.correlation_id));
-    push("clientLocation", text(&evidence.map(|evidence| place_text(&evidence.this)).unwrap_or_default()));
-    push("clientIp", address(subject, evidence).map_or(Value::Null, Value::from));
-    push("mitreTechniques", Value::from(kind.mitre_technique()));
+    push("requestId", borrowed(&subject.request_id));
+    push("correlationId", borrowed(&subject.correlation_id));
+    push("clientLocation", owned(evidence.map(|evidence| place_text(&evidence.this)).unwrap_or_default()));
+    push("clientIp", owned(address(subject, evidence).unwrap_or_default()));
+    push("mitreTechniques", borrowed(kind.mitre_technique()));
     serde_json::to_string(&list).expect("a list of text is always JSON")
 }
 
@@ -279,7 +296,7 @@ fn device_information(evidence: Option<&Evidence>) -> String {
 }
 
 /// Entra ID Protection's words for the unfamiliar properties, each once, in the order of the evidence.
-fn risk_reasons(evidence: &Evidence) -> Vec<&'static str> {
+pub(super) fn risk_reasons(evidence: &Evidence) -> Vec<&'static str> {
     let mut reasons = Vec::new();
     for verdict in evidence.properties.iter().filter(|verdict| verdict.familiarity == Familiarity::Unfamiliar) {
         let reason = match verdict.property {

@@ -58,9 +58,7 @@ struct FarsignUser<'a> {
 
 /// Appends `user` to `out` as one JSON object, without a newline.
 pub fn write(user: &RiskyUser, context: &RenderContext, out: &mut Vec<u8>) {
-    let record = RiskyUserRecord::new(user, context);
-    // Writing into memory fails only for a value that JSON cannot hold, and there is none in these structs.
-    serde_json::to_writer(out, &record).expect("a record is always JSON");
+    super::append(&RiskyUserRecord::new(user, context), out);
 }
 
 impl<'a> RiskyUserRecord<'a> {

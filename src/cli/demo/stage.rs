@@ -18,7 +18,7 @@ use crate::engine::decode::{Decoder, Format};
 use crate::engine::enrich::{Role, Tables};
 use crate::engine::facts::ListKind;
 use crate::evaluate::{Detections, Truth};
-use crate::render::RenderContext;
+use crate::render::{OutputFormat, RenderContext};
 use crate::runtime::replay::input;
 use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
@@ -117,6 +117,8 @@ impl Stage {
         engine.emit_suppressed = true;
         engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
         let context = RenderContext {
+            // What `Record` and evaluation read.
+            format: OutputFormat::Graph,
             impossible_travel_name: defaults.output.impossible_travel_name,
             config_hash: engine.config_hash,
             geoip_builds: tables::builds(&tables),

@@ -221,18 +221,21 @@ pub(super) fn kind_of(text: &str) -> Option<Kind> {
 mod tests {
     use super::*;
 
+    impl Marks {
+        fn names(&self, set: &KeySet) -> Vec<&'static str> {
+            let is_in = |place: &usize| set.0[place / 128] & (1 << (place % 128)) != 0;
+            (0..self.keys.len()).filter(is_in).map(|place| self.keys[place]).collect()
+        }
+    }
+
     /// What has all keys of two marks must not be one or the other by the order in which they are written.
     #[test]
     fn no_mark_hides_another() {
         let marks: &Marks = &MARKS;
-        let names = |set: &KeySet| -> Vec<&str> {
-            let is_in = |place: &usize| set.0[place / 128] & (1 << (place % 128)) != 0;
-            (0..marks.keys.len()).filter(is_in).map(|place| marks.keys[place]).collect()
-        };
         for (set, kind) in &marks.sets {
             for (other, of) in &marks.sets {
                 let is_hidden = kind != of && set.holds(other);
-                assert!(!is_hidden, "{:?} of {kind:?} is hidden by {:?} of {of:?}", names(set), names(other));
+                assert!(!is_hidden, "{:?} of {kind:?} is hidden by {:?} of {of:?}", marks.names(set), marks.names(other));
             }
         }
     }

@@ -7,7 +7,7 @@ use serde_json::json;
 use super::block::{Block, Rejected};
 use super::framing::HEAD_LENGTH_MAX;
 use crate::engine::out::{Detection, RiskyUser};
-use crate::render::{RenderContext, graph, risky_user};
+use crate::render::{self, RenderContext, risky_user};
 
 pub struct Outputs {
     pub detections: Box<dyn Write + Send>,
@@ -37,7 +37,7 @@ impl Outputs {
 
     pub fn detection(&mut self, detection: &Detection) -> io::Result<()> {
         self.line.clear();
-        graph::write(detection, &self.context, &mut self.line);
+        render::write(detection, &self.context, &mut self.line);
         self.line.push(b'\n');
         self.detections.write_all(&self.line)
     }

@@ -7,7 +7,7 @@ use super::{ORIGIN_HEADER, PartitionTask, REVIEW_ORIGIN, TIMESTAMP_HEADER, TRANS
 use crate::engine::Input;
 use crate::engine::hash::UserKey;
 use crate::engine::out::{Detection, Out};
-use crate::render::{graph, risky_user};
+use crate::render::{self, risky_user};
 
 /// The record that an input is of.
 pub(super) struct Origin<'b> {
@@ -91,13 +91,13 @@ impl PartitionTask {
     fn push_detection(&mut self, mut detection: Detection, headers: Vec<OutHeader>) {
         let key = output_key(&detection.subject.tenant_id, &detection.subject.user_id);
         let mut line = Vec::new();
-        graph::write(&detection, &self.settings.render, &mut line);
+        render::write(&detection, &self.settings.render, &mut line);
         if line.len() > self.settings.record_bytes_max {
             // Better without its evidence than not at all.
             self.counts.shortened += 1;
             detection.finding = None;
             line.clear();
-            graph::write(&detection, &self.settings.render, &mut line);
+            render::write(&detection, &self.settings.render, &mut line);
         }
         self.outbox.push(Destination::RiskDetections, None, Some(key.as_bytes()), Some(&line), headers);
     }
