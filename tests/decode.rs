@@ -12,6 +12,8 @@ mod differential;
 mod duo;
 #[path = "decode/ecs.rs"]
 mod ecs;
+#[path = "decode/ecs_copies.rs"]
+mod ecs_copies;
 #[path = "decode/entra_portal.rs"]
 mod entra_portal;
 #[path = "decode/entra_risk.rs"]

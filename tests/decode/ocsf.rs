@@ -277,6 +277,43 @@ fn oktas_log_is_oktas() {
 }
 
 #[test]
+fn cloudtrail_is_awss() {
+    let arn = "arn:aws:iam::111122223333:user/alice";
+    let record = |result: &str, used: &str| {
+        json!({"eventVersion": "1.08", "eventID": "m-1", "eventTime": "2026-03-02T08:15:30Z", "eventName": "ConsoleLogin",
+            "eventSource": "signin.amazonaws.com", "eventType": "AwsConsoleSignIn", "recipientAccountId": "111122223333",
+            "sourceIPAddress": "192.0.2.50", "userIdentity": {"type": "IAMUser", "principalId": "AIDAEXAMPLE",
+                "arn": arn, "accountId": "111122223333", "userName": "alice"},
+            "responseElements": {"ConsoleLogin": result}, "additionalEventData": {"MFAUsed": used}})
+    };
+    let mapped = |status: &str, user: Value, extra: Value| {
+        let mapped = authentication(json!({
+            "time": 1_772_439_330_000_i64, "status": status, "status_id": null, "user": null,
+            "metadata": {"uid": "m-1", "event_code": "AwsConsoleSignIn", "version": "1.1.0",
+                "product": {"name": "CloudTrail", "vendor_name": "AWS", "version": "1.08"}},
+            "api": {"operation": "ConsoleLogin", "service": {"name": "signin.amazonaws.com"}},
+            "actor": {"user": user}, "unmapped": {"recipientAccountId": "111122223333"},
+            "src_endpoint": {"ip": "192.0.2.50"},
+        }));
+        with(mapped, extra)
+    };
+    let today = json!({"uid": arn, "uid_alt": "AIDAEXAMPLE", "name": "alice", "type": "IAMUser",
+        "account": {"uid": "111122223333"}});
+    let before = json!({"uuid": arn, "uid": "AIDAEXAMPLE", "name": "alice", "type": "IAMUser", "account_uid": "111122223333"});
+    for (mapped, record) in [
+        (mapped("Success", today.clone(), json!({"is_mfa": true})), record("Success", "Yes")),
+        (mapped("Failure", today, json!({"is_mfa": false})), record("Failure", "No")),
+        (mapped("Success", before, json!({"mfa": true})), record("Success", "Yes")),
+    ] {
+        let expected = summary(Format::Auto, &record.to_string());
+        assert!(expected[0].starts_with("signIn aws/111122223333 user=AIDAEXAMPLE(alice)"), "{expected:?}");
+        check(&mapped, &[&expected[0]]);
+        let (one_of, other) = (one(&mapped), one(&record));
+        assert_eq!((one_of.event_id, one_of.event_time), (other.event_id, other.event_time));
+    }
+}
+
+#[test]
 fn risk_of_a_sign_in() {
     let passed = format!("{SIGN_IN} Success/Right/Unknown/Normal Interactive {FROM}");
     check(&authentication(json!({"risk_level_id": 1})), &[&passed]);

@@ -147,9 +147,11 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
         return Ok(());
     }
     for vendor in VENDORS.iter().filter(|vendor| is_likely(vendor, text, &document)) {
-        // What the provider's reader cannot use, the common fields may tell well enough.
+        // What the provider's reader cannot use, the common fields may tell well enough; and a failure that it took for a
+        // success was not in its words.
         if let Some(record) = vendor.spelling.rewrite(text)?
             && let Some(Ok(found)) = read_as(vendor.format, &record, around)
+            && !(document.is(At::Outcome, "failure") && found.iter().any(is_success))
         {
             emit_all(found, emit);
             return Ok(());
@@ -158,6 +160,10 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
     let provider = provider_of(&document);
     emit(decoded(&mut document, provider)?);
     Ok(())
+}
+
+fn is_success(decoded: &Decoded<'_>) -> bool {
+    matches!(decoded, Decoded::SignIn(sign_in) if sign_in.outcome == Outcome::Success)
 }
 
 fn dataset_of<'d>(document: &'d Document<'_>) -> &'d str {

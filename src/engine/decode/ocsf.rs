@@ -42,12 +42,8 @@ use super::{Around, Decoded, Reject, SkipReason, entra, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::{Category, Credential, EventTime, Mfa, Outcome, Provider, ProviderLocation, SignIn};
 
-pub(super) const READER: Reader = Reader {
-    format: Format::Ocsf,
-    marks: &[&["class_uid"], &["category_uid", "metadata"]],
-    is_line: None,
-    read,
-};
+pub(super) const READER: Reader =
+    Reader { format: Format::Ocsf, marks: &[&["class_uid"], &["category_uid", "metadata"]], is_line: None, read };
 
 const AUTHENTICATION: u32 = 3002;
 const LOGON: u32 = 1;
@@ -86,6 +82,7 @@ paths! {
         UserDisplayName = Scalar "user/display_name",
         UserTypeId = Scalar "user/type_id",
         UserAccount = Scalar "user/account/uid",
+        OlderUserAccount = Scalar "user/account_uid",
         UserOrg = Scalar "user/org/uid",
         UserDomain = Scalar "user/domain",
         ActorUid = Scalar "actor/user/uid",
@@ -94,6 +91,7 @@ paths! {
         ActorEmail = Scalar "actor/user/email_addr",
         ActorTypeId = Scalar "actor/user/type_id",
         ActorAccount = Scalar "actor/user/account/uid",
+        OlderActorAccount = Scalar "actor/user/account_uid",
         ActorOrg = Scalar "actor/user/org/uid",
         ActorSession = Scalar "actor/session/uid",
         ActorSessionMfa = Scalar "actor/session/is_mfa",
@@ -117,6 +115,7 @@ paths! {
         Session = Scalar "session/uid",
         SessionMfa = Scalar "session/is_mfa",
         IsMfa = Scalar "is_mfa",
+        OlderMfa = Scalar "mfa",
         Protocol = Scalar "auth_protocol",
         ProtocolId = Scalar "auth_protocol_id",
         LogonType = Scalar "logon_type",
@@ -246,7 +245,8 @@ fn is_status_given(record: &Record<'_>) -> bool {
 }
 
 fn with_mfa(record: &Record<'_>, ending: Ending) -> Ending {
-    let said = [At::IsMfa, At::SessionMfa, At::ActorSessionMfa].into_iter().find_map(|at| record.flag(at));
+    let said =
+        [At::IsMfa, At::OlderMfa, At::SessionMfa, At::ActorSessionMfa].into_iter().find_map(|at| record.flag(at));
     match said {
         Some(true) => Ending { mfa: Mfa::Performed, ..ending },
         Some(false) => Ending { mfa: Mfa::NotRequired, ..ending },
@@ -331,12 +331,12 @@ fn who<'a>(record: &mut Record<'a>, sign_in: &mut SignIn<'a>) -> Result<(), Reje
     let mut ids = vec![(At::UserUid, "user.uid"), (At::UserUidAlt, "user.uid_alt")];
     let mut logins = vec![At::UserEmail];
     let mut names = vec![At::UserName];
-    let mut tenants = vec![At::Tenant, At::UserOrg, At::UserAccount];
+    let mut tenants = vec![At::Tenant, At::UserOrg, At::UserAccount, At::OlderUserAccount];
     if is_same {
         ids.extend([(At::ActorUid, "actor.user.uid"), (At::ActorUidAlt, "actor.user.uid_alt")]);
         logins.push(At::ActorEmail);
         names.push(At::ActorName);
-        tenants.extend([At::ActorOrg, At::ActorAccount]);
+        tenants.extend([At::ActorOrg, At::ActorAccount, At::OlderActorAccount]);
     }
     tenants.extend([At::CloudAccount, At::OlderCloudAccount, At::CloudOrg]);
     for (at, name) in ids {

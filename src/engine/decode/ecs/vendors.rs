@@ -364,7 +364,8 @@ const AUTH0_TYPES: &[(&str, &str)] = &[
 
 const KEYCLOAK: &[Row] = &[
     ("time", &["@timestamp"]),
-    ("type", &["keycloak/event/type", "keycloak/event_type", "event/action", "event/code"]),
+    // `keycloak.event_type` is `login` or `admin`, however it ended.
+    ("type", &["keycloak/event/type", "event/action", "event/code"]),
     ("realmId", &["keycloak/realm/id", "keycloak/realm_id"]),
     ("realmName", &["keycloak/realm/name"]),
     ("clientId", &["keycloak/client/id", "keycloak/client_id"]),
