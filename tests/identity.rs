@@ -46,7 +46,8 @@ fn replayed(identity: &str) -> Vec<Value> {
     let path = |name: &str| folder.path().join(name);
     std::fs::write(path("log.jsonl"), log()).unwrap();
     std::fs::write(path("people.csv"), "person,provider,account\nE17,okta,00u1\nE17,aws,aidaalice\n").unwrap();
-    let config = format!("input: {{keyed: false}}\n{identity}").replace("PEOPLE", path("people.csv").to_str().unwrap());
+    let config =
+        format!("input: {{keyed: false}}\n{identity}").replace("PEOPLE", path("people.csv").to_str().unwrap());
     std::fs::write(path("farsign.yaml"), config).unwrap();
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip-test-data");
     let output = Command::new(env!("CARGO_BIN_EXE_farsign"))
@@ -71,7 +72,10 @@ fn travel_between_providers_is_judged() {
     let travel = travel.unwrap_or_else(|| panic!("{detections:#?}"));
     assert_eq!((&travel["userId"], &travel["tenantId"]), (&json!("E17"), &json!("fjord")));
     let evidence = &travel["farsign"]["evidence"];
-    assert_eq!((&evidence["this"]["provider"], &evidence["reference"]["provider"]), (&json!("aws"), &json!("okta")));
+    assert_eq!(
+        (&evidence["this"]["provider"], &evidence["reference"]["provider"]),
+        (&json!("aws"), &json!("okta"))
+    );
     let sentence = travel["farsign"]["sentence"].as_str().unwrap();
     assert!(sentence.to_lowercase().contains("okta") && sentence.to_lowercase().contains("aws"), "{sentence}");
 }
@@ -79,5 +83,8 @@ fn travel_between_providers_is_judged() {
 #[test]
 fn without_a_map_they_are_two_users() {
     let detections = replayed("");
-    assert!(detections.iter().all(|detection| detection["riskEventType"] != "mcasImpossibleTravel"), "{detections:#?}");
+    assert!(
+        detections.iter().all(|detection| detection["riskEventType"] != "mcasImpossibleTravel"),
+        "{detections:#?}"
+    );
 }

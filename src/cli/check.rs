@@ -101,12 +101,18 @@ mod tests {
         assert_eq!(check(&args, &BTreeMap::new(), &mut out, &mut err).unwrap(), 1);
         let out = String::from_utf8(out).unwrap();
         let lines: Vec<&str> = out.lines().collect();
-        assert!(lines[0].starts_with(r#"{"line":1,"became":"signIn","record":{"type":"signIn","provider":"other""#));
+        assert!(
+            lines[0].starts_with(r#"{"line":1,"became":"signIn","record":{"type":"signIn","provider":"other""#)
+        );
         assert!(lines[0].contains(r#""time":"2026-03-02T07:00:00Z""#), "{out}");
         assert!(lines[1].contains(r#""outcome":"failed","credential":"wrong""#), "{out}");
         assert_eq!(lines[2], r#"{"line":3,"became":"skipped","reason":"notASignIn"}"#);
         assert!(lines[3].starts_with(r#"{"line":4,"became":"rejected","reason":"wrongType","detail":"#), "{out}");
-        assert!(String::from_utf8(err).unwrap().ends_with("2 sign-ins, 0 upstream findings, 0 feedback, 1 skipped, 1 rejected\n"));
+        assert!(
+            String::from_utf8(err)
+                .unwrap()
+                .ends_with("2 sign-ins, 0 upstream findings, 0 feedback, 1 skipped, 1 rejected\n")
+        );
     }
 
     #[test]

@@ -58,7 +58,9 @@ pub fn tell(path: &Path, decoder: &Decoder, out: &mut impl Write) -> anyhow::Res
     while let Some(block) = source.next(BLOCK_LENGTH) {
         for frame in &block.frames {
             let mut lines = Vec::new();
-            decode_frame(decoder, &block.bytes, frame, &mut |decoded, frame| put(decoded, frame, &mut tally, &mut lines));
+            decode_frame(decoder, &block.bytes, frame, &mut |decoded, frame| {
+                put(decoded, frame, &mut tally, &mut lines)
+            });
             out.write_all(&lines)?;
         }
         if let Some(error) = block.error {

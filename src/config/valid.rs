@@ -97,7 +97,9 @@ pub(super) fn hash(file: &raw::File) -> u64 {
         "identity": file.identity,
     });
     // What does nothing by default leaves the hash as it is.
-    if reading == json!({"mappings": [], "unwrap": [], "year": null, "identity": raw::reading::Identity::default()}) {
+    if reading
+        == json!({"mappings": [], "unwrap": [], "year": null, "identity": raw::reading::Identity::default()})
+    {
         return hash;
     }
     super::mix(hash, reading.to_string().as_bytes())

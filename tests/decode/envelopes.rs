@@ -11,7 +11,8 @@ use serde_json::{Value, json};
 
 use crate::summary::summary;
 
-const ALICE: &str = "signIn okta/okta user=00u1(alice@fjord.example) Success/Right/Unknown/Normal Interactive 203.0.113.20 NO";
+const ALICE: &str =
+    "signIn okta/okta user=00u1(alice@fjord.example) Success/Right/Unknown/Normal Interactive 203.0.113.20 NO";
 
 fn okta(id: &str) -> Value {
     json!({
@@ -32,7 +33,10 @@ fn gzip(text: &str) -> Vec<u8> {
 fn an_envelope_is_opened_wherever_it_stands() {
     let record = okta("1");
     let text = record.to_string();
-    let packed = STANDARD.encode(gzip(&json!({"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "timestamp": 1, "message": text}]}).to_string()));
+    let packed = STANDARD.encode(gzip(
+        &json!({"messageType": "DATA_MESSAGE", "logEvents": [{"id": "1", "timestamp": 1, "message": text}]})
+            .to_string(),
+    ));
     let mut with_panther = record.clone();
     with_panther["p_log_type"] = json!("Okta.SystemLog");
     let envelopes = [

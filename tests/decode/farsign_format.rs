@@ -121,19 +121,19 @@ fn a_feed_needs_no_sign_in() {
 #[test]
 fn a_findings_words_are_strict_and_its_source_is_needed() {
     for (key, value, expected) in [
-        ("riskEventType", json!("impossibleTravel"), "ImpossibleTravel"),
+        ("riskEventType", json!("impossibleTravel"), "mcasImpossibleTravel"),
         ("riskEventType", json!("LeakedCredentials"), "wrongType"),
         ("riskEventType", Value::Null, "wrongType"),
         ("riskLevel", json!("hidden"), "wrongType"),
         ("riskLevel", Value::Null, "wrongType"),
-        ("provider", json!("entra"), "LeakedCredentials"),
+        ("provider", json!("entra"), "leakedCredentials"),
         ("provider", json!("acme"), "wrongType"),
         ("source", Value::Null, "wrongType"),
         ("source", json!("x".repeat(65)), "badId"),
         ("source", json!("a\nb"), "badId"),
         ("requestId", json!("r".repeat(257)), "badId"),
         ("activityTime", json!("soon"), "noTime"),
-        ("isConfirmed", json!([1]), "LeakedCredentials"),
+        ("isConfirmed", json!([1]), "leakedCredentials"),
         ("userId", Value::Null, "noUser"),
         ("time", Value::Null, "noTime"),
     ] {

@@ -43,8 +43,15 @@ fn seen(decoder: &Decoder, record: &Value) -> Vec<String> {
         seen.push(match decoded {
             Ok(Decoded::SignIn(it)) => format!(
                 "{}/{} {} {:?}/{:?}/{:?} {} {} {}",
-                it.tenant_id, it.user_id, it.event_time, it.outcome, it.credential, it.mfa,
-                it.address_text, it.location.country, it.user_principal_name
+                it.tenant_id,
+                it.user_id,
+                it.event_time,
+                it.outcome,
+                it.credential,
+                it.mfa,
+                it.address_text,
+                it.location.country,
+                it.user_principal_name
             ),
             Ok(Decoded::UpstreamFinding(it)) => format!("{} {} {}", it.source, it.level.name(), it.reasons),
             Ok(Decoded::Skipped(reason)) => reason.name().to_owned(),
@@ -90,7 +97,10 @@ fn pointers_constants_words_and_times() {
 #[test]
 fn the_first_mapping_that_fits_counts_and_then_known_formats() {
     let auto = decoder(RULES);
-    assert_eq!(seen(&auto, &json!({"login": "bob"})), ["other/bob 2026-03-02T08:26:40.0000000Z Success/Right/Unknown   "]);
+    assert_eq!(
+        seen(&auto, &json!({"login": "bob"})),
+        ["other/bob 2026-03-02T08:26:40.0000000Z Success/Right/Unknown   "]
+    );
     let mut seventh = gate(json!("ok"));
     seventh["product"] = json!(7);
     assert!(seen(&auto, &seventh)[0].starts_with("acme/alice"));

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use farsign::config::{Framing, OnError};
-use farsign::engine::decode::{Decoder, Format, write_farsign, write_farsign_feedback, write_farsign_upstream_finding};
+use farsign::engine::decode::{
+    Decoder, Format, write_farsign, write_farsign_feedback, write_farsign_upstream_finding,
+};
 use farsign::engine::enrich::{Enricher, Tables};
 use farsign::engine::facts::Item;
 use farsign::engine::finding::{RiskEventType, RiskLevel};

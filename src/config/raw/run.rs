@@ -76,6 +76,7 @@ pub struct Input {
     #[schemars(length(max = 16))]
     pub topics: Vec<Name>,
     /// Format of the records; auto = decided for each.
+    #[schemars(with = "String", extend("enum" = Format::ALL.map(Format::name)))]
     pub format: Format,
     /// Year of log lines whose times have none (syslog's), where nothing else tells when they came. In Kafka, the time
     /// of the record does.

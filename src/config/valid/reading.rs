@@ -14,7 +14,8 @@ use crate::engine::decode::{
 impl Build<'_> {
     pub(super) fn decoder(&mut self, file: &File) -> Decoder {
         self.unique_names("mappings", file.mappings.iter().map(|mapping| &mapping.name));
-        let rules = file.mappings.iter().enumerate().map(|(index, mapping)| self.mapping(index, mapping)).collect();
+        let rules =
+            file.mappings.iter().enumerate().map(|(index, mapping)| self.mapping(index, mapping)).collect();
         let mut unwrap = Vec::new();
         for pointer in file.input.unwrap.iter().filter_map(|text| parse_pointer(&text.0)) {
             match unwrap.contains(&pointer) {
@@ -32,7 +33,8 @@ impl Build<'_> {
 
     fn mapping(&mut self, index: usize, mapping: &Mapping) -> MappingRule {
         let index_text = index.to_string();
-        let mut rule = MappingRule { name: mapping.name.clone(), conditions: Vec::new(), fields: Default::default() };
+        let mut rule =
+            MappingRule { name: mapping.name.clone(), conditions: Vec::new(), fields: Default::default() };
         rule.conditions.extend(mapping.conditions.iter().filter_map(|condition| {
             let pointer = parse_pointer(&condition.pointer.0)?;
             Some(Condition { pointer, equals: condition.equals.clone() })
@@ -80,7 +82,9 @@ impl Build<'_> {
             if known != Field::Time {
                 self.problem_at(&path, "is for `time` only".to_owned());
             } else if !is_time_format(format) {
-                let message = format!("`{format}` is not allowed; allowed: a form as in strptime, such as `%d/%b/%Y:%H:%M:%S %z`");
+                let message = format!(
+                    "`{format}` is not allowed; allowed: a form as in strptime, such as `%d/%b/%Y:%H:%M:%S %z`"
+                );
                 self.problem_at(&path, message);
             }
         }

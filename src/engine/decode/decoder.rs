@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use super::entra::{self, Source};
 use super::envelope::{self, Unwrap, WRAPPINGS, Wrapping};
@@ -37,10 +37,14 @@ pub struct Decoder {
     pub people: Arc<People>,
 }
 
+/// What a configuration that says nothing has: shared, so that a decoder costs no allocation.
+static NOTHING: LazyLock<(Arc<Unwrap>, Arc<Mappings>, Arc<People>)> = LazyLock::new(Default::default);
+
 impl Decoder {
     /// As configured by nothing but the format.
     pub fn new(format: Format) -> Decoder {
-        Decoder { format, year: None, unwrap: Arc::default(), mappings: Arc::default(), people: Arc::default() }
+        let (unwrap, mappings, people) = NOTHING.clone();
+        Decoder { format, year: None, unwrap, mappings, people }
     }
 
     /// Decodes one record, calling `each` at least once for every element in it, in order. `received` is when the queue
@@ -298,7 +302,9 @@ impl<'a> Walk<'_, 'a> {
                 scan::check_depth(content).is_ok() && kind_of(content).is_some()
             }
             // A line of a log may begin so, too.
-            Some(b'[') if is_document => scan::check_depth(content).is_ok() && fields::read_text(content, Whole).is_ok(),
+            Some(b'[') if is_document => {
+                scan::check_depth(content).is_ok() && fields::read_text(content, Whole).is_ok()
+            }
             Some(b'{' | b'[') => true,
             Some(_) => !is_understood && (!is_document || self.reader_of_line(content).is_some()),
         }

@@ -23,12 +23,8 @@ use super::scalar::Scalar;
 use super::{Around, Decoded, Reject, text};
 use crate::engine::signin::Category;
 
-pub(super) const READER: Reader = Reader {
-    format: Format::Entra,
-    marks: &[&["Date (UTC)", "Request ID"]],
-    is_line: None,
-    read,
-};
+pub(super) const READER: Reader =
+    Reader { format: Format::Entra, marks: &[&["Date (UTC)", "Request ID"]], is_line: None, read };
 
 /// Not a column of the portal's: `false` in the rows of a file whose name says "non-interactive".
 pub const IS_INTERACTIVE: &str = "Is interactive";

@@ -7,7 +7,6 @@
 
 use std::sync::LazyLock;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::scan::TopKeys;
@@ -15,7 +14,7 @@ use super::{Around, Decoded, Reject};
 
 /// Which decoder reads the input.
 #[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, JsonSchema,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
 )]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
@@ -193,7 +192,9 @@ static MARKS: LazyLock<Marks> = LazyLock::new(|| {
     assert!(keys.len() <= KeySet::PLACES, "more keys than a set has places");
     let set_of = |mark: &[&str]| {
         let mut set = KeySet::default();
-        mark.iter().filter_map(|key| keys.iter().position(|known| known == key)).for_each(|place| set.insert(place));
+        mark.iter()
+            .filter_map(|key| keys.iter().position(|known| known == key))
+            .for_each(|place| set.insert(place));
         set
     };
     let sets = all.iter().map(|(mark, kind)| (set_of(mark), *kind)).collect();
@@ -235,7 +236,12 @@ mod tests {
         for (set, kind) in &marks.sets {
             for (other, of) in &marks.sets {
                 let is_hidden = kind != of && set.holds(other);
-                assert!(!is_hidden, "{:?} of {kind:?} is hidden by {:?} of {of:?}", marks.names(set), marks.names(other));
+                assert!(
+                    !is_hidden,
+                    "{:?} of {kind:?} is hidden by {:?} of {of:?}",
+                    marks.names(set),
+                    marks.names(other)
+                );
             }
         }
     }

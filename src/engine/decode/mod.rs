@@ -63,11 +63,13 @@ pub use address::parse_address;
 pub use decoder::{Decoder, decode};
 pub use entra::TENANT_UNKNOWN;
 pub use entra_codes::{Meaning, meaning_of};
-pub use envelope::{UNPACKED_LENGTH_MAX, Unwrap};
 pub use entra_portal::IS_INTERACTIVE;
+pub use envelope::{UNPACKED_LENGTH_MAX, Unwrap};
 pub use farsign::{write_farsign, write_farsign_feedback, write_farsign_upstream_finding};
 pub use format::Format;
-pub use mapping::{Condition, Field, MappingRule, Mappings, OUTCOMES, Pointer, Rule, is_time_format, parse_pointer};
+pub use mapping::{
+    Condition, Field, MappingRule, Mappings, OUTCOMES, Pointer, Rule, is_time_format, parse_pointer,
+};
 pub use people::{Account, People, PeopleError, PeopleRules, parse_people};
 pub use scan::DEPTH_MAX;
 pub use time::{TimeError, parse_time, time_of_float, time_of_integer};

@@ -407,7 +407,8 @@ mod tests {
         assert_eq!(elements(values.json(At::List)).count(), 2);
         let values = At::read(r#"{"list":"it is \"text\"","source":"a\nb"}"#).unwrap();
         assert_eq!((values.str(At::List), values.str(At::Source)), ("it is \"text\"", "a\nb"));
-        let values = At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
+        let values =
+            At::read(r#"{"source.ip":"192.0.2.2","source.port":5,"id":{"x":[1]},"list":"none"}"#).unwrap();
         assert_eq!((values.str(At::Address), values.get(At::Id)), ("192.0.2.2", &Scalar::Other));
         assert!(!values.has(At::List) && !values.has(At::Second));
     }

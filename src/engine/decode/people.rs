@@ -193,7 +193,9 @@ pub fn parse_people(csv: &[u8]) -> Result<BTreeMap<Account, Box<str>>, PeopleErr
     let header = reader.headers().map_err(|error| PeopleError(vec![error.to_string()]))?.clone();
     let column = |name: &str| header.iter().position(|found| found.eq_ignore_ascii_case(name));
     let (Some(person), Some(account)) = (column("person"), column("account")) else {
-        return Err(PeopleError(vec!["line 1: the header must name the columns `person` and `account`".to_owned()]));
+        return Err(PeopleError(vec![
+            "line 1: the header must name the columns `person` and `account`".to_owned(),
+        ]));
     };
     let provider = column("provider");
     let mut accounts = BTreeMap::new();
@@ -250,7 +252,13 @@ mod tests {
     use crate::engine::decode::draft::blank;
     use crate::engine::signin::EventTime;
 
-    fn resolved(people: &People, provider: Provider, tenant: &'static str, id: &'static str, name: &'static str) -> String {
+    fn resolved(
+        people: &People,
+        provider: Provider,
+        tenant: &'static str,
+        id: &'static str,
+        name: &'static str,
+    ) -> String {
         let mut sign_in = blank(provider, EventTime::from_seconds(0));
         sign_in.tenant_id = tenant.into();
         sign_in.user_id = id.into();
@@ -263,7 +271,8 @@ mod tests {
 
     #[test]
     fn accounts_of_a_list_are_one_person() {
-        let list = "person,provider,account\nE17,okta,00u1\nE17,,alice@old.example\nE17,aws,Alice\nE18,okta,00u2\n";
+        let list =
+            "person,provider,account\nE17,okta,00u1\nE17,,alice@old.example\nE17,aws,Alice\nE18,okta,00u2\n";
         let people = People::new("acme", &[], parse_people(list.as_bytes()).unwrap(), PeopleRules::default());
         let of = |provider, id, name| resolved(&people, provider, "t", id, name);
         assert_eq!(of(Provider::Okta, "00u1", ""), "acme/E17");
@@ -292,7 +301,11 @@ mod tests {
     fn a_list_tells_every_problem() {
         let list = "person,provider,account\n,okta,a\nE1,oktta,b\nE1,,c\nE2,,C\n";
         let told = parse_people(list.as_bytes()).unwrap_err().to_string();
-        for part in ["line 2: `person`", "line 3: `oktta` is no provider", "line 5: account `c` is listed for `E1` and `E2`"] {
+        for part in [
+            "line 2: `person`",
+            "line 3: `oktta` is no provider",
+            "line 5: account `c` is listed for `E1` and `E2`",
+        ] {
             assert!(told.contains(part), "{told}");
         }
         assert!(parse_people(b"who,what\n").unwrap_err().to_string().contains("header"));

@@ -85,6 +85,7 @@ impl Block {
         let cell = Cell::new(raw, |raw| {
             let mut entries = Entries { items: Vec::with_capacity(raw.frames.len()), ..Entries::default() };
             for frame in &raw.frames {
+                entries.records += 1;
                 decode_frame(decoder, &raw.bytes, frame, &mut |decoded, frame| {
                     take(decoded, frame, enricher, &mut entries);
                 });
