@@ -72,7 +72,7 @@ paths! {
     /// Where JSON of the audit log has what is read.
     enum At (IgnoreCase) {
         Timestamp = Scalar "timestamp",
-        AtTimestamp = Scalar "@timestamp",
+        EcsTimestamp = Scalar "@timestamp",
         Time = Scalar "time",
         Date = Scalar "date",
         TrackingId = Scalar "trackingid",
@@ -120,7 +120,7 @@ fn event_column(text: &str) -> Option<usize> {
 fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     if text.starts_with('{') {
         let entry = At::read(text)?;
-        let times = [At::Timestamp, At::AtTimestamp, At::Time, At::Date];
+        let times = [At::Timestamp, At::EcsTimestamp, At::Time, At::Date];
         let time = entry.time(&times.map(|at| (at, "timestamp")));
         return report(entry, time, emit);
     }

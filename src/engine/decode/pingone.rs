@@ -55,8 +55,8 @@ paths! {
     /// Where an activity has what is read.
     enum At (IgnoreCase) {
         Id = Scalar "id",
-        RecordedAt = Scalar "recordedAt",
-        CreatedAt = Scalar "createdAt",
+        Recorded = Scalar "recordedAt",
+        Created = Scalar "createdAt",
         Action = Scalar "action/type",
         Status = Scalar "result/status",
         Description = Scalar "result/description",
@@ -274,7 +274,7 @@ fn environment_of<'a>(activity: &mut Activity<'a>, named: Cow<'a, str>) -> Cow<'
 }
 
 fn time_of(activity: &Activity<'_>) -> Result<EventTime, Reject> {
-    activity.time(&[(At::RecordedAt, "recordedAt"), (At::CreatedAt, "createdAt")])
+    activity.time(&[(At::Recorded, "recordedAt"), (At::Created, "createdAt")])
 }
 
 fn sign_in<'a>(activity: &mut Activity<'a>, who: Who<'a>) -> Result<SignIn<'a>, Reject> {

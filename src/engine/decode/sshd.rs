@@ -149,7 +149,7 @@ paths! {
         ProcessId = Scalar "procid",
         Sent = Scalar "_SOURCE_REALTIME_TIMESTAMP",
         Received = Scalar "__REALTIME_TIMESTAMP",
-        AtTimestamp = Scalar "@timestamp",
+        EcsTimestamp = Scalar "@timestamp",
         Timestamp = Scalar "timestamp",
         Time = Scalar "time",
         Date = Scalar "DATE",
@@ -200,7 +200,7 @@ fn message_of(scalar: Scalar<'_>) -> Cow<'_, str> {
 
 /// When the message was sent, then when it was received; as text it may be a line's.
 fn time_of(record: &Values<'_, { At::COUNT }>, around: &Around) -> Result<EventTime, Reject> {
-    let slots = [At::Sent, At::Received, At::AtTimestamp, At::Timestamp, At::Time, At::Date];
+    let slots = [At::Sent, At::Received, At::EcsTimestamp, At::Timestamp, At::Time, At::Date];
     let found = slots.into_iter().map(|at| record.get(at)).find(|scalar| !scalar.is_absent());
     match found {
         None => around.time.ok_or_else(|| no_time(None)),

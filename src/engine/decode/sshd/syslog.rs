@@ -113,8 +113,7 @@ fn split_time(text: &str) -> (&str, &str) {
     let text = text.trim_start();
     let (first, rest) = word(text);
     let weekdays = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
-    let is_weekday = |day: &&str| first.trim_end_matches(',').eq_ignore_ascii_case(day);
-    if weekdays.iter().any(|day| is_weekday(&day)) {
+    if weekdays.iter().any(|day| first.trim_end_matches(',').eq_ignore_ascii_case(day)) {
         let (time, rest) = split_time_of_date(rest.trim_start());
         return if time.is_empty() { ("", text) } else { (time, rest) };
     }
