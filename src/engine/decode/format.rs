@@ -13,9 +13,7 @@ use super::scan::TopKeys;
 use super::{Around, Decoded, Reject};
 
 /// Which decoder reads the input.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Format {
     /// Decide per record.
