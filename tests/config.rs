@@ -397,7 +397,7 @@ mod oracle {
             // Checks over several keys, and what librdkafka knows, are beyond a schema: they may refuse more, in these
             // words.
             let beyond = ours.as_ref().is_err_and(|problems| {
-                let words = ["which is", "librdkafka"];
+                let words = ["which is", "librdkafka", "is needed with", "`identity` joins", "need `email`"];
                 problems.to_string().lines().all(|line| words.iter().any(|word| line.contains(word)))
             });
             if !beyond {

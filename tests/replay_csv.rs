@@ -48,7 +48,7 @@ fn replay(files: &[(&str, &[u8])]) -> Ran {
             .collect(),
         detections: lines(".out")
             .iter()
-            .map(|line| (text(&line["userPrincipalName"]), text(&line["activityDateTime"])))
+            .map(|line| (text(&line["userId"]), text(&line["activityDateTime"])))
             .collect(),
     }
 }

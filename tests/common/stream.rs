@@ -151,14 +151,14 @@ fn finding(index: usize, happening: &Happening, happenings: &[Happening]) -> Ite
     let other = happening.about % happenings.len();
     let about = if happening.about < 20 { String::new() } else { format!("event-{other}") };
     let subject = if about.is_empty() { happening } else { &happenings[other] };
-    let told = if happening.network % 2 == 0 { subject } else { happening };
+    let told = if happening.network.is_multiple_of(2) { subject } else { happening };
     let found = (FOUND[happening.device % FOUND.len()], LEVELS[happening.outcome % LEVELS.len()]);
     let time = at(told.day, told.second);
     let user = format!("user-{}", subject.user);
     let mut prepared = upstream(&format!("finding-{index}"), time, &user, found, &about);
     prepared.finding.activity_time = at(subject.day, subject.second);
     prepared.finding.source = ["IdentityProtection", "Okta"][happening.network % 5 / 3].into();
-    prepared.finding.is_confirmed = happening.outcome % 9 == 0;
+    prepared.finding.is_confirmed = happening.outcome.is_multiple_of(9);
     Item::UpstreamFinding(prepared)
 }
 

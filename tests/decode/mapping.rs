@@ -122,7 +122,7 @@ mappings:
   - name: a
     conditions: [{pointer: product}]
     fields:
-      user: {pointers: [/who]}
+      userid: {pointers: [/who]}
       outcome: {pointers: [/r], words: {ok: sucess}, otherwise: nothing}
       id: {time_format: '%Y'}
       time: {pointers: [/t], time_format: 'yyyy'}
@@ -132,7 +132,7 @@ identity: {file: people.csv}
     let problems = config::parse(yaml, &BTreeMap::new()).unwrap_err().to_string();
     for part in [
         "line 4: mappings.0.conditions.0.pointer: `product` is not allowed; allowed: a JSON pointer as /key/key",
-        "line 6: mappings.0.fields.user: unknown key; did you mean `user_id`?",
+        "line 6: mappings.0.fields.userid: unknown key; did you mean `user_id`?",
         "line 7: mappings.0.fields.outcome.words.ok: `sucess` is not allowed; allowed: `success`, ",
         "line 7: mappings.0.fields.outcome.otherwise: `nothing` is not allowed",
         "line 8: mappings.0.fields.id: needs `pointers` or a `constant`",

@@ -14,8 +14,8 @@
 //! Our own detection about the same sign-in stands whatever others say. An upstream finding of the same type about the same
 //! sign-in is no news (`alreadyReported`) when one stood already at its level or above, or was closed; told before ours, or
 //! at a higher level, it stands beside it. Either way the two count once in the user's risk. The same product that says more
-//! of the same raises its own detection, which keeps the evidence of the first word. Feedback about the sign-in's id, or about the finding's own where it names no
-//! sign-in, closes it.
+//! of the same raises its own detection, which keeps the evidence of the first word. Feedback about the sign-in's id, or
+//! about the finding's own where it names no sign-in, closes it.
 //! ## Why it matters
 //! ATT&CK T1078.004 for most types, T1589.001 for leaked credentials: the provider sees signals that no log holds, and a feed
 //! knows of passwords before they are used. Where it agrees with an independent detection of ours the user's level rises.

@@ -88,8 +88,7 @@ impl TailFinding {
 impl UserState {
     /// The risk that makes the finding no news.
     pub fn known_as(&self, finding: &TailFinding) -> Option<&OpenRisk> {
-        let same = self.open.iter().filter(|risk| risk.is_same(finding.about, finding.kind));
-        same.into_iter().find(|risk| finding.is_known_by(risk))
+        self.open.iter().find(|risk| risk.is_same(finding.about, finding.kind) && finding.is_known_by(risk))
     }
 
     /// Does a risk stand of the upstream finding with this hash of its own id?

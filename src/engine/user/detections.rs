@@ -97,6 +97,7 @@ pub(super) fn summary_subject(transitioned: &Transitioned, bench: &Bench<'_>) ->
 }
 
 /// What a finding is about.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, for as long as one detection is made")]
 pub(super) enum About<'a> {
     SignIn(&'a Facts, SignInText<'a>),
     Finding(&'a TailFinding),
