@@ -30,7 +30,8 @@ fn replay(files: &[(&str, &[u8])]) -> Ran {
         .stdin(Stdio::null())
         .output()
         .expect("runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    // 1 = every record was rejected, which is one of the cases.
+    assert!(output.status.code().is_some_and(|code| code <= 1), "{}", String::from_utf8_lossy(&output.stderr));
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
     let lines = |name: &str| -> Vec<Value> {
         read(name).lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
