@@ -34,21 +34,22 @@ fn console(day: u32, time: &str, address: &str) -> Value {
 fn log() -> String {
     let mut log = String::new();
     for day in 1..=20 {
-        writeln!(log, "{}", okta(day, "08:00", OSLO)).unwrap();
+        writeln!(log, "{}", okta(day, "08:00", OSLO)).expect("into memory");
     }
-    writeln!(log, "{}\n{}", okta(21, "08:00", OSLO), console(21, "08:20", NEW_YORK)).unwrap();
+    writeln!(log, "{}\n{}", okta(21, "08:00", OSLO), console(21, "08:20", NEW_YORK)).expect("into memory");
     log
 }
 
 /// The detections of a replay under `identity`.
 fn replayed(identity: &str) -> Vec<Value> {
-    let folder = TempDir::new().unwrap();
+    let folder = TempDir::new().expect("a folder");
     let path = |name: &str| folder.path().join(name);
-    std::fs::write(path("log.jsonl"), log()).unwrap();
-    std::fs::write(path("people.csv"), "person,provider,account\nE17,okta,00u1\nE17,aws,aidaalice\n").unwrap();
-    let config =
-        format!("input: {{keyed: false}}\n{identity}").replace("PEOPLE", path("people.csv").to_str().unwrap());
-    std::fs::write(path("farsign.yaml"), config).unwrap();
+    std::fs::write(path("log.jsonl"), log()).expect("written");
+    std::fs::write(path("people.csv"), "person,provider,account\nE17,okta,00u1\nE17,aws,aidaalice\n")
+        .expect("written");
+    let config = format!("input: {{keyed: false}}\n{identity}")
+        .replace("PEOPLE", path("people.csv").to_str().expect("a name"));
+    std::fs::write(path("farsign.yaml"), config).expect("written");
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip-test-data");
     let output = Command::new(env!("CARGO_BIN_EXE_farsign"))
         .arg("replay")
@@ -60,7 +61,7 @@ fn replayed(identity: &str) -> Vec<Value> {
         .arg(data.join("farsign-test-ASN.mmdb"))
         .arg(path("log.jsonl"))
         .output()
-        .unwrap();
+        .expect("runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     output.stdout.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect()
 }

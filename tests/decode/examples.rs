@@ -5,11 +5,11 @@ use farsign::engine::decode::Format;
 use crate::summary::summary;
 
 #[path = "../../benches/common/examples.rs"]
-mod examples;
+mod of_formats;
 
 #[test]
 fn every_example_is_read_alike_by_name_and_by_itself() {
-    for (format, text) in examples::EXAMPLES {
+    for (format, text) in of_formats::EXAMPLES {
         let seen = |format: Format| text.lines().flat_map(|line| summary(format, line)).collect::<Vec<String>>();
         let auto = seen(Format::Auto);
         assert_eq!(auto, seen(format), "{}", format.name());
@@ -35,7 +35,7 @@ fn every_example_is_read_alike_by_name_and_by_itself() {
 #[test]
 fn every_format_has_an_example() {
     for format in Format::ALL {
-        let has_one = examples::EXAMPLES.iter().any(|(known, _)| *known == format);
+        let has_one = of_formats::EXAMPLES.iter().any(|(known, _)| *known == format);
         assert_eq!(has_one, !matches!(format, Format::Auto | Format::Mapping), "{}", format.name());
     }
 }

@@ -33,7 +33,7 @@ mappings:
 ";
 
 fn decoder(yaml: &str) -> Decoder {
-    config::parse(yaml, &BTreeMap::new()).unwrap().input.decoder
+    config::parse(yaml, &BTreeMap::new()).expect("valid").input.decoder
 }
 
 fn seen(decoder: &Decoder, record: &Value) -> Vec<String> {

@@ -1,4 +1,4 @@
-//! A row of the sign-ins that Entra's portal gives to download → [`SignIn`].
+//! A row of the sign-ins that Entra's portal gives to download → `SignIn`.
 //!
 //! ## What it maps
 //! The columns of the interactive and the non-interactive users' logs, by their English names. They are put where the

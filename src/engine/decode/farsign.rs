@@ -3,7 +3,7 @@
 //!
 //! The format is documented in `docs/formats/farsign.md`, with a JSON Schema beside it. Enumerations are strict: a
 //! word that is not known is a reject naming the field. Every other optional field costs only itself when it
-//! cannot be read. What [`write`] writes, the decoder reads back equal.
+//! cannot be read. What [`mod@write`] writes, the decoder reads back equal.
 
 mod write;
 
@@ -28,7 +28,7 @@ const SIGN_IN: &str = "signIn";
 const FEEDBACK: &str = "feedback";
 const UPSTREAM_FINDING: &str = "upstreamFinding";
 
-/// Does the text start as [`write`] would start it?
+/// Does the text start as [`mod@write`] would start it?
 pub(super) fn is_likely(text: &str) -> bool {
     let starts = [r#"{"type":"signIn""#, r#"{"type":"feedback""#, r#"{"type":"upstreamFinding""#];
     starts.iter().any(|start| text.starts_with(start))

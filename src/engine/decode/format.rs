@@ -1,6 +1,6 @@
 //! The formats that are read: their names, how each is recognised, and which function reads it.
 //!
-//! One row of [`READERS`] a format. A record whose format is not named is recognised by the keys at the top of its
+//! One row of [`READERS`](super::READERS) a format. A record whose format is not named is recognised by the keys at the top of its
 //! object, in the order in which they are written, as soon as all keys of one [mark](Reader::marks) were seen; a line
 //! of text by a function of the format's. Marks tell formats apart, they prove nothing: the reader refuses or skips
 //! what is not its own.
@@ -130,7 +130,7 @@ pub(super) type ReadRecord = for<'a> fn(&'a str, &Around, Emit<'_, 'a>) -> Resul
 /// What an object is, by the keys at its top.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Index into [`READERS`].
+    /// Index into [`READERS`](super::READERS).
     Record(usize),
     /// Index into [`super::envelope::WRAPPINGS`].
     Wrapping(usize),

@@ -2,7 +2,7 @@
 //!
 //! A record is one JSON value, or one line of text, as a log or a Kafka message carries it; it may be an envelope that
 //! holds many sign-ins, so decoding calls back once for each. [`decoder`] takes a record apart, [`envelope`] knows what
-//! shippers put around it, [`format`] which reader it is for; a reader lists where its format writes what
+//! shippers put around it, [`mod@format`] which reader it is for; a reader lists where its format writes what
 //! ([`paths`]) and makes sign-ins of it ([`draft`]). Nothing here fails for outside reasons: what cannot be read is a
 //! [`Reject`] with one of a closed list of reasons.
 

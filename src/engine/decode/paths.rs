@@ -357,6 +357,7 @@ macro_rules! paths {
     ($(#[$meta:meta])* enum $name:ident ($matching:ident) { $($variant:ident = $kept:ident $path:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(clippy::enum_variant_names, reason = "`At` is the end of many keys' names")]
         enum $name { $($variant,)+ }
 
         impl $name {
