@@ -28,6 +28,7 @@ fn facts(user: u64, step: u64) -> Facts {
     Facts {
         time: EventTime::from_seconds(1_780_000_000 + step as i64 * 63_000),
         event: xxh3_64_with_seed(&step.to_le_bytes(), user),
+        provider: Provider::Entra,
         category: Category::Interactive,
         outcome: Outcome::Success,
         credential: Credential::Right,

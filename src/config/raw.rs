@@ -6,12 +6,14 @@
 
 pub mod kafka;
 pub mod run;
+mod words;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::engine::policy::{self, EngineConfig, Policy};
+pub use words::{Level, Sensitivity};
 
 /// Most exceptions, policies or named locations in one file.
 pub const POLICIES_MAX: usize = 1_000;
@@ -44,35 +46,6 @@ macro_rules! mirror {
             }
         }
     };
-}
-
-/// Which suppressions apply: low = system + organisation + user, medium = system + user, high = system only.
-#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Sensitivity {
-    Low,
-    Medium,
-    High,
-}
-
-impl From<policy::Sensitivity> for Sensitivity {
-    fn from(valid: policy::Sensitivity) -> Sensitivity {
-        match valid {
-            policy::Sensitivity::Low => Sensitivity::Low,
-            policy::Sensitivity::Medium => Sensitivity::Medium,
-            policy::Sensitivity::High => Sensitivity::High,
-        }
-    }
-}
-
-impl From<Sensitivity> for policy::Sensitivity {
-    fn from(raw: Sensitivity) -> policy::Sensitivity {
-        match raw {
-            Sensitivity::Low => policy::Sensitivity::Low,
-            Sensitivity::Medium => policy::Sensitivity::Medium,
-            Sensitivity::High => policy::Sensitivity::High,
-        }
-    }
 }
 
 mirror! {
@@ -333,6 +306,15 @@ mirror! {
 }
 
 mirror! {
+    /// Risks that other products found, taken in under their own `source`.
+    UpstreamFindings, default Policy::default().upstream_findings, {
+        enabled: bool,
+        /// Findings below this level are left out.
+        min_level: Level,
+    }
+}
+
+mirror! {
     /// How detections are put together to one incident.
     Incident, default Policy::default().incident, {
         /// An incident takes in detections for this many hours from its first; 0 = those of one moment.
@@ -374,6 +356,7 @@ pub struct Detections {
     pub mfa_fatigue: MfaFatigue,
     pub reported_activity: ReportedActivity,
     pub risky_address: RiskyAddress,
+    pub upstream_findings: UpstreamFindings,
     pub incident: Incident,
 }
 

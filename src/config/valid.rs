@@ -224,6 +224,7 @@ impl Build<'_> {
             mfa_fatigue: fatigue.into(),
             reported_activity: (&detections.reported_activity).into(),
             risky_address: (&detections.risky_address).into(),
+            upstream_findings: (&detections.upstream_findings).into(),
             incident: (&detections.incident).into(),
         }
     }

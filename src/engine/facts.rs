@@ -8,7 +8,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::hash::UserKey;
-use super::signin::{AccountState, Category, ClientApp, Credential, EventTime, Feedback, Mfa, Outcome, SignIn};
+use super::signin::{
+    AccountState, Category, ClientApp, Credential, EventTime, Feedback, Mfa, Outcome, Provider, SignIn,
+    UpstreamFinding,
+};
 
 /// How exact a place is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -198,6 +201,7 @@ pub struct Facts {
     pub time: EventTime,
     /// Hash of the event id.
     pub event: u64,
+    pub provider: Provider,
     pub category: Category,
     pub outcome: Outcome,
     pub credential: Credential,
@@ -289,6 +293,21 @@ pub struct Prepared<'a> {
     pub asn_organization: Option<Arc<str>>,
 }
 
+/// An upstream finding with what the tables know of its address.
+#[derive(Clone, Debug)]
+pub struct PreparedFinding<'a> {
+    pub user: UserKey,
+    pub finding: UpstreamFinding<'a>,
+    pub address_hash: u32,
+    /// 0 = unknown.
+    pub asn: u32,
+    pub lists: ListSet,
+    pub named: NamedLocation,
+    pub place: Option<Arc<Place>>,
+    /// Organisation of the ASN; empty = unknown.
+    pub asn_organization: Option<Arc<str>>,
+}
+
 #[expect(
     clippy::large_enum_variant,
     reason = "nearly every item is a sign-in; boxing it would cost an allocation an event"
@@ -298,6 +317,7 @@ pub struct Prepared<'a> {
 pub enum Item<'a> {
     SignIn(Prepared<'a>),
     Feedback { user: UserKey, feedback: Feedback<'a> },
+    UpstreamFinding(PreparedFinding<'a>),
 }
 
 impl Item<'_> {
@@ -305,6 +325,7 @@ impl Item<'_> {
         match self {
             Item::SignIn(prepared) => prepared.user,
             Item::Feedback { user, .. } => *user,
+            Item::UpstreamFinding(prepared) => prepared.user,
         }
     }
 
@@ -312,6 +333,7 @@ impl Item<'_> {
         match self {
             Item::SignIn(prepared) => prepared.facts.time,
             Item::Feedback { feedback, .. } => feedback.event_time,
+            Item::UpstreamFinding(prepared) => prepared.finding.event_time,
         }
     }
 }

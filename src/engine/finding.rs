@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::attempts::{Attack, Trace};
 use super::facts::{CountryCode, ListKind};
 use super::risk::incident::Incident;
-use super::signin::EventTime;
+use super::signin::{EventTime, Provider};
 
 /// Graph `riskEventType`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -59,7 +59,7 @@ impl RiskEventType {
     ];
 
     /// Graph's spelling. Impossible travel has two: see `output.impossible_travel_name`.
-    pub fn name(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             RiskEventType::ImpossibleTravel => "mcasImpossibleTravel",
             RiskEventType::UnlikelyTravel => "unlikelyTravel",
@@ -214,10 +214,11 @@ impl RiskDetail {
     }
 }
 
-/// One end of a comparison: a sign-in as evidence names it.
+/// One end of a comparison: a sign-in as evidence names it, or what an upstream finding says of one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EndPoint {
     pub request_id: String,
+    pub provider: Provider,
     pub time: EventTime,
     pub address: Option<IpAddr>,
     /// 0 = unknown.

@@ -115,6 +115,10 @@ impl Engine {
                 (sign_in.tenant_id.as_ref(), sign_in.user_id.as_ref(), sign_in.user_principal_name.as_ref())
             }
             Item::Feedback { feedback, .. } => (feedback.tenant_id.as_ref(), feedback.user_id.as_ref(), ""),
+            Item::UpstreamFinding(prepared) => {
+                let finding = &prepared.finding;
+                (finding.tenant_id.as_ref(), finding.user_id.as_ref(), finding.user_principal_name.as_ref())
+            }
         };
         let mut scope = Scope {
             tenant: hash32(Seed::Tenant, tenant_id.as_bytes()),
@@ -125,8 +129,8 @@ impl Engine {
         let (record, is_new) = self.users.get_or_insert(key, &self.rules, &mut out.forgotten);
         out.counts.users_new += u64::from(is_new);
         out.counts.users_forgotten += (out.forgotten.len() - forgotten_before) as u64;
-        if !is_new && matches!(input.item, Item::Feedback { .. }) {
-            // Feedback names no principal: the policy of the user's sign-ins stays.
+        if !is_new && !matches!(input.item, Item::SignIn(_)) {
+            // Feedback names no principal, and a finding may not: the policy of the user's sign-ins stays.
             scope.policy = record.scope.policy;
         }
         record.enter(scope, &self.rules);
@@ -136,6 +140,7 @@ impl Engine {
         match input.item {
             Item::SignIn(prepared) => record.take_sign_in(prepared, &bench, out),
             Item::Feedback { feedback, .. } => record.take_feedback(feedback, &bench, out),
+            Item::UpstreamFinding(prepared) => record.take_finding(prepared, &bench, out),
         }
         // What was judged again after a late one may be in doubt only now.
         let again = (out.counts.reordered > reordered).then(|| record.doubtful_times());

@@ -5,16 +5,37 @@ use super::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState, S
 use super::hash::UserKey;
 use super::profile::Contribution;
 use super::risk::user::UserRisk;
-use super::signin::EventTime;
+use super::signin::{EventTime, Provider};
+
+/// Who found a risk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Source {
+    #[default]
+    Farsign,
+    /// Another product, by the name it goes by in Graph's `source`.
+    Upstream(Box<str>),
+}
+
+impl Source {
+    /// The upstream product's name; `None` for our own detections.
+    pub fn upstream(&self) -> Option<&str> {
+        match self {
+            Source::Farsign => None,
+            Source::Upstream(name) => Some(name),
+        }
+    }
+}
 
 /// The sign-in a detection is about, as output names it. Owned: a detection is rare.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Subject {
+    /// At whose door the sign-in was; `None` where only a summary is kept.
+    pub provider: Option<Provider>,
     pub tenant_id: String,
     pub user_id: String,
     pub user_principal_name: String,
     pub user_display_name: String,
-    /// The sign-in's id.
+    /// The sign-in's id; empty where the detection is about the user.
     pub request_id: String,
     pub correlation_id: String,
     pub session_id: String,
@@ -34,13 +55,18 @@ pub struct Subject {
 /// A new detection, or a newer version of one with the same id.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
-    /// UUIDv5 over tenant, sign-in id, type and detector version.
+    /// UUIDv5 over tenant, sign-in id, type and detector version, and the source where that is another product.
     pub id: uuid::Uuid,
+    pub source: Source,
+    /// About the user as a whole, and not a sign-in.
+    pub is_about_user: bool,
     pub state: RiskState,
     pub detail: RiskDetail,
-    /// Event time of the sign-in; for a detection about a user, of the feedback.
+    /// Event time of the sign-in; for a detection about a user, of the feedback; for an upstream finding, of what it is
+    /// about.
     pub activity_time: EventTime,
-    /// Event time at which it became known: the later of the sign-in and what triggered the verdict.
+    /// Event time at which it became known: the later of the sign-in and what triggered the verdict; for an upstream
+    /// finding, when the product said so.
     pub detected_time: EventTime,
     /// Event time of this version.
     pub updated_time: EventTime,
@@ -60,8 +86,12 @@ pub struct Detection {
 }
 
 impl Detection {
-    /// When it can be known at the earliest: at the sign-in, or when what was attempted on others came to be an attack.
+    /// When it can be known at the earliest: at the sign-in, when what was attempted on others came to be an attack, or
+    /// when the upstream product said so.
     pub fn told_at_least(&self) -> EventTime {
+        if self.source != Source::Farsign {
+            return self.detected_time;
+        }
         let attack = self.finding.as_ref().and_then(|finding| finding.evidence.attack.as_ref());
         attack.map_or(self.activity_time, |found| found.recognised().max(self.activity_time))
     }
@@ -90,6 +120,9 @@ pub struct Counts {
     pub sign_ins_judged: u64,
     pub feedback: u64,
     pub feedback_without_effect: u64,
+    /// Upstream findings by provider ([`Provider::ALL`]): taken, and delivered before.
+    pub upstream_findings: [[u64; 2]; Provider::ALL.len()],
+    /// Items delivered before.
     pub duplicates: u64,
     /// Arrived behind a newer event of the user, inside the horizon.
     pub reordered: u64,
@@ -121,6 +154,10 @@ impl Counts {
         self.sign_ins_judged += other.sign_ins_judged;
         self.feedback += other.feedback;
         self.feedback_without_effect += other.feedback_without_effect;
+        let upstream_findings = self.upstream_findings.as_flattened_mut().iter_mut();
+        for (mine, theirs) in upstream_findings.zip(other.upstream_findings.as_flattened()) {
+            *mine += theirs;
+        }
         self.duplicates += other.duplicates;
         self.reordered += other.reordered;
         self.late += other.late;

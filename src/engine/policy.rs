@@ -2,6 +2,7 @@
 //!
 //! Defaults are the documented ones of each detection; every number has its unit in its name.
 
+use super::finding::RiskLevel;
 use super::signin::EventTime;
 
 /// Which suppressions apply: low = system + organisation + user, medium = system + user, high = system.
@@ -170,6 +171,14 @@ pub struct RiskyAddress {
     pub common_share: f64,
 }
 
+/// What other products found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UpstreamFindings {
+    pub enabled: bool,
+    /// Below this level they are left out. At least low: a finding of no level is none.
+    pub min_level: RiskLevel,
+}
+
 /// How detections are put together to one story.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Incident {
@@ -223,6 +232,7 @@ pub struct Policy {
     pub mfa_fatigue: MfaFatigue,
     pub reported_activity: ReportedActivity,
     pub risky_address: RiskyAddress,
+    pub upstream_findings: UpstreamFindings,
     pub incident: Incident,
 }
 
@@ -319,6 +329,7 @@ impl Default for Policy {
             },
             reported_activity: ReportedActivity { enabled: true },
             risky_address: RiskyAddress { enabled: true, sensitivity: Sensitivity::Medium, common_share: 0.01 },
+            upstream_findings: UpstreamFindings { enabled: true, min_level: RiskLevel::Low },
             incident: Incident { window_hours: 24 },
         }
     }

@@ -14,7 +14,7 @@ use crate::engine::finding::{
     AttackEvidence, EndPoint, Evidence, Familiarity, LearningPhase, PropertyVerdict, Travel,
 };
 use crate::engine::out::{Detection, Subject};
-use crate::engine::signin::{EventTime, SECONDS_PER_DAY};
+use crate::engine::signin::{EventTime, Provider, SECONDS_PER_DAY};
 
 /// What Farsign knows beyond Graph.
 #[derive(Serialize, JsonSchema)]
@@ -49,6 +49,9 @@ pub(super) struct Farsign<'a> {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 struct SignInView<'a> {
+    /// At whose door it was; null in an update of a detection so old that only its summary is kept.
+    #[schemars(extend("enum" = provider_names()))]
+    provider: Option<&'static str>,
     /// False for a token refresh without the user's doing.
     interactive: bool,
     /// The provider's result code; 0 is success.
@@ -101,8 +104,11 @@ struct EvidenceView<'a> {
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 struct EndPointView<'a> {
-    /// Id of the sign-in.
+    /// Id of the sign-in, by which feedback names it; of an upstream finding about a user the finding's own.
     request_id: Option<&'a str>,
+    /// At whose door it was.
+    #[schemars(extend("enum" = Provider::ALL.map(Provider::name)))]
+    provider: &'static str,
     /// RFC 3339, UTC, seven decimals.
     date_time: String,
     ip_address: Option<String>,
@@ -286,6 +292,7 @@ impl<'a> Farsign<'a> {
 impl<'a> SignInView<'a> {
     fn new(subject: &'a Subject) -> SignInView<'a> {
         SignInView {
+            provider: subject.provider.map(Provider::name),
             interactive: subject.interactive,
             error_code: subject.error_code,
             app_display_name: known(&subject.app_display_name),
@@ -344,6 +351,7 @@ impl<'a> EndPointView<'a> {
     fn new(end: &'a EndPoint) -> EndPointView<'a> {
         EndPointView {
             request_id: known(&end.request_id),
+            provider: end.provider.name(),
             date_time: end.time.to_string(),
             ip_address: end.address.map(|address| address.to_string()),
             asn: (end.asn != 0).then_some(end.asn),
@@ -423,6 +431,11 @@ pub(super) fn rounded(value: f64, decimals: u32) -> Option<f64> {
     let scale = 10_i64.pow(decimals) as f64;
     let scaled = (value * scale).round();
     (scaled.abs() <= EXACT_MAX).then(|| (scaled as i64) as f64 / scale)
+}
+
+/// Every provider, and null.
+fn provider_names() -> Vec<Option<&'static str>> {
+    Provider::ALL.into_iter().map(Provider::name).map(Some).chain([None]).collect()
 }
 
 /// "Oslo, Oslo County, NO": what is known of the place, joined.

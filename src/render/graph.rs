@@ -14,16 +14,21 @@ use super::farsign::{Farsign, place_text, rounded};
 use crate::engine::finding::{EndPoint, Evidence, Familiarity, Property, RiskEventType, RiskState};
 use crate::engine::out::{Detection, Subject};
 
-/// `source` of every record. Graph's property is free text that names the product.
+/// `source` of what Farsign found. Graph's property is free text that names the product.
 pub const SOURCE: &str = "Farsign";
+
+/// `source` of a record: Farsign, or the upstream product that found it.
+pub(super) fn source_name(detection: &Detection) -> &str {
+    detection.source.upstream().unwrap_or(SOURCE)
+}
 
 /// One risk detection: a Microsoft Graph v1.0 `riskDetection` with Farsign's own properties after Graph's.
 #[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(deny_unknown_fields)]
 pub struct RiskDetection<'a> {
-    /// UUID version 5 over tenant, sign-in id, detection type and detector version: the same sign-in gives the same
-    /// id on every run. A later record with the same id replaces an earlier one.
+    /// UUID version 5 over tenant, sign-in id, detection type and detector version, and `source` where that is not
+    /// "Farsign": the same sign-in gives the same id on every run. A later record with the same id replaces an earlier one.
     id: String,
     /// Id of the sign-in; null for a detection about a user.
     request_id: Option<&'a str>,
@@ -41,8 +46,8 @@ pub struct RiskDetection<'a> {
     risk_level: &'static str,
     /// Why the state is what it is.
     risk_detail: &'static str,
-    /// Always "Farsign".
-    source: &'static str,
+    /// "Farsign", or the product whose finding was taken in.
+    source: &'a str,
     /// When Graph's own detection of this kind speaks: `realtime` or `offline`.
     #[schemars(extend("enum" = ["realtime", "offline"]))]
     detection_timing_type: &'static str,
@@ -135,9 +140,9 @@ impl<'a> RiskDetection<'a> {
             risk_state: state.name(),
             risk_level: detection.level.name(),
             risk_detail: detection.detail.name(),
-            source: SOURCE,
+            source: source_name(detection),
             detection_timing_type: timing_type(detection.kind),
-            activity: activity(detection.kind),
+            activity: if detection.is_about_user { "user" } else { "signin" },
             token_issuer_type: token_issuer_type(&subject.token_issuer_type),
             ip_address: address(subject, evidence),
             location: evidence.and_then(|evidence| Location::new(&evidence.this)),
@@ -217,13 +222,6 @@ fn timing_type(kind: RiskEventType) -> &'static str {
         | RiskEventType::AttackerInTheMiddle
         | RiskEventType::UserReportedSuspiciousActivity
         | RiskEventType::RiskyIpAddress => "offline",
-    }
-}
-
-fn activity(kind: RiskEventType) -> &'static str {
-    match kind {
-        RiskEventType::AdminConfirmedUserCompromised => "user",
-        _ => "signin",
     }
 }
 

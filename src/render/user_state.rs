@@ -91,6 +91,7 @@ fn risk(state: &UserState) -> Value {
 fn open_risk(risk: &OpenRisk) -> Value {
     json!({
         "type": risk.kind.name(),
+        "source": risk.upstream().unwrap_or(super::graph::SOURCE),
         "level": risk.level.name(),
         "score": risk.score,
         "state": risk.state.name(),
@@ -264,6 +265,14 @@ fn tail_entry(entry: &TailEntry) -> Value {
             "dateTime": text(feedback.time),
             "feedback": format!("{:?}", feedback.action),
             "requestId": some_text(&feedback.request_id),
+        }),
+        TailEntry::UpstreamFinding(finding) => json!({
+            "dateTime": text(finding.time),
+            "source": finding.source.as_ref(),
+            "finding": finding.kind.name(),
+            "level": finding.level.name(),
+            "requestId": some_text(&finding.request_id),
+            "stands": finding.judged.is_some_and(|judged| judged.suppressed_by.is_none()),
         }),
         TailEntry::SignIn(sign_in) => {
             let facts = &sign_in.facts;

@@ -12,7 +12,7 @@
 //! `.learning_days` (14) or `.learning_sign_ins` (10), `.relearn_after_days` (90), `.sensitivity`.
 
 use super::cloud;
-use super::evidence::place_name;
+use super::evidence::place_names;
 use super::impossible_travel::{after, is_usual_region};
 use super::properties::Assessment;
 use super::travel::Journey;
@@ -145,8 +145,7 @@ fn consider(case: &Case<'_>, anchor: &Anchor, sensitivity: Sensitivity, draft: &
 }
 
 fn sentence(case: &Case<'_>, anchor: &Anchor, journey: &Journey, assessment: &Assessment) -> String {
-    let here = place_name(case.text.place, case.facts.country);
-    let there = place_name(anchor.place.as_ref(), anchor.country);
+    let [here, there] = place_names(case, anchor);
     let device = if assessment.known_device {
         "a known device"
     } else if assessment.known_agent {

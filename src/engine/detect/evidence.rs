@@ -11,7 +11,7 @@ use crate::engine::facts::{Agent, CountryCode, Place};
 use crate::engine::finding::{
     EndPoint, Evidence, LearningPhase, Property, PropertyVerdict, RiskEventType, Travel,
 };
-use crate::engine::signin::SECONDS_PER_DAY;
+use crate::engine::signin::{Provider, SECONDS_PER_DAY};
 use crate::engine::user::Anchor;
 use crate::engine::user::session::{Session, Stop};
 use crate::engine::user::visitor::VISITOR_NETWORKS_MAX;
@@ -59,7 +59,7 @@ pub fn evidence(
 fn this_end(case: &Case<'_>) -> EndPoint {
     let facts = case.facts;
     end_point(
-        case.text.request_id.to_owned(),
+        (case.text.request_id.to_owned(), facts.provider),
         (facts.time, facts.address, facts.asn, facts.country, facts.coordinates, facts.radius_km),
         (case.text.place, case.text.agent, case.text.asn_organization),
     )
@@ -81,6 +81,7 @@ fn reference(case: &Case<'_>, kind: RiskEventType) -> Option<EndPoint> {
 fn stop_end(stop: &Stop) -> EndPoint {
     EndPoint {
         request_id: stop.request_id.to_string(),
+        provider: stop.provider,
         time: stop.time,
         address: stop.address,
         asn: stop.asn,
@@ -97,7 +98,7 @@ fn stop_end(stop: &Stop) -> EndPoint {
 
 fn anchor_end(anchor: &Anchor) -> EndPoint {
     end_point(
-        anchor.request_id.to_string(),
+        (anchor.request_id.to_string(), anchor.provider),
         (anchor.time, anchor.address, anchor.asn, anchor.country, Some(anchor.coordinates), anchor.radius_km),
         (anchor.place.as_ref(), &anchor.agent, anchor.asn_organization.as_ref()),
     )
@@ -107,10 +108,15 @@ type EndNumbers =
     (crate::engine::signin::EventTime, Option<std::net::IpAddr>, u32, CountryCode, Option<(f32, f32)>, u16);
 type EndTexts<'a> = (Option<&'a Arc<Place>>, &'a Arc<Agent>, Option<&'a Arc<str>>);
 
-fn end_point(request_id: String, numbers: EndNumbers, (place, agent, organization): EndTexts<'_>) -> EndPoint {
+fn end_point(
+    (request_id, provider): (String, Provider),
+    numbers: EndNumbers,
+    (place, agent, organization): EndTexts<'_>,
+) -> EndPoint {
     let (time, address, asn, country, coordinates, radius_km) = numbers;
     EndPoint {
         request_id,
+        provider,
         time,
         address,
         asn,
@@ -197,6 +203,16 @@ pub(super) fn prefix_text(address: std::net::IpAddr) -> String {
 fn hour_name(hour_of_week: u8) -> String {
     const DAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
     format!("{} {:02}:00 UTC", DAYS[usize::from(hour_of_week / 24) % 7], hour_of_week % 24)
+}
+
+/// "Oslo, NO (okta)" at both ends where their providers differ, else the places alone.
+pub(super) fn place_names(case: &Case<'_>, anchor: &Anchor) -> [String; 2] {
+    let here = place_name(case.text.place, case.facts.country);
+    let there = place_name(anchor.place.as_ref(), anchor.country);
+    if case.facts.provider == anchor.provider {
+        return [here, there];
+    }
+    [format!("{here} ({})", case.facts.provider.name()), format!("{there} ({})", anchor.provider.name())]
 }
 
 /// "Oslo, NO", or as much of it as is known.

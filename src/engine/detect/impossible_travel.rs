@@ -15,7 +15,7 @@
 
 use super::borders::share_border;
 use super::cloud;
-use super::evidence::place_name;
+use super::evidence::place_names;
 use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::travel::Journey;
 use super::{Case, Draft};
@@ -226,8 +226,7 @@ pub(super) fn is_usual_region(case: &Case<'_>, region_hash: u32) -> bool {
 const USUAL_DAYS: u16 = 3;
 
 fn sentence(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor, journey: &Journey) -> String {
-    let here = place_name(case.text.place, case.facts.country);
-    let there = place_name(anchor.place.as_ref(), anchor.country);
+    let [here, there] = place_names(case, anchor);
     let device = if case.facts.device_hash != 0 && case.facts.device_hash == anchor.device_hash {
         "the same device"
     } else {

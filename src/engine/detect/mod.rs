@@ -3,7 +3,7 @@
 //! [`judge`] is the written, ordered list of detections; each is a plain function over an [`Assessment`], which
 //! holds what they share: each property's familiarity and the travel since the last sign-in. A detection fires as
 //! a [`Draft`]; [`conclude`](suppress::conclude) applies what holds for all of them (exceptions, trusted locations, stopped
-//! sign-ins, learning, repeats).
+//! sign-ins, learning, repeats). What other products found is taken as it is ([`upstream_findings`]).
 
 pub mod anomalous_token;
 pub mod attacker_in_the_middle;
@@ -25,6 +25,7 @@ pub mod suspicious_browser;
 pub mod token_issuer;
 pub mod travel;
 pub mod unfamiliar_features;
+pub mod upstream_findings;
 
 use super::Sight;
 use super::attempts::{Attack, Attempt, AttemptKind, Bar, minute_of};

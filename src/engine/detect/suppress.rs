@@ -1,5 +1,7 @@
 //! What holds for every detection: exceptions, trusted locations, stopped sign-ins, learning, repeats.
 
+use std::net::IpAddr;
+
 use super::evidence::evidence;
 use super::properties::Assessment;
 use super::{Case, Draft};
@@ -62,26 +64,55 @@ fn consider_exceptions(case: &Case<'_>, draft: &mut Draft) {
 
 fn exception_matches(case: &Case<'_>, exception: &Exception, kind: RiskEventType) -> bool {
     let facts = case.facts;
-    let principal = case.text.user_principal_name.to_lowercase();
-    let user =
-        |pattern: &String| matches_pattern(pattern, case.judge.user_id) || matches_pattern(pattern, &principal);
-    let network = |(network, length): &(std::net::IpAddr, u8)| {
-        let network = ipnet::IpNet::new(*network, *length);
-        facts.address.is_some_and(|address| network.is_ok_and(|network| network.contains(&address)))
-    };
     let there = case.state.anchor.as_ref().map(|anchor| anchor.country);
     let pair = |(one, other): &(crate::engine::facts::CountryCode, crate::engine::facts::CountryCode)| {
         there.is_some_and(|there| {
             (*one, *other) == (there, facts.country) || (*other, *one) == (there, facts.country)
         })
     };
-    let holds = |unset: bool, holds: bool| unset || holds;
-    holds(exception.detections.is_empty(), exception.detections.contains(&kind))
-        && holds(exception.users.is_empty(), exception.users.iter().any(user))
-        && holds(exception.device_hashes.is_empty(), exception.device_hashes.contains(&facts.device_hash))
-        && holds(exception.networks.is_empty(), exception.networks.iter().any(network))
-        && holds(exception.country_pairs.is_empty(), exception.country_pairs.iter().any(pair))
-        && holds(exception.app_hashes.is_empty(), exception.app_hashes.contains(&facts.app_hash))
+    let user = |pattern: &str| named_by(pattern, case.judge.user_id, case.text.user_principal_name);
+    is_of_kind_user_and_network(exception, kind, facts.address, user)
+        && holds(&exception.device_hashes, |hash| *hash == facts.device_hash)
+        && holds(&exception.country_pairs, pair)
+        && holds(&exception.app_hashes, |hash| *hash == facts.app_hash)
+}
+
+/// Does the exception hold for what has no device, journey or application?
+pub(super) fn is_excepted(
+    exception: &Exception,
+    kind: RiskEventType,
+    address: Option<IpAddr>,
+    user: impl Fn(&str) -> bool,
+) -> bool {
+    is_of_kind_user_and_network(exception, kind, address, user)
+        && exception.device_hashes.is_empty()
+        && exception.country_pairs.is_empty()
+        && exception.app_hashes.is_empty()
+}
+
+fn is_of_kind_user_and_network(
+    exception: &Exception,
+    kind: RiskEventType,
+    address: Option<IpAddr>,
+    user: impl Fn(&str) -> bool,
+) -> bool {
+    let network = |(network, length): &(IpAddr, u8)| {
+        let network = ipnet::IpNet::new(*network, *length);
+        address.is_some_and(|address| network.is_ok_and(|network| network.contains(&address)))
+    };
+    holds(&exception.detections, |excepted| *excepted == kind)
+        && holds(&exception.users, |pattern| user(pattern))
+        && holds(&exception.networks, network)
+}
+
+/// A condition that is not set holds for everything.
+fn holds<T>(condition: &[T], matches: impl Fn(&T) -> bool) -> bool {
+    condition.is_empty() || condition.iter().any(matches)
+}
+
+/// Is it a pattern of the user's id or name?
+pub(super) fn named_by(pattern: &str, user_id: &str, principal: &str) -> bool {
+    matches_pattern(pattern, user_id) || matches_pattern(pattern, &principal.to_lowercase())
 }
 
 /// The country of an anonymous exit is drawn by lot: between two sign-ins through one the client alone tells visits apart.
@@ -89,7 +120,7 @@ fn is_same_visit(case: &Case<'_>, risk: &OpenRisk, properties: &Properties) -> b
     let through_exit = |risk: &OpenRisk| {
         let anonymous =
             |other: &OpenRisk| other.kind == RiskEventType::AnonymizedIpAddress && other.event == risk.event;
-        case.state.open.iter().any(anonymous)
+        case.state.own_risks().any(anonymous)
     };
     risk.properties.same_visit(properties)
         || (case.facts.lists.hides_place() && risk.properties.same_client(properties) && through_exit(risk))
@@ -99,7 +130,7 @@ fn is_same_visit(case: &Case<'_>, risk: &OpenRisk, properties: &Properties) -> b
 fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
     let properties = Properties::of(case.facts);
     let since = case.facts.time.minus_seconds(i64::from(case.judge.baseline.repeat_after_hours) * 3_600);
-    let standing = case.state.open.iter().find(|risk| {
+    let standing = case.state.own_risks().find(|risk| {
         risk.kind == draft.kind
             && risk.level >= draft.level
             && risk.time >= since

@@ -29,9 +29,9 @@ pub use lists::{LIST_ERRORS_MAX, ListEntry, ListError, parse_entry, parse_list};
 pub use named::{NAMED_LOCATIONS_MAX, NamedLocationRule};
 pub use tables::{TableError, Tables, TablesBuilder};
 
-use super::facts::{Connection, CountryCode, Facts, ListSet, NamedLocation, Precision, Prepared};
+use super::facts::{Connection, CountryCode, Facts, ListSet, NamedLocation, Precision, Prepared, PreparedFinding};
 use super::hash::{Seed, UserKey, hash32, hash64};
-use super::signin::{ProviderLocation, SignIn};
+use super::signin::{ProviderLocation, SignIn, UpstreamFinding};
 use address::Addresses;
 use agent_cache::{Agents, KnownAgent};
 
@@ -80,6 +80,22 @@ impl Enricher {
         }
     }
 
+    /// Looks up where the finding says that it was.
+    pub fn enrich_finding<'a>(&mut self, finding: UpstreamFinding<'a>) -> PreparedFinding<'a> {
+        let address = finding.address.map(|address| address.to_canonical());
+        let (network, named) = self.place(address, 0, &finding.location);
+        PreparedFinding {
+            user: UserKey::new(&finding.tenant_id, &finding.user_id),
+            finding: UpstreamFinding { address, ..finding },
+            address_hash: address.map_or(0, address_hash),
+            asn: network.asn,
+            lists: network.lists,
+            named,
+            place: network.place.map(|known| known.place),
+            asn_organization: network.organization,
+        }
+    }
+
     /// What the tables know of an address, and its named location: what `farsign geoip inspect` shows.
     pub fn inspect(&mut self, address: IpAddr) -> (AddressFacts, NamedLocation) {
         self.place(Some(address.to_canonical()), 0, &ProviderLocation::default())
@@ -122,6 +138,7 @@ impl Enricher {
         Facts {
             time: sign_in.event_time,
             event: hash64(Seed::EventId, sign_in.event_id.as_bytes()),
+            provider: sign_in.provider,
             category: sign_in.category,
             outcome: sign_in.outcome,
             credential: sign_in.credential,

@@ -59,12 +59,13 @@ pub fn contributions_of(
 pub(in crate::engine) mod tests {
     use super::*;
     use crate::engine::facts::{Connection, CountryCode, DeviceKind, ListSet, NamedLocation, Precision};
-    use crate::engine::signin::{AccountState, Category, ClientApp, EventTime, Mfa};
+    use crate::engine::signin::{AccountState, Category, ClientApp, EventTime, Mfa, Provider};
 
     pub(in crate::engine) fn facts() -> Facts {
         Facts {
             time: EventTime::from_seconds(20_000 * 86_400 + 5),
             event: 1,
+            provider: Provider::Entra,
             category: Category::Interactive,
             outcome: Outcome::Success,
             credential: Credential::Right,

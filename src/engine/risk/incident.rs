@@ -25,16 +25,18 @@ pub fn incident_id(tenant_id: &str, incident: Incident) -> Uuid {
 
 impl UserState {
     /// The incident that a detection about this sign-in belongs to: the oldest that began within the window and holds
-    /// a detection of the same session, address or visit, which nobody said to be harmless; else its own.
+    /// a detection of the same sign-in, session, address or visit, which nobody said to be harmless; else its own.
     pub fn incident_of(&self, facts: &Facts, policy: &Policy) -> Incident {
         let window_s = f64::from(policy.incident.window_hours) * 3_600.0;
         let properties = Properties::of(facts);
         let belongs = |risk: &&OpenRisk| {
             let harmless = matches!(risk.state, RiskState::Dismissed | RiskState::ConfirmedSafe);
             let near = libm::fabs(facts.time.seconds_since(risk.incident.began)) <= window_s;
+            let same_sign_in = risk.event == facts.event;
             let same_session = facts.session_hash != 0 && risk.session_hash == facts.session_hash;
             let same_address = facts.address_hash != 0 && risk.properties.address == facts.address_hash;
-            !harmless && near && (same_session || same_address || risk.properties.same_visit(&properties))
+            let same = same_sign_in || same_session || same_address || risk.properties.same_visit(&properties);
+            !harmless && near && same
         };
         let oldest = self.open.iter().filter(belongs).map(|risk| risk.incident).min();
         oldest.unwrap_or(Incident { began: facts.time, event: facts.event })

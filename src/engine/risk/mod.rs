@@ -5,6 +5,7 @@
 
 pub mod incident;
 pub mod score;
+pub mod upstream;
 pub mod user;
 
 use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
@@ -15,11 +16,16 @@ use super::user::{OpenRisk, Properties, Quarantined, RequestId, UserState};
 use crate::engine::facts::Facts;
 use incident::Incident;
 
-/// Namespace of detection ids: UUIDv5 of "farsign.risk-detection" under the DNS namespace.
-pub fn detection_id(tenant_id: &str, request_id: &str, kind: RiskEventType) -> uuid::Uuid {
+/// Namespace of detection ids: UUIDv5 of "farsign.risk-detection" under the DNS namespace. `source`: the other product
+/// that found it, if one did, so that its finding and ours about one sign-in have ids of their own.
+pub fn detection_id(tenant_id: &str, request_id: &str, kind: RiskEventType, source: Option<&str>) -> uuid::Uuid {
     let namespace = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, b"farsign.risk-detection");
     // Unit separators keep the parts apart: ids hold no control characters.
-    let name = format!("{tenant_id}\u{1f}{request_id}\u{1f}{}\u{1f}{}", kind.name(), kind.version());
+    let mut name = format!("{tenant_id}\u{1f}{request_id}\u{1f}{}\u{1f}{}", kind.name(), kind.version());
+    if let Some(source) = source {
+        name.push('\u{1f}');
+        name.push_str(source);
+    }
     uuid::Uuid::new_v5(&namespace, name.as_bytes())
 }
 
@@ -46,6 +52,7 @@ fn confirmation(feedback: &TailFeedback) -> OpenRisk {
         properties: Properties::default(),
         session_hash: 0,
         incident: Incident { began: feedback.time, event: feedback.event },
+        reported: None,
     }
 }
 
@@ -97,6 +104,11 @@ fn effect(action: FeedbackAction, about_sign_in: bool) -> Effect {
 }
 
 impl UserState {
+    /// Risks that we found, or were told of by feedback: those with a sign-in's properties.
+    pub fn own_risks(&self) -> impl DoubleEndedIterator<Item = &OpenRisk> {
+        self.open.iter().filter(|risk| risk.reported.is_none())
+    }
+
     /// Opens the risks of a sign-in that was just judged.
     pub fn open_risks(&mut self, facts: &Facts, request_id: &str, judged: &[Judged]) {
         for finding in judged.iter().filter(|finding| finding.suppressed_by.is_none()) {
@@ -112,6 +124,7 @@ impl UserState {
                 properties: Properties::of(facts),
                 session_hash: facts.session_hash,
                 incident: finding.incident,
+                reported: None,
             });
         }
     }
@@ -152,7 +165,7 @@ impl UserState {
     /// Decides what quarantined sign-ins may teach after a feedback.
     fn release(&mut self, feedback: &TailFeedback, effect: &Effect, decay: &Decay) {
         // The same stranger is quarantined once; feedback about any of his sign-ins is about all of them.
-        let about = self.open.iter().find(|risk| risk.event == feedback.about).map(|risk| risk.properties);
+        let about = self.own_risks().find(|risk| risk.event == feedback.about).map(|risk| risk.properties);
         let mut index = 0;
         while index < self.quarantine.len() {
             let held = &mut self.quarantine[index];
@@ -180,7 +193,7 @@ impl UserState {
     fn accept_visitors(&mut self, feedback: &TailFeedback, decay: &Decay) {
         let concerned = |risk: &&OpenRisk| feedback.about == 0 || risk.event == feedback.about;
         let said: Vec<(Properties, EventTime)> =
-            self.open.iter().filter(concerned).map(|risk| (risk.properties, risk.time)).collect();
+            self.own_risks().filter(concerned).map(|risk| (risk.properties, risk.time)).collect();
         for (properties, time) in said {
             let compromised = |held: &Quarantined| held.compromised && held.properties.same_client(&properties);
             if !self.quarantine.iter().any(compromised) {

@@ -71,6 +71,12 @@ pub fn score(kind: RiskEventType, level: RiskLevel, strength: f64) -> u8 {
     (libm::round(score) as u8).clamp(first, last)
 }
 
+/// The score of a level that another product stated: where the level begins. How often that product is wrong is not
+/// known here, so nothing above the level itself is claimed.
+pub fn stated(level: RiskLevel) -> u8 {
+    band(level).0
+}
+
 fn between(knots: &[f64; KNOTS], strength: f64) -> f64 {
     let place = (strength * KNOTS as f64 - 0.5).clamp(0.0, (KNOTS - 1) as f64);
     let index = (place as usize).min(KNOTS - 2);

@@ -49,7 +49,7 @@ pub struct RiskFile {
     pub is_deleted: bool,
     /// How feedback last closed a detection.
     pub closed_as: (RiskState, RiskDetail),
-    /// Of the newest sign-in that could carry risk; empty = none named it.
+    /// Of the newest sign-in that could carry risk, or before the first of an upstream finding; empty = none named it.
     pub user_principal_name: Box<str>,
     pub user_display_name: Box<str>,
 }
@@ -58,7 +58,7 @@ impl RiskFile {
     /// The file of a user whose open detections are all that is known.
     pub fn of(open: &[OpenRisk]) -> Option<Box<RiskFile>> {
         let changed = open.iter().map(|risk| risk.time).max()?;
-        let closed = open.iter().rev().find(|risk| !is_open(risk));
+        let closed = open.iter().rev().find(|risk| !risk.is_open());
         let closed_as = closed.map_or((RiskState::None, RiskDetail::None), |risk| (risk.state, risk.detail));
         let name = || Box::<str>::default();
         Some(Box::new(RiskFile {
@@ -69,10 +69,6 @@ impl RiskFile {
             user_display_name: name(),
         }))
     }
-}
-
-fn is_open(risk: &OpenRisk) -> bool {
-    matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised)
 }
 
 /// Low, and nobody has said anything about it.
@@ -107,7 +103,9 @@ fn family(kind: RiskEventType) -> Option<usize> {
         // What the owner did at the second factor.
         RiskEventType::UserReportedSuspiciousActivity | RiskEventType::MfaFatigue => Some(5),
         // Nothing is known of what another product's risk of no other name rests on.
-        RiskEventType::AdminConfirmedUserCompromised | RiskEventType::LeakedCredentials | RiskEventType::Generic => None,
+        RiskEventType::AdminConfirmedUserCompromised
+        | RiskEventType::LeakedCredentials
+        | RiskEventType::Generic => None,
     }
 }
 
@@ -129,9 +127,9 @@ impl UserState {
     /// The user's risk as of the events folded in.
     pub fn user_risk(&self) -> UserRisk {
         let Some(file) = &self.risk_file else { return UserRisk::default() };
-        let open = || self.open.iter().filter(|risk| is_open(risk));
+        let open = || self.open.iter().filter(|risk| risk.is_open());
         let compromised = open().rev().find(|risk| risk.state == RiskState::ConfirmedCompromised);
-        let open_detections = open().count() as u32;
+        let open_detections = open().count() as u32 - self.told_twice();
         let (level, state, detail) = match (compromised, open_detections) {
             (Some(risk), _) => (RiskLevel::High, risk.state, risk.detail),
             (None, 0) => (RiskLevel::None, file.closed_as.0, file.closed_as.1),
@@ -139,6 +137,22 @@ impl UserState {
         };
         let (is_deleted, changed) = (file.is_deleted, Some(file.changed));
         UserRisk { level, state, detail, open_detections, is_deleted, changed }
+    }
+
+    /// Open upstream findings of which another open detection says the same, ours or that of an earlier one. The level
+    /// takes no notice of them: they are of one family.
+    fn told_twice(&self) -> u32 {
+        let mut count = 0;
+        for (index, risk) in
+            self.open.iter().enumerate().filter(|(_, risk)| risk.reported.is_some() && risk.is_open())
+        {
+            let tells_the_same = |(other_index, other): (usize, &OpenRisk)| {
+                let is_first = other.reported.is_none() || other_index < index;
+                is_first && other.is_open() && other.is_same(risk.event, risk.kind)
+            };
+            count += u32::from(self.open.iter().enumerate().any(tells_the_same));
+        }
+        count
     }
 
     /// Whether time alone will change the user's risk.
@@ -183,6 +197,12 @@ impl UserState {
                 }
             }
         }
+        if let TailEntry::UpstreamFinding(finding) = entry
+            && file.user_principal_name.is_empty()
+        {
+            // No sign-in named the user yet.
+            file.user_principal_name.clone_from(&finding.user_principal_name);
+        }
         self.note_risk_change(before, entry.order().0);
     }
 
@@ -198,7 +218,7 @@ impl UserState {
     /// Adds an open detection. Where there is no room the oldest closed one goes, or the oldest of the lowest.
     pub(super) fn push_risk(&mut self, risk: OpenRisk) {
         if self.open.len() >= crate::engine::user::OPEN_RISKS_MAX {
-            let rank = |risk: &OpenRisk| if is_open(risk) { risk.level } else { RiskLevel::None };
+            let rank = |risk: &OpenRisk| if risk.is_open() { risk.level } else { RiskLevel::None };
             let first = self.open.iter().enumerate().min_by_key(|(index, risk)| (rank(risk), *index));
             if let Some(index) = first.map(|(index, _)| index) {
                 self.open.remove(index);

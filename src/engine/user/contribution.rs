@@ -20,7 +20,7 @@ const ORIGIN_KM_MIN: f64 = 150.0;
 /// … and nobody travels so fast: people come to an office from many towns, and to an egress without having moved.
 const ORIGIN_KMH_MIN: f64 = 500.0;
 
-/// What a settled sign-in tells the organisation; a risky one tells nothing.
+/// What a settled sign-in tells the organisation; a risky one, by our verdict or another product's, tells nothing.
 ///
 /// A contribution of a day before `day_min` counts as of that day.
 pub(super) fn contribute(
@@ -32,7 +32,8 @@ pub(super) fn contribute(
 ) {
     let TailEntry::SignIn(sign_in) = entry else { return };
     let facts = &sign_in.facts;
-    if facts.credential != Credential::Right || facts.outcome != Outcome::Success || sign_in.lesson.quarantined {
+    let is_held_back = sign_in.lesson.quarantined || settled.is_reported(facts.event);
+    if facts.credential != Credential::Right || facts.outcome != Outcome::Success || is_held_back {
         return;
     }
     if settled.is_on_probation(facts, &bench.teacher()) {

@@ -1,15 +1,15 @@
-//! (a finding or a transition, its sign-in) → the detection that goes out, and its place in the counts.
+//! (a finding or a transition, what it is about) → the detection that goes out, and its place in the counts.
 //!
-//! The id is of the tenant, the sign-in and the kind, so every later version of a detection replaces the one before.
-//! What is suppressed goes out only where it is asked for, and is counted in any case. Which findings go out, and
-//! which are withdrawn, is decided in [`super::record`].
+//! The id is of the tenant, the sign-in, the kind and the source, so every later version of a detection replaces the one
+//! before. What is suppressed goes out only where it is asked for, and is counted in any case. Which findings go out, and
+//! which are withdrawn, is decided in [`super::record`] and [`super::differences`].
 
 use super::record::Bench;
-use super::tail::{Judged, SignInText, TailFeedback};
-use super::{OpenRisk, UserState};
+use super::tail::{Judged, SignInText, TailEntry, TailFeedback, TailFinding};
+use super::{OpenRisk, UserState, event_hash};
 use crate::engine::facts::Facts;
 use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState};
-use crate::engine::out::{Counts, Detection, Out, Subject};
+use crate::engine::out::{Counts, Detection, Out, Source, Subject};
 use crate::engine::risk::incident::{Incident, incident_id};
 use crate::engine::risk::{CONFIRMED_SCORE, Transitioned, confirmation_id, detection_id};
 use crate::engine::signin::{EventTime, FeedbackAction};
@@ -32,7 +32,9 @@ pub(super) fn emit_confirmation(
     let incident = Incident { began: feedback.time, event: feedback.event };
     out.counts.detections[kind as usize - 1][RiskLevel::High as usize - 1] += 1;
     out.detections.push(Detection {
-        id: detection_id(bench.judge.tenant_id, &confirmation_id(feedback), kind),
+        id: detection_id(bench.judge.tenant_id, &confirmation_id(feedback), kind, None),
+        source: Source::Farsign,
+        is_about_user: true,
         state,
         detail,
         activity_time: feedback.time,
@@ -66,10 +68,12 @@ pub(super) fn transition(
 ) -> Detection {
     let risk = &transitioned.risk;
     Detection {
-        id: detection_id(bench.judge.tenant_id, &risk.request_id.to_string(), risk.kind),
+        id: detection_id(bench.judge.tenant_id, &risk.request_id.to_string(), risk.kind, risk.upstream()),
+        source: risk.source(),
+        is_about_user: risk.is_about_user(),
         state: risk.state,
         detail: risk.detail,
-        activity_time: risk.time,
+        activity_time: risk.activity_time(),
         detected_time: risk.time,
         updated_time: time.max(risk.time),
         kind: risk.kind,
@@ -86,52 +90,148 @@ pub(super) fn transition(
 /// All that is known of a sign-in that settled long ago.
 pub(super) fn summary_subject(transitioned: &Transitioned, bench: &Bench<'_>) -> Subject {
     let risk = &transitioned.risk;
-    if risk.kind == RiskEventType::AdminConfirmedUserCompromised {
+    if risk.is_about_user() {
         return user_subject(bench);
     }
     Subject { request_id: risk.request_id.to_string(), ..user_subject(bench) }
 }
 
-/// The sign-in a finding is about, and how its detection stands.
-pub(super) struct Origin<'a> {
-    pub(super) facts: &'a Facts,
-    pub(super) text: &'a SignInText<'a>,
-    pub(super) standing: Standing,
-    /// When it came to be known as it stands.
-    pub(super) known: EventTime,
+/// What a finding is about.
+#[expect(clippy::large_enum_variant, reason = "it lives on the stack, for as long as one detection is made")]
+pub(super) enum About<'a> {
+    SignIn(&'a Facts, SignInText<'a>),
+    Finding(&'a TailFinding),
+}
+
+impl<'a> About<'a> {
+    pub(super) fn of(entry: &'a TailEntry) -> Option<About<'a>> {
+        match entry {
+            TailEntry::SignIn(sign_in) => Some(About::SignIn(&sign_in.facts, sign_in.text())),
+            TailEntry::UpstreamFinding(finding) => Some(About::Finding(finding)),
+            TailEntry::Feedback(_) => None,
+        }
+    }
+
+    /// When it happened.
+    fn activity_time(&self) -> EventTime {
+        match self {
+            About::SignIn(facts, _) => facts.time,
+            About::Finding(finding) => finding.activity_time,
+        }
+    }
+
+    /// Nobody can have known of it before.
+    pub(super) fn known_at_least(&self) -> EventTime {
+        match self {
+            About::SignIn(facts, _) => facts.time,
+            About::Finding(finding) => finding.time,
+        }
+    }
+
+    fn is_about_user(&self) -> bool {
+        matches!(self, About::Finding(finding) if finding.is_about_user)
+    }
+
+    fn source(&self) -> Source {
+        match self {
+            About::SignIn(..) => Source::Farsign,
+            About::Finding(finding) => Source::Upstream(finding.source.clone()),
+        }
+    }
+
+    fn detection_id(&self, kind: RiskEventType, bench: &Bench<'_>) -> uuid::Uuid {
+        let request_id = match self {
+            About::SignIn(_, text) => text.request_id,
+            About::Finding(finding) => &finding.request_id,
+        };
+        detection_id(bench.judge.tenant_id, request_id, kind, self.source().upstream())
+    }
+
+    pub(super) fn subject(&self, bench: &Bench<'_>) -> Subject {
+        match self {
+            About::SignIn(facts, text) => subject(bench, text, facts),
+            About::Finding(finding) => finding_subject(bench, finding),
+        }
+    }
 }
 
 /// How a detection of the tail stands: what was judged, and what feedback made of it since.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Standing {
+    /// The tail's entry that gave it, by its own id.
+    pub(super) entry: u64,
+    /// Hash of the id of what it is about.
     pub(super) event: u64,
+    /// Hash of the upstream product's name; 0 = our own.
+    source: u64,
     pub(super) judged: Judged,
     pub(super) state: RiskState,
     pub(super) detail: RiskDetail,
     pub(super) level: RiskLevel,
     pub(super) score: u8,
+    /// No other entry speaks for the same detection.
+    pub(super) is_told: bool,
 }
 
 impl Standing {
     pub(super) fn new(event: u64, judged: &Judged) -> Standing {
         let state = if judged.suppressed_by.is_some() { RiskState::None } else { RiskState::AtRisk };
-        let (level, score) = (judged.level, judged.score);
-        Standing { event, judged: *judged, state, detail: RiskDetail::None, level, score }
-    }
-
-    pub(super) fn of(state: &UserState, event: u64, judged: &Judged) -> Standing {
-        let standing = Standing::new(event, judged);
-        match state.open.iter().find(|risk| risk.event == event && risk.kind == judged.kind) {
-            Some(risk) if judged.suppressed_by.is_none() => Standing {
-                state: risk.state,
-                detail: risk.detail,
-                level: risk.level,
-                score: risk.score,
-                ..standing
-            },
-            _ => standing,
+        Standing {
+            entry: event,
+            event,
+            source: 0,
+            judged: *judged,
+            state,
+            detail: RiskDetail::None,
+            level: judged.level,
+            score: judged.score,
+            is_told: true,
         }
     }
+
+    /// As the entry's finding stands in `state`; `None` of feedback, which gives none.
+    pub(super) fn of_entry(state: &UserState, entry: &TailEntry, judged: &Judged) -> Option<Standing> {
+        match entry {
+            TailEntry::SignIn(sign_in) => Some(Standing::new(sign_in.facts.event, judged).seen_in(state)),
+            TailEntry::UpstreamFinding(finding) => Some(Standing::of_finding(state, finding, judged)),
+            TailEntry::Feedback(_) => None,
+        }
+    }
+
+    pub(super) fn of_finding(state: &UserState, finding: &TailFinding, judged: &Judged) -> Standing {
+        let standing = Standing::new(finding.about, judged);
+        Standing { entry: finding.event, source: source_hash(&finding.source), ..standing }.seen_in(state)
+    }
+
+    fn seen_in(self, state: &UserState) -> Standing {
+        match state.open.iter().find(|risk| self.is_of_risk(risk)) {
+            Some(risk) if self.judged.suppressed_by.is_none() => {
+                Standing { state: risk.state, detail: risk.detail, level: risk.level, score: risk.score, ..self }
+            }
+            _ => self,
+        }
+    }
+
+    pub(super) fn is_upstream(&self) -> bool {
+        self.source != 0
+    }
+
+    pub(super) fn is_of_risk(&self, risk: &OpenRisk) -> bool {
+        risk.is_same(self.event, self.judged.kind) && risk.upstream().map_or(0, source_hash) == self.source
+    }
+
+    pub(super) fn is_of_same_entry(&self, other: &Standing) -> bool {
+        (self.entry, self.judged.kind) == (other.entry, other.judged.kind)
+    }
+
+    pub(super) fn is_same_detection(&self, other: &Standing) -> bool {
+        (self.event, self.judged.kind, self.source) == (other.event, other.judged.kind, other.source)
+    }
+}
+
+/// Never 0. It is kept nowhere.
+fn source_hash(source: &str) -> u64 {
+    event_hash(source).max(1)
 }
 
 pub(super) fn count_finding(counts: &mut Counts, judged: &Judged, change: i64) {
@@ -145,25 +245,36 @@ pub(super) fn count_finding(counts: &mut Counts, judged: &Judged, change: i64) {
     *cell = cell.wrapping_add_signed(change);
 }
 
-pub(super) fn emit(origin: Origin<'_>, finding: Finding, bench: &Bench<'_>, is_update: bool, out: &mut Out) {
+/// `standing`: how the detection stands, and when it came to be known so.
+pub(super) fn emit(
+    about: About<'_>,
+    (standing, known): (Standing, EventTime),
+    finding: Finding,
+    bench: &Bench<'_>,
+    is_update: bool,
+    out: &mut Out,
+) {
     if finding.suppressed_by.is_some() && !bench.emit_suppressed {
         return;
     }
-    let Origin { facts, text, standing, known } = origin;
     // What others' attempts tell is known when they do, whenever and however often it is looked at.
-    let told = finding.evidence.attack.as_ref().map(|found| found.recognised().max(facts.time));
+    let told = finding.evidence.attack.as_ref().map(|found| found.recognised().max(about.activity_time()));
     let known = told.unwrap_or(known);
+    // What a product said is known since then.
+    let is_known_since = is_update || matches!(about, About::Finding(_));
     out.detections.push(Detection {
-        id: detection_id(bench.judge.tenant_id, text.request_id, finding.kind),
+        id: about.detection_id(finding.kind, bench),
+        source: about.source(),
+        is_about_user: about.is_about_user(),
         state: standing.state,
         detail: standing.detail,
-        activity_time: facts.time,
-        detected_time: told.unwrap_or(if is_update { facts.time } else { known }),
+        activity_time: about.activity_time(),
+        detected_time: told.unwrap_or(if is_known_since { about.known_at_least() } else { known }),
         updated_time: known,
         kind: finding.kind,
         level: standing.level,
         score: standing.score,
-        subject: subject(bench, text, facts),
+        subject: about.subject(bench),
         position: bench.position,
         is_update,
         incident_id: incident_id(bench.judge.tenant_id, finding.incident),
@@ -171,8 +282,42 @@ pub(super) fn emit(origin: Origin<'_>, finding: Finding, bench: &Bench<'_>, is_u
     });
 }
 
-pub(super) fn subject(bench: &Bench<'_>, text: &SignInText<'_>, facts: &Facts) -> Subject {
+/// The last version of a detection that no longer holds.
+pub(super) fn withdrawal(about: &About<'_>, judged: &Judged, known: EventTime, bench: &Bench<'_>) -> Detection {
+    Detection {
+        id: about.detection_id(judged.kind, bench),
+        source: about.source(),
+        is_about_user: about.is_about_user(),
+        state: RiskState::Dismissed,
+        detail: RiskDetail::AiConfirmedSigninSafe,
+        activity_time: about.activity_time(),
+        detected_time: about.known_at_least(),
+        updated_time: known,
+        kind: judged.kind,
+        level: judged.level,
+        score: judged.score,
+        subject: about.subject(bench),
+        finding: None,
+        position: bench.position,
+        is_update: true,
+        incident_id: incident_id(bench.judge.tenant_id, judged.incident),
+    }
+}
+
+/// All that an upstream finding says of its sign-in or user.
+fn finding_subject(bench: &Bench<'_>, finding: &TailFinding) -> Subject {
     Subject {
+        provider: Some(finding.provider),
+        user_principal_name: finding.user_principal_name.to_string(),
+        request_id: if finding.is_about_user { String::new() } else { finding.request_id.to_string() },
+        address_text: finding.address_text.to_string(),
+        ..user_subject(bench)
+    }
+}
+
+fn subject(bench: &Bench<'_>, text: &SignInText<'_>, facts: &Facts) -> Subject {
+    Subject {
+        provider: Some(facts.provider),
         tenant_id: bench.judge.tenant_id.to_owned(),
         user_id: bench.judge.user_id.to_owned(),
         user_principal_name: text.user_principal_name.to_owned(),

@@ -8,9 +8,11 @@ pub mod codec;
 mod contribution;
 pub mod denial;
 mod detections;
+mod differences;
 pub mod familiarity;
 pub mod learning;
 pub mod record;
+mod request_id;
 mod review;
 mod risky;
 pub mod session;
@@ -25,14 +27,16 @@ use arrayvec::ArrayVec;
 
 use super::facts::{Agent, Connection, CountryCode, Facts, ListSet, NamedLocation, Place, Precision};
 use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
-use super::hash::{Seed, hash64};
+use super::hash::Seed;
 use super::policy::Policy;
 use super::risk::incident::Incident;
+use super::risk::upstream::Reported;
 use super::risk::user::RiskFile;
-use super::signin::{Credential, EventTime, Outcome};
+use super::signin::{Credential, EventTime, Outcome, Provider};
 use denial::Denial;
 use familiarity::{Day, Decay, Rate, Rhythm, Table, compact_day};
 use learning::Learning;
+pub use request_id::{RequestId, event_hash};
 use session::Session;
 use visitor::Visitor;
 
@@ -45,44 +49,12 @@ pub const SEEN_MAX: usize = 8;
 /// Journeys remembered per user.
 pub const TRANSITIONS_MAX: usize = 8;
 
-/// A sign-in's id, kept without an allocation when it is a GUID in its usual spelling.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RequestId {
-    Guid(u128),
-    Text(Box<str>),
-}
-
-impl RequestId {
-    pub fn new(text: &str) -> RequestId {
-        match uuid::Uuid::try_parse(text) {
-            // Only the spelling that comes out again byte for byte.
-            Ok(guid) if text.len() == 36 && !text.bytes().any(|b| b.is_ascii_uppercase()) => {
-                RequestId::Guid(guid.as_u128())
-            }
-            _ => RequestId::Text(text.into()),
-        }
-    }
-}
-
-impl std::fmt::Display for RequestId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            RequestId::Guid(guid) => write!(f, "{}", uuid::Uuid::from_u128(*guid).hyphenated()),
-            RequestId::Text(text) => f.write_str(text),
-        }
-    }
-}
-
-/// Hash under which a sign-in id is compared.
-pub fn event_hash(event_id: &str) -> u64 {
-    hash64(Seed::EventId, event_id.as_bytes())
-}
-
 /// The last learnt sign-in with a place of its own: what travel is measured from.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Anchor {
     pub time: EventTime,
     pub request_id: RequestId,
+    pub provider: Provider,
     pub address: Option<IpAddr>,
     pub address_hash: u32,
     pub asn: u32,
@@ -182,15 +154,18 @@ pub struct OpenRisk {
     pub score: u8,
     pub state: RiskState,
     pub detail: RiskDetail,
-    /// Hash of the sign-in's id.
+    /// Hash of the sign-in's id; where an upstream finding names no sign-in, of the finding's own.
     pub event: u64,
     pub request_id: RequestId,
+    /// When the sign-in was, or when an upstream product told of it.
     pub time: EventTime,
     /// What it was about, so that the same stranger is reported once.
     pub properties: Properties,
     /// Hash of the sign-in's session; 0 = none.
     pub session_hash: u32,
     pub incident: Incident,
+    /// Of a risk that another product found. On the heap, as most are our own.
+    pub reported: Option<Box<Reported>>,
 }
 
 /// A journey between two places, seen without risk.
@@ -434,6 +409,7 @@ impl UserState {
         self.anchor = Some(Anchor {
             time: facts.time,
             request_id: RequestId::new(text.request_id),
+            provider: facts.provider,
             address: facts.address,
             address_hash: facts.address_hash,
             asn: facts.asn,

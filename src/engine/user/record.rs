@@ -6,18 +6,17 @@
 //! learnt for good, and contributes to the organisation's profiles.
 
 use super::contribution::contribute;
-use super::detections::{
-    Origin, Standing, count_finding, emit, emit_confirmation, subject, summary_subject, transition,
+use super::detections::{About, Standing, count_finding, emit, emit_confirmation, transition};
+use super::tail::{
+    Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailFinding, TailSignIn, Verdict,
 };
-use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn, Verdict};
-use super::{OpenRisk, Teacher, UserState, event_hash};
+use super::{Teacher, UserState, event_hash};
 use crate::engine::attempts::{Attempt, AttemptKind};
-use crate::engine::detect::{self, Judge};
-use crate::engine::facts::Prepared;
-use crate::engine::finding::{Finding, RiskDetail, RiskState};
-use crate::engine::out::{Detection, Out, Subject};
-use crate::engine::risk::incident::incident_id;
-use crate::engine::risk::{Transitioned, detection_id};
+use crate::engine::detect::{self, Judge, upstream_findings};
+use crate::engine::facts::{Prepared, PreparedFinding};
+use crate::engine::finding::Finding;
+use crate::engine::out::Out;
+use crate::engine::risk::Transitioned;
 use crate::engine::rules::Rules;
 use crate::engine::signin::{EventTime, Feedback, FeedbackAction};
 
@@ -144,11 +143,7 @@ impl UserRecord {
             // Feedback is an instruction: too late for its place in history, it acts now.
             Arrival::Late => {
                 out.counts.late += 1;
-                entry.time = self.newest_time(entry.time).max(bench.boundary);
-                // Behind everything in the tail, which is kept in order of time and id.
-                if self.current.newest.is_some_and(|newest| (entry.time, entry.event) <= newest) {
-                    entry.time = EventTime(entry.time.0.saturating_add(1));
-                }
+                entry.time = self.time_of_late((entry.time, entry.event), bench);
                 self.append_feedback(entry, bench, out);
             }
             Arrival::Insert(index) => {
@@ -156,6 +151,36 @@ impl UserRecord {
                 self.insert(index, TailEntry::Feedback(entry), bench, out);
             }
         }
+    }
+
+    /// Takes one upstream finding.
+    pub fn take_finding(&mut self, prepared: &PreparedFinding<'_>, bench: &Bench<'_>, out: &mut Out) {
+        self.settle(bench, out);
+        let mut entry = TailFinding::of(prepared);
+        let arrival = self.arrival((entry.time, entry.event), bench);
+        let is_duplicate = matches!(arrival, Arrival::Duplicate);
+        out.counts.upstream_findings[entry.provider as usize][usize::from(is_duplicate)] += 1;
+        match arrival {
+            Arrival::Duplicate => out.counts.duplicates += 1,
+            Arrival::InOrder => self.append_finding(entry, bench, out),
+            // Said long ago and heard now: like feedback, it acts now.
+            Arrival::Late => {
+                out.counts.late += 1;
+                entry.time = self.time_of_late((entry.time, entry.event), bench);
+                self.append_finding(entry, bench, out);
+            }
+            Arrival::Insert(index) => {
+                out.counts.reordered += 1;
+                self.insert(index, TailEntry::UpstreamFinding(Box::new(entry)), bench, out);
+            }
+        }
+    }
+
+    /// Now: at the horizon, and behind everything in the tail, which is kept in order of time and id.
+    fn time_of_late(&self, (time, event): (EventTime, u64), bench: &Bench<'_>) -> EventTime {
+        let now = self.newest_time(time).max(bench.boundary);
+        let is_behind = self.current.newest.is_none_or(|newest| (now, event) > newest);
+        if is_behind { now } else { EventTime(now.0.saturating_add(1)) }
     }
 
     fn arrival(&self, order: (EventTime, u64), bench: &Bench<'_>) -> Arrival {
@@ -175,7 +200,8 @@ impl UserRecord {
     fn knows(&self, event: u64) -> bool {
         self.current.has_seen(event)
             || self.tail.iter().any(|entry| entry.order().1 == event)
-            || self.current.open.iter().any(|risk| risk.event == event)
+            || self.current.own_risks().any(|risk| risk.event == event)
+            || self.current.reports(event)
             || self.current.quarantine.iter().any(|held| held.event == event)
     }
 
@@ -239,8 +265,7 @@ impl UserRecord {
         for (finding, judged) in verdict.findings.into_iter().zip(&entry.judged) {
             count_finding(&mut out.counts, judged, 1);
             let standing = Standing::new(entry.facts.event, judged);
-            let known = entry.facts.time;
-            emit(Origin { facts: &entry.facts, text: &text, standing, known }, finding, bench, false, out);
+            emit(About::SignIn(&entry.facts, text), (standing, entry.facts.time), finding, bench, false, out);
         }
         let entry = TailEntry::SignIn(entry);
         fold(&mut self.current, &entry, &bench.teacher());
@@ -254,8 +279,37 @@ impl UserRecord {
         if let TailEntry::Feedback(feedback) = &entry {
             out.counts.feedback_without_effect += u64::from(is_without_effect(&changed, feedback));
             self.emit_transitions(&changed, feedback, bench, out);
+            emit_confirmation(feedback, None, bench, out);
         }
         self.push(entry, bench, out);
+    }
+
+    fn append_finding(&mut self, mut entry: TailFinding, bench: &Bench<'_>, out: &mut Out) {
+        let finding = upstream_findings::judge(&bench.judge, &self.current, &entry);
+        entry.judged = finding.as_ref().map(Judged::of);
+        let raises = self.current.open.iter().any(|risk| entry.is_of(risk));
+        let entry = TailEntry::UpstreamFinding(Box::new(entry));
+        fold(&mut self.current, &entry, &bench.teacher());
+        if let (Some(finding), TailEntry::UpstreamFinding(entry)) = (finding, &entry) {
+            let judged = Judged::of(&finding);
+            count_finding(&mut out.counts, &judged, 1);
+            if !raises {
+                let standing = Standing::of_finding(&self.current, entry, &judged);
+                emit(About::Finding(entry), (standing, entry.time), finding, bench, false, out);
+            } else if judged.suppressed_by.is_none() {
+                self.emit_raised(entry, bench, out);
+            }
+        }
+        self.push(entry, bench, out);
+    }
+
+    /// The evidence stays that of the product's first word.
+    fn emit_raised(&self, entry: &TailFinding, bench: &Bench<'_>, out: &mut Out) {
+        for risk in self.current.open.iter().filter(|risk| entry.is_of(risk)) {
+            let raised = Transitioned { risk: risk.clone() };
+            let subject = self.subject_of(&raised, bench);
+            out.detections.push(transition(&raised, entry.time, subject, bench));
+        }
     }
 
     fn push(&mut self, entry: TailEntry, bench: &Bench<'_>, out: &mut Out) {
@@ -277,7 +331,7 @@ impl UserRecord {
             count_finding(&mut out.counts, &judged, 1);
             let standing = Standing::new(prepared.facts.event, &judged);
             let known = self.newest_time(prepared.facts.time);
-            emit(Origin { facts: &prepared.facts, text: &text, standing, known }, finding, bench, false, out);
+            emit(About::SignIn(&prepared.facts, text), (standing, known), finding, bench, false, out);
         }
     }
 
@@ -313,11 +367,19 @@ impl UserRecord {
         }
         let mut findings: Vec<(usize, Finding)> = Vec::new();
         for (offset, entry) in self.tail[index..].iter_mut().enumerate() {
-            if let TailEntry::SignIn(sign_in) = entry {
-                let verdict = detect::judge(&bench.judge, &state, &sign_in.facts, &sign_in.text(), false);
-                sign_in.judged = verdict.judged();
-                sign_in.lesson = verdict.lesson;
-                findings.extend(verdict.findings.into_iter().map(|finding| (index + offset, finding)));
+            match entry {
+                TailEntry::SignIn(sign_in) => {
+                    let verdict = detect::judge(&bench.judge, &state, &sign_in.facts, &sign_in.text(), false);
+                    sign_in.judged = verdict.judged();
+                    sign_in.lesson = verdict.lesson;
+                    findings.extend(verdict.findings.into_iter().map(|finding| (index + offset, finding)));
+                }
+                TailEntry::UpstreamFinding(entry) => {
+                    let finding = upstream_findings::judge(&bench.judge, &state, entry);
+                    entry.judged = finding.as_ref().map(Judged::of);
+                    findings.extend(finding.map(|finding| (index + offset, finding)));
+                }
+                TailEntry::Feedback(_) => {}
             }
             let changed = fold(&mut state, entry, &teacher);
             if let (TailEntry::Feedback(feedback), 0) = (&entry, offset) {
@@ -326,180 +388,6 @@ impl UserRecord {
         }
         self.current = state;
         findings
-    }
-
-    /// The detections of the tail from `index` on, as they stand.
-    pub(super) fn standing(&self, index: usize) -> Vec<Standing> {
-        let mut standing = Vec::new();
-        for entry in &self.tail[index..] {
-            let TailEntry::SignIn(sign_in) = entry else { continue };
-            for judged in &sign_in.judged {
-                standing.push(Standing::of(&self.current, sign_in.facts.event, judged));
-            }
-        }
-        standing
-    }
-
-    pub(super) fn emit_differences(
-        &mut self,
-        before: &[Standing],
-        findings: Vec<(usize, Finding)>,
-        bench: &Bench<'_>,
-        out: &mut Out,
-    ) {
-        let mut after = Vec::with_capacity(findings.len());
-        for (index, finding) in findings {
-            let TailEntry::SignIn(sign_in) = &self.tail[index] else { continue };
-            let judged = Judged::of(&finding);
-            let now = Standing::of(&self.current, sign_in.facts.event, &judged);
-            let old = before.iter().find(|old| old.event == now.event && old.judged.kind == now.judged.kind);
-            if let Some(old) = old {
-                count_finding(&mut out.counts, &old.judged, -1);
-            }
-            count_finding(&mut out.counts, &judged, 1);
-            if old != Some(&now) {
-                self.emit_difference(old, &now, index, finding, bench, out);
-            }
-            after.push(now);
-        }
-        for old in before {
-            if after.iter().any(|now| now.event == old.event && now.judged.kind == old.judged.kind) {
-                continue;
-            }
-            count_finding(&mut out.counts, &old.judged, -1);
-            self.withdraw(old, bench, out);
-        }
-    }
-
-    /// One detection that is new, or no longer what it was.
-    fn emit_difference(
-        &self,
-        old: Option<&Standing>,
-        now: &Standing,
-        index: usize,
-        finding: Finding,
-        bench: &Bench<'_>,
-        out: &mut Out,
-    ) {
-        let shows = |judged: &Judged| judged.suppressed_by.is_none() || bench.emit_suppressed;
-        let was_shown = old.is_some_and(|old| shows(&old.judged));
-        if !shows(&now.judged) {
-            // What is silenced now, and was told before, no longer holds.
-            if let Some(old) = old.filter(|_| was_shown) {
-                self.withdraw(old, bench, out);
-            }
-            return;
-        }
-        if let Some(TailEntry::SignIn(sign_in)) = self.tail.get(index) {
-            let text = sign_in.text();
-            let known = self.known_since((now.event, now.state), sign_in.facts.time, bench);
-            emit(
-                Origin { facts: &sign_in.facts, text: &text, standing: *now, known },
-                finding,
-                bench,
-                was_shown,
-                out,
-            );
-        }
-    }
-
-    /// A detection that no longer holds, now that an earlier sign-in is known.
-    fn withdraw(&self, old: &Standing, bench: &Bench<'_>, out: &mut Out) {
-        if old.judged.suppressed_by.is_none() {
-            out.counts.withdrawn += 1;
-        } else if !bench.emit_suppressed {
-            return;
-        }
-        let sign_in = self.tail.iter().find_map(|entry| match entry {
-            TailEntry::SignIn(sign_in) if sign_in.facts.event == old.event => Some(sign_in),
-            _ => None,
-        });
-        let Some(sign_in) = sign_in else { return };
-        let text = sign_in.text();
-        out.detections.push(Detection {
-            id: detection_id(bench.judge.tenant_id, text.request_id, old.judged.kind),
-            state: RiskState::Dismissed,
-            detail: RiskDetail::AiConfirmedSigninSafe,
-            activity_time: sign_in.facts.time,
-            detected_time: sign_in.facts.time,
-            updated_time: self.known_time(sign_in.facts.time, bench),
-            kind: old.judged.kind,
-            level: old.judged.level,
-            score: old.judged.score,
-            subject: subject(bench, &text, &sign_in.facts),
-            finding: None,
-            position: bench.position,
-            is_update: true,
-            incident_id: incident_id(bench.judge.tenant_id, old.judged.incident),
-        });
-    }
-
-    /// Since when a detection judged again stands as it does: since the feedback that made it so, or since now, the
-    /// user's newest event.
-    fn known_since(&self, (event, state): (u64, RiskState), at_least: EventTime, bench: &Bench<'_>) -> EventTime {
-        let concerns = |entry: &TailEntry| match entry {
-            TailEntry::Feedback(feedback) if feedback.about == 0 || feedback.about == event => Some(feedback.time),
-            _ => None,
-        };
-        match state {
-            RiskState::AtRisk | RiskState::None => self.known_time(at_least, bench),
-            _ => self.tail.iter().filter_map(concerns).max().unwrap_or(at_least).max(at_least),
-        }
-    }
-
-    /// When what is judged anew came to be known: with the user's newest event, a review apart.
-    fn known_time(&self, at_least: EventTime, bench: &Bench<'_>) -> EventTime {
-        if bench.is_review { at_least } else { self.newest_time(at_least) }
-    }
-
-    fn newest_time(&self, at_least: EventTime) -> EventTime {
-        self.current.newest.map_or(at_least, |newest| newest.0.max(at_least))
-    }
-
-    fn emit_transitions(
-        &self,
-        changed: &[Transitioned],
-        feedback: &TailFeedback,
-        bench: &Bench<'_>,
-        out: &mut Out,
-    ) {
-        for transitioned in changed {
-            let subject = self.subject_of(transitioned, bench);
-            out.detections.push(transition(transitioned, feedback.time, subject, bench));
-        }
-        emit_confirmation(feedback, None, bench, out);
-    }
-
-    /// Risks from before the entry that was put in at `index`: feedback after them may have other effects now.
-    pub(super) fn emit_older_transitions(
-        &self,
-        before: &[OpenRisk],
-        index: usize,
-        bench: &Bench<'_>,
-        out: &mut Out,
-    ) {
-        for now in &self.current.open {
-            let judged_again = self.tail[index..].iter().any(|entry| entry.order().1 == now.event);
-            let same = |old: &&OpenRisk| old.event == now.event && old.kind == now.kind;
-            if !judged_again && before.iter().find(same).is_some_and(|old| old != now) {
-                let transitioned = Transitioned { risk: now.clone() };
-                let subject = self.subject_of(&transitioned, bench);
-                let time = self.known_time(now.time, bench);
-                out.detections.push(transition(&transitioned, time, subject, bench));
-            }
-        }
-    }
-
-    /// The sign-in of a risk: in full while it is in the tail.
-    fn subject_of(&self, transitioned: &Transitioned, bench: &Bench<'_>) -> Subject {
-        let sign_in = self.tail.iter().find_map(|entry| match entry {
-            TailEntry::SignIn(sign_in) if sign_in.facts.event == transitioned.risk.event => Some(sign_in),
-            _ => None,
-        });
-        match sign_in {
-            Some(sign_in) => subject(bench, &sign_in.text(), &sign_in.facts),
-            None => summary_subject(transitioned, bench),
-        }
     }
 }
 
@@ -529,10 +417,13 @@ pub(super) fn fold(state: &mut UserState, entry: &TailEntry, teacher: &Teacher<'
     match entry {
         TailEntry::SignIn(sign_in) => {
             let text = sign_in.anchor_text();
-            state.learn(&sign_in.facts, &text, sign_in.lesson, teacher);
+            let mut lesson = sign_in.lesson;
+            lesson.quarantined |= state.is_reported(sign_in.facts.event);
+            state.learn(&sign_in.facts, &text, lesson, teacher);
             state.open_risks(&sign_in.facts, text.request_id, &sign_in.judged);
         }
         TailEntry::Feedback(feedback) => changed = state.apply_feedback(feedback, teacher.decay),
+        TailEntry::UpstreamFinding(finding) => state.take_in_finding(finding),
     }
     state.note_risk(&before, entry);
     changed

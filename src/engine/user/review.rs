@@ -18,6 +18,7 @@ impl UserRecord {
         let mut state = self.settled.clone();
         for entry in self.tail.iter().take_while(|entry| entry.order().0 < of.end) {
             let TailEntry::SignIn(sign_in) = entry else {
+                // An upstream finding as it was judged: it keeps its own sign-in from teaching, whatever others attempted.
                 fold(&mut state, entry, &teacher);
                 continue;
             };

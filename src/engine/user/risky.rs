@@ -82,7 +82,7 @@ impl UserRecord {
         }
         let named = self.tail.iter().rev().find_map(|entry| match entry {
             TailEntry::SignIn(sign_in) => Some(sign_in.text()).filter(|text| !text.user_principal_name.is_empty()),
-            TailEntry::Feedback(_) => None,
+            TailEntry::Feedback(_) | TailEntry::UpstreamFinding(_) => None,
         });
         named.map_or_else(Default::default, |text| {
             (text.user_principal_name.to_owned(), text.user_display_name.to_owned())

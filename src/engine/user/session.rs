@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::familiarity::{Decay, compact_day};
 use super::{NO_DEVICE, RequestId, UserState};
 use crate::engine::facts::{Connection, CountryCode, Facts, ListKind, ListSet};
-use crate::engine::signin::{EventTime, Mfa};
+use crate::engine::signin::{EventTime, Mfa, Provider};
 
 /// Sessions followed per user; when full the one unused for longest is forgotten.
 pub const SESSIONS_MAX: usize = 6;
@@ -22,6 +22,7 @@ const NO_DEVICE_SHARE_MAX: f64 = 0.1;
 pub struct Stop {
     pub time: EventTime,
     pub request_id: RequestId,
+    pub provider: Provider,
     pub address: Option<IpAddr>,
     pub asn: u32,
     pub connection: Connection,
@@ -39,6 +40,7 @@ impl Stop {
         Stop {
             time: facts.time,
             request_id: RequestId::new(request_id),
+            provider: facts.provider,
             address: facts.address,
             asn: facts.asn,
             connection: facts.connection,

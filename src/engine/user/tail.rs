@@ -1,13 +1,14 @@
-//! The tail: a user's sign-ins and feedback of the last hours, in event order, while a late one may still come
+//! The tail: a user's sign-ins, feedback and upstream findings of the last hours, in event order, while a late one may still come
 //! between them. An entry keeps the facts to judge again on, and the text to output what comes of it.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::{AnchorText, Lesson};
-use crate::engine::facts::{Agent, Facts, Place, Prepared};
+use super::{AnchorText, Lesson, event_hash};
+use crate::engine::facts::{Agent, Facts, ListSet, NamedLocation, Place, Prepared, PreparedFinding};
 use crate::engine::finding::{Finding, RiskEventType, RiskLevel, Suppression};
 use crate::engine::risk::incident::Incident;
-use crate::engine::signin::{EventTime, FeedbackAction};
+use crate::engine::signin::{EventTime, FeedbackAction, Provider};
 
 /// Entries per user; when full the oldest settles early, and is counted.
 pub const TAIL_MAX: usize = 256;
@@ -209,11 +210,86 @@ pub struct TailFeedback {
     pub request_id: Box<str>,
 }
 
+/// One upstream finding of the tail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TailFinding {
+    /// When the product said so.
+    pub time: EventTime,
+    /// See [`finding_hash`].
+    pub event: u64,
+    /// Hash of [`Self::request_id`].
+    pub about: u64,
+    /// The sign-in it is about, or the finding's own id.
+    pub request_id: Box<str>,
+    pub source: Box<str>,
+    pub provider: Provider,
+    pub kind: RiskEventType,
+    /// The type as the product spells it.
+    pub source_type: Box<str>,
+    /// As the product stated it.
+    pub level: RiskLevel,
+    pub is_confirmed: bool,
+    pub is_about_user: bool,
+    pub activity_time: EventTime,
+    pub user_principal_name: Box<str>,
+    pub reasons: Box<str>,
+    pub address: Option<IpAddr>,
+    pub address_text: Box<str>,
+    pub address_hash: u32,
+    pub asn: u32,
+    pub lists: ListSet,
+    pub named: NamedLocation,
+    pub place: Option<Arc<Place>>,
+    pub asn_organization: Option<Arc<str>>,
+    /// `None`: the policy leaves it out.
+    pub judged: Option<Judged>,
+}
+
+/// Hash under which a finding's own id is compared: half of an id's hash, so that at one time a finding stands before a
+/// sign-in. The risk that a provider's record carries beside its sign-in is known when the sign-in is learnt from.
+pub fn finding_hash(event_id: &str) -> u64 {
+    event_hash(event_id) >> 32
+}
+
+impl TailFinding {
+    /// Not judged yet.
+    pub fn of(prepared: &PreparedFinding<'_>) -> TailFinding {
+        let finding = &prepared.finding;
+        TailFinding {
+            time: finding.event_time,
+            event: finding_hash(&finding.event_id),
+            about: event_hash(&finding.request_id),
+            request_id: finding.request_id.as_ref().into(),
+            source: finding.source.as_ref().into(),
+            provider: finding.provider,
+            kind: finding.kind,
+            source_type: finding.source_type.as_ref().into(),
+            level: finding.level,
+            is_confirmed: finding.is_confirmed,
+            is_about_user: finding.is_about_user,
+            activity_time: finding.activity_time,
+            user_principal_name: finding.user_principal_name.as_ref().into(),
+            reasons: finding.reasons.as_ref().into(),
+            address: finding.address,
+            address_text: finding.address_text.as_ref().into(),
+            address_hash: prepared.address_hash,
+            asn: prepared.asn,
+            lists: prepared.lists,
+            named: prepared.named,
+            place: prepared.place.clone(),
+            asn_organization: prepared.asn_organization.clone(),
+            judged: None,
+        }
+    }
+}
+
 /// One entry of the tail.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TailEntry {
     SignIn(TailSignIn),
     Feedback(TailFeedback),
+    /// On the heap, as there are few.
+    UpstreamFinding(Box<TailFinding>),
 }
 
 impl TailEntry {
@@ -222,6 +298,7 @@ impl TailEntry {
         match self {
             TailEntry::SignIn(sign_in) => (sign_in.facts.time, sign_in.facts.event),
             TailEntry::Feedback(feedback) => (feedback.time, feedback.event),
+            TailEntry::UpstreamFinding(finding) => (finding.time, finding.event),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The order in which detections are written.
 //!
 //! *Settled* (the default): a detection waits until stream time has passed its activity time by the lateness
-//! horizon. Until then a newer version replaces it, and one that is withdrawn is not written at all. So what is
+//! horizon; an upstream finding, which may come days after the activity, the time it was told at. Until then a newer version replaces it, and one that is withdrawn is not written at all. So what is
 //! written depends neither on the order of arrival within the horizon nor on how the input was split into files.
 //! A later version of a detection already written is a line of its own, in its place by the time of the update.
 //!
@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use uuid::Uuid;
 
 use crate::engine::finding::{RiskDetail, RiskState};
-use crate::engine::out::Detection;
+use crate::engine::out::{Detection, Source};
 use crate::engine::signin::EventTime;
 
 /// Detections that wait at most; beyond it the oldest is written early, and counted.
@@ -155,7 +155,11 @@ fn is_withdrawn(detection: &Detection) -> bool {
 
 fn key_of(detection: &Detection) -> Key {
     let subject = &detection.subject;
-    let time = if detection.is_update { detection.updated_time } else { detection.activity_time };
+    let time = match (detection.is_update, &detection.source) {
+        (true, _) => detection.updated_time,
+        (false, Source::Farsign) => detection.activity_time,
+        (false, Source::Upstream(_)) => detection.detected_time,
+    };
     let (tenant, user) = (subject.tenant_id.clone(), subject.user_id.clone());
     (time, tenant, user, subject.request_id.clone(), detection.kind as u8, detection.id)
 }
@@ -173,6 +177,8 @@ mod tests {
         let withdrawn = state == RiskState::Dismissed;
         Detection {
             id: Uuid::from_u128(id),
+            source: Source::Farsign,
+            is_about_user: false,
             state,
             detail: if withdrawn { RiskDetail::AiConfirmedSigninSafe } else { RiskDetail::None },
             activity_time: EventTime::from_seconds(activity),

@@ -8,7 +8,7 @@
 //!
 //! Version 2 adds what is remembered of the user's risk as a whole ([`risk`]) behind the tail; the rest is version 1's.
 //! Version 3 adds sessions, denied prompts, issuers and incidents ([`version_3`]) behind that, version 4
-//! visitors ([`version_4`]).
+//! visitors ([`version_4`]), version 5 providers and upstream findings ([`version_5`]).
 //!
 //! State is read for ever. A version that changes more gets modules of its own and an arm in [`decode`]; those of version 1 stay
 //! and fill whatever is new with the value that an unknowing user has. Only the newest version is written. What a
@@ -22,6 +22,7 @@ mod tail;
 pub(super) mod text;
 mod version_3;
 mod version_4;
+mod version_5;
 mod words;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -36,7 +37,7 @@ use crate::engine::rules::Rules;
 use crate::engine::signin::EventTime;
 
 /// The version written.
-pub const VERSION: u8 = 4;
+pub const VERSION: u8 = 5;
 const CHECKSUM_BYTES: usize = 4;
 const TIME_BYTES: usize = 8;
 
@@ -100,6 +101,7 @@ pub(super) fn encode_body(record: &UserRecord, shared: &mut impl PutShared, out:
     risk::put(&mut writer, &frame, record.settled.risk_file.as_deref(), record.identity.as_deref());
     version_3::put(&mut writer, &frame, &record.settled, &record.tail);
     version_4::put(&mut writer, &frame, &record.settled);
+    version_5::put(&mut writer, &frame, &record.settled, &record.tail, shared);
     writer.finish();
 }
 
@@ -132,6 +134,9 @@ fn decode_body_of(
     }
     if version >= 4 {
         version_4::take(&mut reader, &frame, &mut settled)?;
+    }
+    if version >= 5 {
+        version_5::take(&mut reader, &frame, &mut settled, &mut tail, shared)?;
     }
     reader.finish()?;
     let record = UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy));

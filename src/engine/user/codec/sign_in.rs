@@ -9,6 +9,7 @@ use super::text::{
 use super::words::{put_word, take_word};
 use crate::engine::facts::{CountryCode, ListSet, NamedLocation, Place, Precision};
 use crate::engine::risk::incident::Incident;
+use crate::engine::signin::Provider;
 use crate::engine::user::familiarity::Table;
 use crate::engine::user::{Anchor, Baseline, NO_DEVICE, OpenRisk, Properties, Quarantined};
 
@@ -64,6 +65,8 @@ pub(super) fn take_anchor(
     Ok(Anchor {
         time,
         request_id,
+        // Version 5 says of which it is.
+        provider: Provider::Entra,
         address,
         address_hash,
         asn,
@@ -234,6 +237,8 @@ pub(super) fn take_open_risk(
         properties,
         session_hash: 0,
         incident,
+        // Before version 5 all were our own.
+        reported: None,
     })
 }
 

@@ -8,6 +8,7 @@ use super::text::{PutShared, TakeShared, put_address, put_bytes, put_text, take_
 use super::words::{put_word, take_word};
 use crate::engine::facts::{Facts, ListSet, Place};
 use crate::engine::risk::incident::Incident;
+use crate::engine::signin::Provider;
 use crate::engine::user::tail::{FINDINGS_MAX, Judged, PackedText, TAIL_MAX, TailEntry, TailFeedback, TailSignIn};
 use crate::engine::user::{Baseline, Lesson};
 
@@ -18,7 +19,8 @@ pub(super) fn put(
     tail: &[TailEntry],
     shared: &mut impl PutShared,
 ) {
-    writer.number(tail.len() as u32, 0);
+    let is_finding = |entry: &&TailEntry| matches!(entry, TailEntry::UpstreamFinding(_));
+    writer.number((tail.len() - tail.iter().filter(is_finding).count()) as u32, 0);
     for entry in tail {
         match entry {
             TailEntry::SignIn(sign_in) => {
@@ -29,6 +31,8 @@ pub(super) fn put(
                 writer.flag(true);
                 put_feedback(writer, frame, feedback);
             }
+            // Since version 5, behind the rest.
+            TailEntry::UpstreamFinding(_) => {}
         }
     }
 }
@@ -80,18 +84,19 @@ fn take_sign_in(
     let agent = shared.agent(reader)?;
     let asn_organization = if reader.flag()? { Some(shared.organization(reader)?) } else { None };
     let facts = take_facts(reader, frame, baseline, place.as_deref())?;
+    let own = Incident { began: facts.time, event: facts.event };
     Ok(TailSignIn {
         facts,
         place,
         agent,
         asn_organization,
         lesson: Lesson { quarantined: reader.flag()?, surprise: reader.small(5, "surprise")? },
-        judged: take_vec(reader, 0, FINDINGS_MAX, "findings", |reader| take_judged(reader, &facts))?.into(),
+        judged: take_vec(reader, 0, FINDINGS_MAX, "findings", |reader| take_judged(reader, own))?.into(),
         text: PackedText(take_bytes(reader)?.into()),
     })
 }
 
-fn put_judged(writer: &mut Writer<'_>, judged: &Judged) {
+pub(super) fn put_judged(writer: &mut Writer<'_>, judged: &Judged) {
     put_word(writer, judged.kind);
     put_word(writer, judged.level);
     writer.bits(u32::from(judged.score), 8);
@@ -99,15 +104,15 @@ fn put_judged(writer: &mut Writer<'_>, judged: &Judged) {
     writer.u64(judged.fingerprint);
 }
 
-fn take_judged(reader: &mut Reader<'_>, facts: &Facts) -> Result<Judged, StateCodecError> {
+/// `incident`: version 3 says which it is.
+pub(super) fn take_judged(reader: &mut Reader<'_>, incident: Incident) -> Result<Judged, StateCodecError> {
     Ok(Judged {
         kind: take_word(reader)?,
         level: take_word(reader)?,
         score: reader.bits(8)? as u8,
         suppressed_by: if reader.flag()? { Some(take_word(reader)?) } else { None },
         fingerprint: reader.u64()?,
-        // Version 3 says of which incident it is.
-        incident: Incident { began: facts.time, event: facts.event },
+        incident,
     })
 }
 
@@ -198,6 +203,8 @@ fn take_facts(
     Ok(Facts {
         time,
         event,
+        // Version 5 says of which it is.
+        provider: Provider::Entra,
         category,
         outcome,
         credential,

@@ -1,7 +1,9 @@
 //! Records of every shape, there and back; damaged bytes.
 
+mod findings;
 mod limits;
 mod version_4;
+mod version_5;
 
 use std::sync::Arc;
 
@@ -169,6 +171,7 @@ impl Dice {
         Anchor {
             time: self.time(),
             request_id: RequestId::new(&self.text()),
+            provider: self.word(),
             address: self.address(),
             address_hash: self.known(&baseline.address),
             asn: self.known(&baseline.asn),
@@ -196,6 +199,7 @@ impl Dice {
         Facts {
             time,
             event: self.u64(),
+            provider: self.word(),
             category: self.word(),
             outcome: self.word(),
             credential: self.word(),
@@ -238,6 +242,9 @@ impl Dice {
     }
 
     fn tail_entry(&mut self, state: &UserState, time: EventTime) -> TailEntry {
+        if self.below(5) == 0 {
+            return TailEntry::UpstreamFinding(Box::new(self.finding(state, time)));
+        }
         if self.below(4) == 0 {
             return TailEntry::Feedback(TailFeedback {
                 time,
@@ -304,6 +311,7 @@ impl Dice {
         Stop {
             time: self.time(),
             request_id: RequestId::new(&self.text()),
+            provider: self.word(),
             address: self.address(),
             asn: self.known(&baseline.asn),
             connection: self.word(),
@@ -415,6 +423,7 @@ impl Dice {
                 properties: dice.properties(&state),
                 session_hash: dice.u32(),
                 incident: dice.incident(own),
+                reported: dice.reported(),
             }
         });
         let followed = self.list::<_, SESSIONS_MAX>(|dice| dice.session(&state));

@@ -10,7 +10,7 @@ use super::text::{put_address, put_country, put_request_id, take_address, take_c
 use super::words::{put_word, take_word};
 use crate::engine::facts::ListSet;
 use crate::engine::risk::incident::Incident;
-use crate::engine::signin::EventTime;
+use crate::engine::signin::{EventTime, Provider};
 use crate::engine::user::denial::{DENIALS_MAX, Denial};
 use crate::engine::user::session::{Elsewhere, SESSIONS_MAX, Session, Stop};
 use crate::engine::user::tail::TailEntry;
@@ -121,6 +121,8 @@ fn take_stop(reader: &mut Reader<'_>, frame: &Frame, baseline: &Baseline) -> Res
     Ok(Stop {
         time: frame.take_time(reader)?,
         request_id: take_request_id(reader)?,
+        // Version 5 says of which provider it is.
+        provider: Provider::Entra,
         address: take_address(reader)?,
         asn: take_known(reader, &baseline.asn)?,
         connection: take_word(reader)?,
@@ -135,7 +137,7 @@ fn take_stop(reader: &mut Reader<'_>, frame: &Frame, baseline: &Baseline) -> Res
 }
 
 /// Most incidents begin with the sign-in itself.
-fn put_incident(writer: &mut Writer<'_>, frame: &Frame, own: (EventTime, u64), incident: Incident) {
+pub(super) fn put_incident(writer: &mut Writer<'_>, frame: &Frame, own: (EventTime, u64), incident: Incident) {
     let is_own = (incident.began, incident.event) == own;
     writer.flag(is_own);
     if !is_own {
@@ -144,7 +146,7 @@ fn put_incident(writer: &mut Writer<'_>, frame: &Frame, own: (EventTime, u64), i
     }
 }
 
-fn take_incident(
+pub(super) fn take_incident(
     reader: &mut Reader<'_>,
     frame: &Frame,
     (began, event): (EventTime, u64),

@@ -4,7 +4,9 @@ use super::StateCodecError;
 use super::bits::{Reader, Writer};
 use crate::engine::facts::{Connection, DeviceKind, Precision};
 use crate::engine::finding::{LearningPhase, RiskDetail, RiskEventType, RiskLevel, RiskState, Suppression};
-use crate::engine::signin::{AccountState, Category, ClientApp, Credential, FeedbackAction, Mfa, Outcome};
+use crate::engine::signin::{
+    AccountState, Category, ClientApp, Credential, FeedbackAction, Mfa, Outcome, Provider,
+};
 
 /// A value of a closed list.
 pub(super) trait Word: Copy {
@@ -54,6 +56,8 @@ macro_rules! words {
 }
 
 words! {
+    Provider, "provider", 6: Entra = 0 Farsign = 1 Okta = 2 Aws = 3 Google = 4 Auth0 = 5 Keycloak = 6 Duo = 7
+        OneLogin = 8 Ping = 9 JumpCloud = 10 Sshd = 11 Other = 12;
     Category, "category", 3: Interactive = 0 NonInteractive = 1 Adfs = 2;
     Outcome, "outcome", 3: Success = 0 Interrupted = 1 Blocked = 2 Failed = 3;
     Credential, "credential", 2: Right = 0 Wrong = 1 Unknown = 2;

@@ -6,7 +6,7 @@ use super::super::record::{Record, SourceKind};
 use super::{ORIGIN_HEADER, PartitionTask, REVIEW_ORIGIN, TIMESTAMP_HEADER, TRANSACTION_HEADER, output_key};
 use crate::engine::Input;
 use crate::engine::hash::UserKey;
-use crate::engine::out::{Detection, Out};
+use crate::engine::out::{Detection, Out, Source};
 use crate::render::{graph, risky_user};
 
 /// The record that an input is of.
@@ -39,7 +39,9 @@ impl PartitionTask {
         for detection in detections {
             self.counts.batch.detection(&detection);
             if !detection.is_update {
-                self.counts.detected.push(detection.activity_time);
+                // What an upstream product told days later came no later than that.
+                let is_own = detection.source == Source::Farsign;
+                self.counts.detected.push(if is_own { detection.activity_time } else { detection.detected_time });
             }
             let headers = self.headers(batch, detection.position);
             self.push_detection(detection, headers);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Lists of versions 3 and 4, each one longer than it may be.
+/// Lists of versions 3 to 5, each one longer than it may be.
 #[test]
 fn more_than_newer_versions_hold_is_an_error() {
     let rules = rules();
@@ -22,6 +22,20 @@ fn more_than_newer_versions_hold_is_an_error() {
     });
     check("visitors", VISITORS_MAX, &|record| {
         record.settled.visitors = (0..=VISITORS_MAX as u64).map(|seed| Dice(seed).visitor(&state)).collect();
+    });
+    // Together with the tail's other entries, of which there is one.
+    check("recent findings", TAIL_MAX - 1, &|record| {
+        let entry = |number| TailFeedback {
+            time: EventTime::from_seconds(number),
+            event: number as u64,
+            action: crate::engine::signin::FeedbackAction::Dismiss,
+            about: 0,
+            request_id: "".into(),
+        };
+        record.tail.push(TailEntry::Feedback(entry(0)));
+        let finding = |number| Dice(number as u64).finding(&state, EventTime::from_seconds(number));
+        let findings = (1..=TAIL_MAX as i64).map(|number| TailEntry::UpstreamFinding(Box::new(finding(number))));
+        record.tail.extend(findings);
     });
     check("findings", FINDINGS_MAX, &|record| {
         let mut dice = Dice(3);
