@@ -13,7 +13,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 use super::{Reject, text};
-use crate::engine::signin::{Feedback, ID_LENGTH_MAX, SignIn};
+use crate::engine::signin::{Feedback, ID_LENGTH_MAX, SignIn, UpstreamFinding};
 
 /// Ids of this kind are in outputs and states: the seed must never change.
 const SEED: u64 = 0x6661_7273;
@@ -59,6 +59,21 @@ pub(super) fn feedback_id<'a>(feedback: &Feedback<'a>, action: &str) -> Result<C
     }
     let time = feedback.event_time.0.to_string();
     let parts = [&*feedback.tenant_id, &feedback.user_id, &time, action, &feedback.request_id];
+    Ok(Cow::Owned(made_id("made", &parts)))
+}
+
+/// The id to keep for an upstream finding.
+pub(super) fn finding_id<'a>(finding: &UpstreamFinding<'a>) -> Result<Cow<'a, str>, Reject> {
+    if finding.event_id.len() > ID_LENGTH_MAX {
+        return Ok(Cow::Owned(made_id("long", &[&finding.event_id])));
+    }
+    if !finding.event_id.is_empty() {
+        return text::check_control(finding.event_id.clone(), "id");
+    }
+    let time = finding.event_time.0.to_string();
+    let kind = finding.kind.name();
+    let (tenant_id, user_id) = (&*finding.tenant_id, &*finding.user_id);
+    let parts = [tenant_id, user_id, &time, &finding.source, kind, &finding.source_type, &finding.request_id];
     Ok(Cow::Owned(made_id("made", &parts)))
 }
 

@@ -1,12 +1,15 @@
-//! Our own canonical JSON ↔ [`SignIn`] and [`Feedback`]: one object a line, named as the types name their fields.
+//! Our own canonical JSON ↔ [`SignIn`], [`Feedback`] and [`UpstreamFinding`]: one object a line, named as the types name
+//! their fields.
 //!
 //! The format is documented in `docs/formats/farsign.md`, with a JSON Schema beside it. Enumerations are strict: a
 //! word that is not known is a reject naming the field. Every other optional field costs only itself when it
-//! cannot be read. What [`write_farsign`] writes, the decoder reads back equal.
+//! cannot be read. What [`write`] writes, the decoder reads back equal.
+
+mod write;
 
 use std::borrow::Cow;
 
-use serde::Serialize;
+pub use write::{write_farsign, write_farsign_feedback, write_farsign_upstream_finding};
 
 use super::address::parse_address;
 use super::entra::{asn_of, country_of, device_of, place_of};
@@ -15,22 +18,25 @@ use super::keys::{Key, Section};
 use super::scalar::{Scalar, wrong_type};
 use super::time::TimeError;
 use super::{Decoded, Reject, RejectReason, TENANT_UNKNOWN, client, event_id, text};
+use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::{
     AccountState, Category, ClientApp, Credential, EventTime, Feedback, FeedbackAction, Mfa, Outcome, Provider,
-    ProviderLocation, SignIn,
+    ProviderLocation, SOURCE_LENGTH_MAX, SignIn, UpstreamFinding,
 };
 
 const SIGN_IN: &str = "signIn";
 const FEEDBACK: &str = "feedback";
+const UPSTREAM_FINDING: &str = "upstreamFinding";
 
-/// Does the text start as [`write_farsign`] would start it?
+/// Does the text start as [`write`] would start it?
 pub(super) fn is_likely(text: &str) -> bool {
-    [r#"{"type":"signIn""#, r#"{"type":"feedback""#].iter().any(|start| text.starts_with(start))
+    let starts = [r#"{"type":"signIn""#, r#"{"type":"feedback""#, r#"{"type":"upstreamFinding""#];
+    starts.iter().any(|start| text.starts_with(start))
 }
 
 /// Is this the `type` of one of our records?
 pub(super) fn is_type(scalar: &Scalar<'_>) -> bool {
-    matches!(scalar.as_str(), SIGN_IN | FEEDBACK)
+    matches!(scalar.as_str(), SIGN_IN | FEEDBACK | UPSTREAM_FINDING)
 }
 
 /// `Ok(None)` when the object's `type` is not ours.
@@ -40,6 +46,7 @@ pub(super) fn decode(text: &str) -> Result<Option<Decoded<'_>>, Reject> {
     match fields.get(Key::Type).as_str() {
         SIGN_IN => sign_in(&mut fields).map(|sign_in| Some(Decoded::SignIn(sign_in))),
         FEEDBACK => feedback(&mut fields).map(|feedback| Some(Decoded::Feedback(feedback))),
+        UPSTREAM_FINDING => upstream_finding(&mut fields).map(|finding| Some(Decoded::UpstreamFinding(finding))),
         _ => Ok(None),
     }
 }
@@ -106,10 +113,61 @@ fn feedback<'a>(fields: &mut Fields<'a>) -> Result<Feedback<'a>, Reject> {
     Ok(feedback)
 }
 
+fn upstream_finding<'a>(fields: &mut Fields<'a>) -> Result<UpstreamFinding<'a>, Reject> {
+    let event_time = time_of(fields)?;
+    let user_principal_name = text::fold(fields.take(Key::UserPrincipalName).into_text());
+    let address_text = fields.take(Key::IpAddress).into_text();
+    let request_id = text::check_id(fields.take(Key::RequestId).into_id("requestId")?, "requestId")?;
+    let mut finding = UpstreamFinding {
+        source: source_of(fields)?,
+        provider: word(fields, Key::Provider, "provider", &PROVIDERS, Some(Provider::Farsign))?,
+        tenant_id: tenant_of(fields)?,
+        user_id: user_of(fields, &user_principal_name)?,
+        user_principal_name,
+        event_id: fields.take(Key::Id).into_id("id")?,
+        event_time,
+        activity_time: optional_time_of(fields, Key::ActivityDateTime, "activityTime")?.unwrap_or(event_time),
+        kind: word(fields, Key::RiskEventType, "riskEventType", &RISK_EVENT_TYPES, None)?,
+        source_type: fields.take(Key::SourceType).into_text(),
+        level: word(fields, Key::RiskLevel, "riskLevel", &RISK_LEVELS, None)?,
+        is_confirmed: fields.get(Key::IsConfirmed).to_flag().unwrap_or(false),
+        // What names no sign-in is about the user.
+        is_about_user: fields.get(Key::IsAboutUser).to_flag().unwrap_or(request_id.is_empty()),
+        request_id,
+        address: parse_address(&address_text),
+        address_text,
+        location: ProviderLocation { country: country_of(fields.take(Key::Country)), ..place_of(fields) },
+        reasons: fields.take(Key::Reasons).into_text(),
+    };
+    finding.event_id = event_id::finding_id(&finding)?;
+    if finding.request_id.is_empty() {
+        finding.request_id.clone_from(&finding.event_id);
+    }
+    Ok(finding)
+}
+
+/// The product or feed, which every finding has: it is part of a detection's id.
+fn source_of<'a>(fields: &mut Fields<'a>) -> Result<Cow<'a, str>, Reject> {
+    let source = text::check_control(fields.take(Key::Source).into_text(), "source")?;
+    if source.is_empty() {
+        return Err(wrong_type("source"));
+    }
+    if source.len() > SOURCE_LENGTH_MAX {
+        let detail = format!("`source` is longer than {SOURCE_LENGTH_MAX} bytes");
+        return Err(Reject::new(RejectReason::BadId, detail));
+    }
+    Ok(source)
+}
+
 fn time_of(fields: &Fields<'_>) -> Result<EventTime, Reject> {
-    match fields.get(Key::Time).to_time("time")? {
-        None => Err(Reject::new(RejectReason::NoTime, "no time")),
-        Some(Ok(time)) => Ok(time),
+    let time = optional_time_of(fields, Key::Time, "time")?;
+    time.ok_or_else(|| Reject::new(RejectReason::NoTime, "no time"))
+}
+
+fn optional_time_of(fields: &Fields<'_>, key: Key, name: &'static str) -> Result<Option<EventTime>, Reject> {
+    match fields.get(key).to_time(name)? {
+        None => Ok(None),
+        Some(Ok(time)) => Ok(Some(time)),
         Some(Err(TimeError::Unreadable)) => Err(Reject::new(RejectReason::NoTime, "the time is in no known form")),
         Some(Err(TimeError::OutOfRange)) => {
             Err(Reject::new(RejectReason::TimeOutOfRange, "the time is before 2000 or after 2099"))
@@ -203,194 +261,15 @@ const ACTIONS: [(&str, FeedbackAction); 5] = [
     ("passedMfa", FeedbackAction::PassedMfa),
     ("passwordChanged", FeedbackAction::PasswordChanged),
 ];
-
-/// Appends `sign_in` as one line of canonical JSON, without a newline. Empty fields are left out.
-pub fn write_farsign(sign_in: &SignIn<'_>, out: &mut Vec<u8>) {
-    let location = &sign_in.location;
-    let device = &sign_in.device;
-    let spelled_address = sign_in.address.map(|address| address.to_string()).unwrap_or_default();
-    let has_location = *location != ProviderLocation::default();
-    let line = SignInLine {
-        kind: SIGN_IN,
-        provider: name_of(sign_in.provider, &PROVIDERS),
-        category: name_of(sign_in.category, &CATEGORIES),
-        tenant_id: &sign_in.tenant_id,
-        id: &sign_in.event_id,
-        time: time_text(sign_in.event_time),
-        user_id: &sign_in.user_id,
-        user_principal_name: &sign_in.user_principal_name,
-        user_display_name: &sign_in.user_display_name,
-        outcome: name_of(sign_in.outcome, &OUTCOMES),
-        credential: name_of(sign_in.credential, &CREDENTIALS),
-        mfa: name_of(sign_in.mfa, &MFAS),
-        account: name_of(sign_in.account, &ACCOUNTS),
-        error_code: sign_in.error_code,
-        ip_address: if sign_in.address_text.is_empty() { &spelled_address } else { &sign_in.address_text },
-        asn: sign_in.asn,
-        location: has_location.then(|| LocationPart {
-            city: &location.city,
-            state: &location.state,
-            country: &location.country,
-            latitude: location.coordinates.map(|(latitude, _)| latitude),
-            longitude: location.coordinates.map(|(_, longitude)| longitude),
-        }),
-        app_id: &sign_in.app_id,
-        app_display_name: &sign_in.app_display_name,
-        resource_display_name: &sign_in.resource_display_name,
-        client_app: name_of(sign_in.client_app, &CLIENT_APPS),
-        client_app_used: &sign_in.client_app_used,
-        authentication_protocol: &sign_in.authentication_protocol,
-        user_agent: &sign_in.user_agent,
-        device: (*device != Default::default()).then(|| DevicePart {
-            device_id: &device.device_id,
-            display_name: &device.display_name,
-            operating_system: &device.operating_system,
-            browser: &device.browser,
-            is_compliant: device.is_compliant,
-            is_managed: device.is_managed,
-            trust_type: &device.trust_type,
-        }),
-        session_id: &sign_in.session_id,
-        correlation_id: &sign_in.correlation_id,
-        incoming_token_type: &sign_in.incoming_token_type,
-        token_issuer_type: &sign_in.token_issuer_type,
-        token_issuer_name: &sign_in.token_issuer_name,
-    };
-    append(&line, out);
-}
-
-/// Appends `feedback` as one line of canonical JSON, without a newline.
-pub fn write_farsign_feedback(feedback: &Feedback<'_>, out: &mut Vec<u8>) {
-    let line = FeedbackLine {
-        kind: FEEDBACK,
-        tenant_id: &feedback.tenant_id,
-        id: &feedback.event_id,
-        time: time_text(feedback.event_time),
-        user_id: &feedback.user_id,
-        action: name_of(feedback.action, &ACTIONS),
-        request_id: &feedback.request_id,
-    };
-    append(&line, out);
-}
-
-/// Full precision: [`EventTime`]'s `Display` drops the last two digits.
-fn time_text(time: EventTime) -> String {
-    match jiff::Timestamp::from_nanosecond(i128::from(time.0)) {
-        Ok(timestamp) => timestamp.to_string(),
-        Err(_) => time.to_string(),
+const RISK_LEVELS: [(&str, RiskLevel); 4] =
+    [("none", RiskLevel::None), ("low", RiskLevel::Low), ("medium", RiskLevel::Medium), ("high", RiskLevel::High)];
+/// Graph's names, and the other one it has for impossible travel.
+const RISK_EVENT_TYPES: [(&str, RiskEventType); RiskEventType::ALL.len() + 1] = {
+    let mut words = [("impossibleTravel", RiskEventType::ImpossibleTravel); RiskEventType::ALL.len() + 1];
+    let mut index = 0;
+    while index < RiskEventType::ALL.len() {
+        words[index] = (RiskEventType::ALL[index].name(), RiskEventType::ALL[index]);
+        index += 1;
     }
-}
-
-fn append(line: &impl Serialize, out: &mut Vec<u8>) {
-    let length = out.len();
-    // Writing text and numbers to memory has no way to fail; if it had, no half line must stay.
-    if serde_json::to_writer(&mut *out, line).is_err() {
-        out.truncate(length);
-    }
-}
-
-fn is_empty(text: &str) -> bool {
-    text.is_empty()
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct SignInLine<'s> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    provider: &'static str,
-    category: &'static str,
-    tenant_id: &'s str,
-    id: &'s str,
-    time: String,
-    user_id: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    user_principal_name: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    user_display_name: &'s str,
-    outcome: &'static str,
-    credential: &'static str,
-    mfa: &'static str,
-    account: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_code: Option<u32>,
-    #[serde(skip_serializing_if = "is_empty")]
-    ip_address: &'s str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    asn: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    location: Option<LocationPart<'s>>,
-    #[serde(skip_serializing_if = "is_empty")]
-    app_id: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    app_display_name: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    resource_display_name: &'s str,
-    client_app: &'static str,
-    #[serde(skip_serializing_if = "is_empty")]
-    client_app_used: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    authentication_protocol: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    user_agent: &'s str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    device: Option<DevicePart<'s>>,
-    #[serde(skip_serializing_if = "is_empty")]
-    session_id: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    correlation_id: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    incoming_token_type: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    token_issuer_type: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    token_issuer_name: &'s str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct LocationPart<'s> {
-    #[serde(skip_serializing_if = "is_empty")]
-    city: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    state: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    country: &'s str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    latitude: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    longitude: Option<f64>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct DevicePart<'s> {
-    #[serde(skip_serializing_if = "is_empty")]
-    device_id: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    display_name: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    operating_system: &'s str,
-    #[serde(skip_serializing_if = "is_empty")]
-    browser: &'s str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_compliant: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_managed: Option<bool>,
-    #[serde(skip_serializing_if = "is_empty")]
-    trust_type: &'s str,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct FeedbackLine<'s> {
-    #[serde(rename = "type")]
-    kind: &'static str,
-    tenant_id: &'s str,
-    id: &'s str,
-    time: String,
-    user_id: &'s str,
-    action: &'static str,
-    #[serde(skip_serializing_if = "is_empty")]
-    request_id: &'s str,
-}
+    words
+};

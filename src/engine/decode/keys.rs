@@ -72,10 +72,16 @@ pub(super) enum Key {
     ClientApp,
     Action,
     RequestId,
+    Source,
+    SourceType,
+    RiskLevel,
+    IsConfirmed,
+    IsAboutUser,
+    Reasons,
 }
 
 impl Key {
-    pub(super) const COUNT: usize = Key::RequestId as usize + 1;
+    pub(super) const COUNT: usize = Key::Reasons as usize + 1;
 }
 
 /// An object whose values are kept with those of the object around it.
@@ -331,9 +337,11 @@ fn farsign_slot(key: &str) -> Option<Slot> {
         (5, "appId") => Slot::Scalar(Key::AppId),
         (6, "action") => Slot::Scalar(Key::Action),
         (6, "device") => Slot::Section(Section::Device),
+        (6, "source") => Slot::Scalar(Key::Source),
         (6, "userId") => Slot::Scalar(Key::UserId),
         (7, "account") => Slot::Scalar(Key::Account),
         (7, "outcome") => Slot::Scalar(Key::Outcome),
+        (7, "reasons") => Slot::Scalar(Key::Reasons),
         (8, "category") => Slot::Scalar(Key::Category),
         (8, "location") => Slot::Section(Section::Place),
         (8, "provider") => Slot::Scalar(Key::Provider),
@@ -342,11 +350,17 @@ fn farsign_slot(key: &str) -> Option<Slot> {
         (9, "errorCode") => Slot::Scalar(Key::ErrorCode),
         (9, "ipAddress") => Slot::Scalar(Key::IpAddress),
         (9, "requestId") => Slot::Scalar(Key::RequestId),
+        (9, "riskLevel") => Slot::Scalar(Key::RiskLevel),
         (9, "sessionId") => Slot::Scalar(Key::SessionId),
         (9, "userAgent") => Slot::Scalar(Key::UserAgent),
         (10, "credential") => Slot::Scalar(Key::Credential),
+        (10, "sourceType") => Slot::Scalar(Key::SourceType),
+        (11, "isAboutUser") => Slot::Scalar(Key::IsAboutUser),
+        (11, "isConfirmed") => Slot::Scalar(Key::IsConfirmed),
+        (12, "activityTime") => Slot::Scalar(Key::ActivityDateTime),
         (13, "clientAppUsed") => Slot::Scalar(Key::ClientAppUsed),
         (13, "correlationId") => Slot::Scalar(Key::CorrelationId),
+        (13, "riskEventType") => Slot::Scalar(Key::RiskEventType),
         (14, "appDisplayName") => Slot::Scalar(Key::AppDisplayName),
         (15, "tokenIssuerName") => Slot::Scalar(Key::TokenIssuerName),
         (15, "tokenIssuerType") => Slot::Scalar(Key::TokenIssuerType),

@@ -28,7 +28,7 @@ use sonic_rs::LazyValue;
 pub use address::parse_address;
 pub use entra::TENANT_UNKNOWN;
 pub use entra_codes::{Meaning, meaning_of};
-pub use farsign::{write_farsign, write_farsign_feedback};
+pub use farsign::{write_farsign, write_farsign_feedback, write_farsign_upstream_finding};
 pub use scan::DEPTH_MAX;
 pub use time::{TimeError, parse_time, time_of_float, time_of_integer};
 
@@ -224,7 +224,7 @@ impl<'a, F: FnMut(Result<Decoded<'a>, Reject>)> Walk<'_, 'a, F> {
                 Ok(Some(decoded)) => return (self.each)(Ok(decoded)),
                 Err(reject) => return self.reject(text, reject),
                 Ok(None) if self.format == Format::Farsign => {
-                    let detail = "`type` is neither `signIn` nor `feedback`";
+                    let detail = "`type` is not `signIn`, `feedback` or `upstreamFinding`";
                     return self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
                 }
                 Ok(None) => {}

@@ -13,7 +13,7 @@ use crate::engine::decode::{Decoded, Format, Reject, RejectReason, SkipReason, d
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
-use crate::engine::signin::{Feedback, SignIn};
+use crate::engine::signin::{Feedback, SignIn, UpstreamFinding};
 use crate::metrics::BatchCounts;
 use crate::metrics::labels::{self, DeadLetterReason, Label as _, RecordResult};
 use crate::runtime::replay::framing::{Frame, FrameKind, Framer};
@@ -81,6 +81,7 @@ impl Span {
 pub enum Element<'a> {
     SignIn(SignIn<'a>),
     Feedback(Feedback<'a>),
+    UpstreamFinding(UpstreamFinding<'a>),
 }
 
 /// Records and what they hold, in the form that the reader makes of it.
@@ -91,7 +92,7 @@ pub struct Intake<T> {
 }
 
 impl<'a> Intake<Item<'a>> {
-    /// Reads records and enriches the sign-ins.
+    /// Reads records and enriches the sign-ins and findings.
     pub fn read(
         records: &[Record<'a>],
         sources: &[Source],
@@ -105,6 +106,7 @@ impl<'a> Intake<Item<'a>> {
             Element::Feedback(feedback) => {
                 Item::Feedback { user: UserKey::new(&feedback.tenant_id, &feedback.user_id), feedback }
             }
+            Element::UpstreamFinding(finding) => Item::UpstreamFinding(enricher.enrich_finding(finding)),
         })
     }
 }
@@ -233,17 +235,63 @@ fn put<'a, T>(
     span: &mut Span,
 ) {
     match decoded {
-        Ok(Decoded::SignIn(_)) if kind == SourceKind::Commands => span.refusals.push(Refusal {
-            reason: DeadLetterReason::NotACommand,
-            detail: "a sign-in among the commands".to_owned(),
-        }),
+        Ok(Decoded::SignIn(_)) if kind == SourceKind::Commands => {
+            span.refusals.push(not_a_command("a sign-in among the commands"));
+        }
+        // Commands are what people say; a feed has a topic of its own among the inputs.
+        Ok(Decoded::UpstreamFinding(_)) if kind == SourceKind::Commands => {
+            span.refusals.push(not_a_command("an upstream finding among the commands"));
+        }
         Ok(Decoded::SignIn(sign_in)) => items.push(make(Element::SignIn(sign_in))),
         Ok(Decoded::Feedback(feedback)) => items.push(make(Element::Feedback(feedback))),
-        Ok(Decoded::UpstreamFinding(_)) => span.skipped.push(SkipReason::NotASignIn),
+        Ok(Decoded::UpstreamFinding(finding)) => items.push(make(Element::UpstreamFinding(finding))),
         Ok(Decoded::Skipped(reason)) => span.skipped.push(reason),
         Err(reject) => span.refusals.push(Refusal {
             reason: DeadLetterReason::Rejected(reject.reason),
             detail: format!("{} at byte {}", reject.detail, reject.offset),
         }),
+    }
+}
+
+fn not_a_command(detail: &str) -> Refusal {
+    Refusal { reason: DeadLetterReason::NotACommand, detail: detail.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Commands are what people say; what products say is refused there as sign-ins are.
+    #[test]
+    fn only_feedback_is_a_command() {
+        let common = r#""tenantId":"t","id":"1","time":"2026-03-02T08:00:00Z","userId":"ada""#;
+        let check = |kind: SourceKind, rest: &str, expected: &[&str]| {
+            let line = format!("{{{rest},{common}}}");
+            let record = Record {
+                source: 0,
+                offset: 7,
+                timestamp_ms: None,
+                key: None,
+                payload: Some(line.as_bytes()),
+                headers: Vec::new(),
+            };
+            let source = Source { topic: "topic".to_owned(), topic_id: String::new(), kind };
+            let (format, framing) = (Format::Auto, Framing::Auto);
+            let intake =
+                Intake::read_with(&[record], &[source], &BTreeSet::new(), format, framing, &mut |element| element);
+            let refused = intake.spans[0].refusals.iter().map(|refusal| refusal.detail.as_str());
+            assert_eq!(refused.collect::<Vec<_>>(), expected, "{line}");
+            assert_eq!(intake.items.len(), 1 - expected.len(), "{line}");
+        };
+        let sign_in = r#""type":"signIn","outcome":"success""#;
+        let feedback = r#""type":"feedback","action":"dismiss""#;
+        let finding = r#""type":"upstreamFinding","source":"A","riskEventType":"generic","riskLevel":"low""#;
+        for record in [sign_in, feedback, finding] {
+            check(SourceKind::Input, record, &[]);
+            check(SourceKind::Repartition, record, &[]);
+        }
+        check(SourceKind::Commands, feedback, &[]);
+        check(SourceKind::Commands, sign_in, &["a sign-in among the commands"]);
+        check(SourceKind::Commands, finding, &["an upstream finding among the commands"]);
     }
 }

@@ -198,7 +198,9 @@ fn take<'a>(
             let user = UserKey::new(&feedback.tenant_id, &feedback.user_id);
             entries.push(Item::Feedback { user, feedback });
         }
-        Ok(Decoded::UpstreamFinding(_)) => *entries.skipped.entry(SkipReason::NotASignIn).or_default() += 1,
+        Ok(Decoded::UpstreamFinding(finding)) => {
+            entries.push(Item::UpstreamFinding(enricher.enrich_finding(finding)));
+        }
         Ok(Decoded::Skipped(reason)) => *entries.skipped.entry(reason).or_default() += 1,
         Err(reject) => push_note(entries, reject, frame, (frame.end - frame.start) as u64, Box::default()),
     }

@@ -499,6 +499,7 @@ fn first_time(source: &mut Source, format: Format) -> EventTime {
         decode(format, &block.bytes[frame.start..frame.end], &mut |decoded| match decoded {
             Ok(Decoded::SignIn(sign_in)) => found = found.or(Some(sign_in.event_time)),
             Ok(Decoded::Feedback(feedback)) => found = found.or(Some(feedback.event_time)),
+            Ok(Decoded::UpstreamFinding(finding)) => found = found.or(Some(finding.event_time)),
             _ => {}
         });
         if let Some(time) = found {

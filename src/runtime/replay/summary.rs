@@ -21,7 +21,7 @@ pub struct Summary {
     /// Of Kafka: records refused in whole or in part, also for reasons that files do not have.
     pub refused_records: u64,
     pub records: u64,
-    /// Sign-ins and feedback that were decoded.
+    /// Sign-ins, feedback and upstream findings that were decoded.
     pub items: u64,
     pub skipped: BTreeMap<SkipReason, u64>,
     pub rejects: BTreeMap<RejectReason, u64>,
@@ -74,6 +74,7 @@ impl Summary {
             "signInsJudged": counts.sign_ins_judged,
             "feedback": counts.feedback,
             "feedbackWithoutEffect": counts.feedback_without_effect,
+            "upstreamFindings": counts.upstream_findings.as_flattened().iter().sum::<u64>(),
             "users": counts.users_new,
             "usersForgotten": counts.users_forgotten,
             "skipped": by_name(&self.skipped, SkipReason::name),
@@ -165,6 +166,10 @@ impl fmt::Display for Summary {
         line(f, "records", self.records.to_string())?;
         line(f, "sign-ins", format!("{} ({} judged)", counts.sign_ins, counts.sign_ins_judged))?;
         line(f, "feedback", counts.feedback.to_string())?;
+        let upstream_findings: u64 = counts.upstream_findings.as_flattened().iter().sum();
+        if upstream_findings > 0 {
+            line(f, "from others", format!("{upstream_findings} upstream findings"))?;
+        }
         let forgotten = told(counts.users_forgotten, " forgotten to keep within `users_max`");
         line(f, "users", format!("{}{forgotten}", counts.users_new))?;
         line(f, "skipped", listed(&by_name(&self.skipped, SkipReason::name)))?;

@@ -1,6 +1,6 @@
 //! What a lane does with records, pure: decode, and address each sign-in to its user's partition.
 //!
-//! Every sign-in and feedback becomes one record in canonical form; what cannot be read becomes a dead letter, as in a
+//! Every sign-in, feedback and upstream finding becomes one record in canonical form; what cannot be read becomes a dead letter, as in a
 //! task; skips and tombstones are counted and end here. The record's own time goes into a header and not into the new
 //! record's timestamp: retention goes by timestamps, and a record read from an old log must live until it is judged.
 
@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::config::OnError;
-use crate::engine::decode::{write_farsign, write_farsign_feedback};
+use crate::engine::decode::{write_farsign, write_farsign_feedback, write_farsign_upstream_finding};
 use crate::engine::hash::UserKey;
 use crate::metrics::BatchCounts;
 use crate::runtime::kafka::breaker::Window;
@@ -124,6 +124,10 @@ impl Relay {
             Element::Feedback(feedback) => {
                 write_farsign_feedback(feedback, &mut self.line);
                 (&feedback.tenant_id, &feedback.user_id)
+            }
+            Element::UpstreamFinding(finding) => {
+                write_farsign_upstream_finding(finding, &mut self.line);
+                (&finding.tenant_id, &finding.user_id)
             }
         };
         let shard = UserKey::new(tenant_id, user_id).shard(self.partitions);
@@ -246,6 +250,20 @@ mod tests {
         assert_eq!((parcel.next, relay.has_news(), relay.pack().outbox.len()), (14, false, 0));
         // Delivered again by the client.
         assert_eq!((take(&mut relay, &payloads), relay.has_news()), (None, false));
+    }
+
+    /// It goes where its user's sign-ins go, and is read there as it was.
+    #[test]
+    fn an_upstream_finding_goes_to_its_users_partition() {
+        let mut relay = relay(OnError::DeadLetter, None);
+        let finding = r#"{"type":"upstreamFinding","source":"Leaks","tenantId":"t","id":"u","time":"2026-03-02T08:00:00Z","userId":"ada","riskEventType":"leakedCredentials","riskLevel":"high"}"#;
+        assert_eq!(take(&mut relay, &[finding.to_owned()]), None);
+        let parcel = relay.pack();
+        let ada = UserKey::new("t", "ada").shard(3);
+        assert_eq!(written(&parcel, ORIGIN_HEADER), [format!("Repartition Some({ada}) t/ada sign-ins/5/10")]);
+        let payload = parcel.outbox.records().next().and_then(|record| record.payload).expect("a value");
+        let line = std::str::from_utf8(payload).expect("text");
+        assert!(line.starts_with(r#"{"type":"upstreamFinding","source":"Leaks","provider":"farsign""#), "{line}");
     }
 
     /// Another one would part users from their state.
