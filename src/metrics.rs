@@ -26,8 +26,8 @@ pub use batch::BatchCounts;
 pub use document::document;
 pub use family::Description;
 pub use labels::{
-    ClientKind, CommitOutcome, DeadLetterReason, GeoResult, ItemKind, Label, RebalanceKind, RecordResult,
-    ReloadResult, SourceKind, TaskFailure, TaskState, Version,
+    ClientKind, CommitOutcome, DeadLetterReason, FindingResult, GeoResult, ItemKind, Label, RebalanceKind,
+    RecordResult, ReloadResult, SourceKind, TaskFailure, TaskState, Version,
 };
 pub use task::TaskMetrics;
 
@@ -101,6 +101,9 @@ impl Metrics {
         let all = &*self.all;
         all.items.at((ItemKind::SignIn,)).inc_by(counts.sign_ins);
         all.items.at((ItemKind::Feedback,)).inc_by(counts.feedback);
+        let upstream_findings = counts.upstream_findings.as_flattened();
+        all.items.at((ItemKind::UpstreamFinding,)).inc_by(upstream_findings.iter().sum());
+        add(all.upstream_findings.cells(), upstream_findings);
         all.sign_ins_judged.inc_by(counts.sign_ins_judged);
         all.feedback_without_effect.inc_by(counts.feedback_without_effect);
         all.duplicates.inc_by(counts.duplicates);

@@ -4,12 +4,13 @@ use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec, R
 
 use super::family::{Counters, Description, Families, Gauges};
 use super::labels::{
-    ClientKind, CommitOutcome, DeadLetterReason, GeoResult, ItemKind, RebalanceKind, RecordResult, ReloadResult,
-    SourceKind, TaskFailure, TaskState, Version,
+    ClientKind, CommitOutcome, DeadLetterReason, FindingResult, GeoResult, ItemKind, RebalanceKind, RecordResult,
+    ReloadResult, SourceKind, TaskFailure, TaskState, Version,
 };
 use crate::engine::decode::{RejectReason, SkipReason};
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression};
 use crate::engine::profile::ProfileKind;
+use crate::engine::signin::Provider;
 
 /// A commit takes a few milliseconds; what takes 10 s has failed.
 const COMMIT_BUCKETS_S: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
@@ -34,6 +35,7 @@ pub struct All {
 
     pub sign_ins_judged: IntCounter,
     pub feedback_without_effect: IntCounter,
+    pub upstream_findings: Counters<(Provider, FindingResult)>,
     pub duplicates: IntCounter,
     pub reordered: IntCounter,
     pub late: IntCounter,
@@ -118,6 +120,7 @@ impl All {
 
             sign_ins_judged: f.counter("farsign_sign_ins_judged_total", "Sign-ins that can carry risk and were judged."),
             feedback_without_effect: f.counter("farsign_feedback_without_effect_total", "Feedback about nothing that is known."),
+            upstream_findings: f.counters("farsign_upstream_findings_total", "Risks that other products found, by the provider they are about."),
             duplicates: f.counter("farsign_duplicates_total", "Items dropped because they had come before."),
             reordered: f.counter("farsign_reordered_total", "Items that came behind a newer one of their user, inside the horizon."),
             late: f.counter("farsign_late_total", "Items that came beyond the horizon."),

@@ -9,6 +9,7 @@ use crate::engine::decode::{RejectReason, SkipReason};
 use crate::engine::facts::Prepared;
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression};
 use crate::engine::profile::ProfileKind;
+use crate::engine::signin::Provider;
 
 /// One label with all the values it can have.
 pub trait Label: Copy + Debug + 'static {
@@ -73,6 +74,16 @@ label! {
     ItemKind, "kind", {
         SignIn = "signIn",
         Feedback = "feedback",
+        UpstreamFinding = "upstreamFinding",
+    }
+}
+
+label! {
+    /// What became of an upstream finding on arrival.
+    FindingResult, "result", {
+        Taken = "taken",
+        /// It had come before.
+        Duplicate = "duplicate",
     }
 }
 
@@ -249,6 +260,7 @@ engine_label!(SkipReason, "reason", from 0);
 engine_label!(Suppression, "reason", from 0);
 engine_label!(RiskEventType, "type", from 1);
 engine_label!(ProfileKind, "kind", from 0);
+engine_label!(Provider, "provider", from 0);
 
 impl Label for RiskLevel {
     const NAME: &'static str = "level";
@@ -297,5 +309,7 @@ mod tests {
         check::<RiskEventType>();
         check::<RiskLevel>();
         check::<ProfileKind>();
+        check::<Provider>();
+        check::<FindingResult>();
     }
 }

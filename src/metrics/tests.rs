@@ -4,6 +4,7 @@ use super::*;
 use crate::engine::attempts::AttemptStats;
 use crate::engine::decode::{RejectReason, SkipReason};
 use crate::engine::signin::EventTime;
+use crate::engine::signin::Provider;
 use crate::engine::user::store::StoreStats;
 
 /// The value of a series, as the text format writes it.
@@ -100,7 +101,9 @@ fn suppressions_never_fall() {
 #[test]
 fn the_engines_counts_are_added() {
     let metrics = Metrics::new();
-    let counts = Counts { sign_ins: 5, feedback: 2, late: 1, tail_overflow: 4, users_new: 3, ..Counts::default() };
+    let mut counts =
+        Counts { sign_ins: 5, feedback: 2, late: 1, tail_overflow: 4, users_new: 3, ..Counts::default() };
+    counts.upstream_findings[Provider::Okta.index()] = [3, 1];
     metrics.add_counts(&counts);
     metrics.clone().add_counts(&counts);
     check(
@@ -108,6 +111,10 @@ fn the_engines_counts_are_added() {
         &[
             (r#"farsign_items_total{kind="signIn"}"#, "10"),
             (r#"farsign_items_total{kind="feedback"}"#, "4"),
+            (r#"farsign_items_total{kind="upstreamFinding"}"#, "8"),
+            (r#"farsign_upstream_findings_total{provider="okta",result="taken"}"#, "6"),
+            (r#"farsign_upstream_findings_total{provider="okta",result="duplicate"}"#, "2"),
+            (r#"farsign_upstream_findings_total{provider="entra",result="taken"}"#, "0"),
             ("farsign_late_total", "2"),
             ("farsign_tail_overflows_total", "8"),
             ("farsign_users_new_total", "6"),
