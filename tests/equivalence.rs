@@ -202,7 +202,7 @@ proptest! {
         let answer = run(&config(true), &stream(&happenings), Cut::default());
         for (detection, _) in &answer.detections {
             let Some(finding) = &detection.finding else { continue };
-            if finding.kind != RiskEventType::UnfamiliarFeatures {
+            if finding.kind != RiskEventType::UnfamiliarFeatures || detection.source.upstream().is_some() {
                 continue;
             }
             let total = finding.evidence.total_bits.expect("a score has a total");
@@ -220,6 +220,7 @@ fn streams_hold_what_is_compared() {
     let mut runner = TestRunner::deterministic();
     let mut kinds = std::collections::BTreeSet::new();
     let mut states = std::collections::BTreeSet::new();
+    let mut sources = std::collections::BTreeMap::new();
     let (mut withdrawn, mut visitors) = (0, 0);
     for _ in 0..10 {
         let happenings = prop::collection::vec(happening(), 80);
@@ -230,11 +231,18 @@ fn streams_hold_what_is_compared() {
         for (detection, _) in &answer.detections {
             kinds.insert(detection.kind);
             states.insert(detection.state);
+            if let Some(name) = detection.source.upstream() {
+                sources
+                    .entry(name.to_owned())
+                    .or_insert_with(std::collections::BTreeSet::new)
+                    .insert(detection.state);
+            }
             let weighed = detection.finding.iter().flat_map(|finding| &finding.evidence.properties);
             visitors += weighed.filter(|verdict| verdict.property == Property::Visitor).count();
         }
     }
-    assert!(kinds.len() >= 12, "{kinds:?}");
+    assert!(kinds.len() >= 14, "{kinds:?}");
+    assert!(sources.len() == 2 && sources.values().all(|states| states.len() >= 4), "{sources:?}");
     let expected = [
         RiskState::AtRisk,
         RiskState::ConfirmedCompromised,

@@ -85,7 +85,7 @@ fn alerts(answer: &Answer, prefix: &str) -> Vec<String> {
 fn facts(item: &Item<'_>) -> Facts {
     match item {
         Item::SignIn(prepared) => prepared.facts,
-        Item::Feedback { .. } => unreachable!("a sign-in was asked for"),
+        Item::Feedback { .. } | Item::UpstreamFinding(_) => unreachable!("a sign-in was asked for"),
     }
 }
 

@@ -7,9 +7,9 @@ use farsign::engine::finding::{
     EndPoint, Evidence, Familiarity, Finding, LearningPhase, Property, PropertyVerdict, RiskDetail, RiskEventType,
     RiskLevel, RiskState, Suppression, SuppressionConsidered, Threshold, Travel,
 };
-use farsign::engine::out::{Detection, Subject};
+use farsign::engine::out::{Detection, Source, Subject};
 use farsign::engine::risk::incident::Incident;
-use farsign::engine::signin::EventTime;
+use farsign::engine::signin::{EventTime, Provider};
 use farsign::render::graph::{self, RiskDetection};
 use farsign::render::{ImpossibleTravelName, RenderContext, TableBuild};
 use serde_json::Value;
@@ -30,6 +30,7 @@ fn context() -> RenderContext {
 fn end(city: &str, country: &str, address: &str, at: (f32, f32), seconds: i64) -> EndPoint {
     EndPoint {
         request_id: format!("5e1f0000-0000-4000-8000-{seconds:012}"),
+        provider: Provider::Entra,
         time: EventTime::from_seconds(seconds),
         address: Some(address.parse().unwrap()),
         asn: 64_500,
@@ -93,6 +94,7 @@ fn evidence() -> Evidence {
 
 fn detection(kind: RiskEventType) -> Detection {
     let subject = Subject {
+        provider: Some(Provider::Entra),
         tenant_id: "7a5b0000-0000-4000-8000-000000000001".into(),
         user_id: "9c0d0000-0000-4000-8000-000000000002".into(),
         user_principal_name: "kari@fjord.example".into(),
@@ -112,6 +114,8 @@ fn detection(kind: RiskEventType) -> Detection {
         Finding { kind, level: RiskLevel::High, score: 88, suppressed_by: None, evidence: evidence(), incident };
     Detection {
         id: uuid::Uuid::from_u128(0x1234_5678_9abc_5def_8123_4567_89ab_cdef),
+        source: Source::Farsign,
+        is_about_user: kind == RiskEventType::AdminConfirmedUserCompromised,
         state: RiskState::AtRisk,
         detail: RiskDetail::None,
         activity_time: EventTime(1_772_400_000_123_456_700),
@@ -143,6 +147,31 @@ fn suppressed() -> Detection {
         finding.suppressed_by = Some(Suppression::OrganizationCommon);
     }
     detection
+}
+
+/// What another product says of a user.
+fn upstream() -> Detection {
+    let mut upstream = detection(RiskEventType::LeakedCredentials);
+    (upstream.source, upstream.is_about_user) = (Source::Upstream("A feed".into()), true);
+    upstream.subject = Subject {
+        provider: Some(Provider::Other),
+        user_id: "kari".into(),
+        tenant_id: "fjord".into(),
+        ..Subject::default()
+    };
+    upstream
+}
+
+#[test]
+fn an_upstream_finding_names_its_product() {
+    let record = parsed(&upstream());
+    assert_eq!((&record["source"], &record["activity"]), (&"A feed".into(), &"user".into()));
+    assert_eq!(record["farsign"]["signIn"]["provider"], "other");
+    assert_eq!(record["farsign"]["evidence"]["this"]["provider"], "entra");
+    assert!(record["requestId"].is_null());
+    let ours = parsed(&detection(RiskEventType::NewCountry));
+    assert_eq!((&ours["source"], &ours["activity"]), (&"Farsign".into(), &"signin".into()));
+    assert!(parsed(&without_finding())["farsign"]["signIn"]["provider"].is_null());
 }
 
 fn render(detection: &Detection, context: &RenderContext) -> String {
@@ -229,7 +258,7 @@ fn every_shape() -> Vec<Detection> {
         shape.subject.token_issuer_type = issuer.into();
         shapes.push(shape);
     }
-    shapes.extend([without_finding(), suppressed()]);
+    shapes.extend([without_finding(), suppressed(), upstream()]);
     shapes
 }
 

@@ -205,6 +205,64 @@ fn risky_users_are_written_as_they_stand_in_the_end() {
     assert_eq!(run("3"), text);
 }
 
+/// What another product says is judged with the sign-ins, whatever file it is in and whatever order the files have.
+#[test]
+fn upstream_findings_come_out_under_their_products_name() {
+    let user = r#""tenantId":"t","userId":"ada","userPrincipalName":"ada@example.com""#;
+    let sign_in = |id: &str, time: &str, city: &str| {
+        let location = match city {
+            "Oslo" => r#"{"city":"Oslo","country":"NO","latitude":59.91,"longitude":10.75}"#,
+            _ => r#"{"city":"Lagos","country":"NG","latitude":6.52,"longitude":3.38}"#,
+        };
+        let device = format!(r#"{{"deviceId":"{city}","browser":"Edge","operatingSystem":"Windows"}}"#);
+        format!(
+            r#"{{"type":"signIn",{user},"provider":"okta","id":"{id}","time":"{time}","outcome":"success","location":{location},"device":{device}}}"#
+        )
+    };
+    let finding = |id: &str, time: &str, rest: &str| {
+        format!(r#"{{"type":"upstreamFinding",{user},"provider":"okta","id":"{id}","time":"{time}",{rest}}}"#)
+    };
+    let mut sign_ins: Vec<String> =
+        (1..=20).map(|day| sign_in(&format!("d{day}"), &format!("2026-03-{day:02}T08:00:00Z"), "Oslo")).collect();
+    sign_ins.push(sign_in("away", "2026-03-20T09:00:00Z", "Lagos"));
+    let generic = r#""source":"Okta","riskEventType":"generic","sourceType":"New IP","riskLevel":"medium","requestId":"away","reasons":"a new address""#;
+    let travel = r#""source":"Okta","riskEventType":"impossibleTravel","riskLevel":"medium","requestId":"away""#;
+    let leak = r#""source":"Leaks","riskEventType":"leakedCredentials","riskLevel":"high","activityTime":"2026-01-05T00:00:00Z""#;
+    let findings = [
+        finding("beside", "2026-03-20T09:00:00Z", generic),
+        finding("known", "2026-03-20T11:00:00Z", travel),
+        finding("leak", "2026-03-22T10:00:00Z", leak),
+    ];
+    let bench = Bench::new();
+    bench.put("in/a.json", sign_ins.join("\n"));
+    bench.put("in/b.json", findings.join("\n"));
+    bench.put("one.json", [&sign_ins[..], &findings].concat().join("\n"));
+    let run = |arguments: &[&str]| {
+        let ran = bench.replay(arguments);
+        assert_eq!((ran.code, ran.summary["upstreamFindings"].as_u64()), (0, Some(3)), "{}", ran.stderr);
+        assert_eq!(ran.summary["suppressions"]["mcasImpossibleTravel"]["alreadyReported"], 1);
+        std::fs::read_to_string(bench.path(".out")).expect("written")
+    };
+    let text = run(&["in"]);
+    let records: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let word = |record: &Value, key: &str| record[key].as_str().unwrap_or("-").to_owned();
+    let keys = ["source", "riskEventType", "riskLevel", "activity", "requestId", "activityDateTime"];
+    let found: Vec<String> = records.iter().map(|record| keys.map(|key| word(record, key)).join(" ")).collect();
+    let away = "signin away 2026-03-20T09:00:00.0000000Z";
+    let expected = [
+        format!("Farsign mcasImpossibleTravel medium {away}"),
+        format!("Farsign newCountry low {away}"),
+        format!("Okta generic medium {away}"),
+        "Leaks leakedCredentials high user - 2026-01-05T00:00:00.0000000Z".to_owned(),
+    ];
+    assert_eq!(found, expected);
+    let sentence = &records[2]["farsign"]["sentence"];
+    assert_eq!(sentence, "Okta reported a risk it calls \"New IP\" (medium) at this sign-in: a new address.");
+    assert_eq!(records[2]["farsign"]["incidentId"], records[0]["farsign"]["incidentId"]);
+    assert_eq!(records[0]["farsign"]["evidence"]["reference"]["provider"], "okta");
+    assert_eq!(run(&["--threads", "3", "one.json"]), text);
+}
+
 #[test]
 fn folders_globs_and_repeated_names() {
     let bench = Bench::new();

@@ -38,7 +38,8 @@ fn check_entries(risky_users: &[RiskyUser]) -> Result<(), TestCaseError> {
     let mut last: BTreeMap<UserKey, &RiskyUser> = BTreeMap::new();
     for risky_user in risky_users {
         if let Some(before) = last.insert(risky_user.key, risky_user) {
-            let said = |told: &RiskyUser| (told.risk, told.user_principal_name.clone());
+            let names = |told: &RiskyUser| (told.user_principal_name.clone(), told.user_display_name.clone());
+            let said = |told: &RiskyUser| (told.risk, names(told));
             prop_assert_ne!(said(before), said(risky_user));
             prop_assert!(before.position != risky_user.position || risky_user.position == 0);
         }
@@ -270,6 +271,7 @@ fn risk(kind: RiskEventType, level: RiskLevel, state: RiskState, day: i64) -> Op
         properties: Properties::default(),
         session_hash: 0,
         incident: Incident { began: at(day, 0), event: 1 },
+        reported: None,
     }
 }
 

@@ -88,6 +88,11 @@ fn token_issuer() {
 }
 
 #[test]
+fn upstream_findings() {
+    check_folder("upstream_findings", 24);
+}
+
+#[test]
 fn incident() {
     check_folder("incident", 9);
 }

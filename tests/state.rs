@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use farsign::engine::facts::{
     Agent, Connection, CountryCode, DeviceKind, Facts, Item, ListSet, NamedLocation, Place, Precision, Prepared,
+    PreparedFinding,
 };
-use farsign::engine::finding::{RiskDetail, RiskLevel, RiskState};
+use farsign::engine::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
 use farsign::engine::hash::{Seed, UserKey, hash32, hash64};
 use farsign::engine::out::Out;
 use farsign::engine::policy::EngineConfig;
@@ -15,7 +16,7 @@ use farsign::engine::profile::Profiles;
 use farsign::engine::rules::Rules;
 use farsign::engine::signin::{
     AccountState, Category, ClientApp, Credential, DeviceDetail, EventTime, Feedback, FeedbackAction, Mfa,
-    Outcome, Provider, ProviderLocation, SignIn,
+    Outcome, Provider, ProviderLocation, SignIn, UpstreamFinding,
 };
 use farsign::engine::user::codec;
 use farsign::engine::watermark::StreamTime;
@@ -73,6 +74,7 @@ fn facts(event: &Event, id: &str, time: EventTime, address: Ipv4Addr, place: &Pl
     Facts {
         time,
         event: hash64(Seed::EventId, id.as_bytes()),
+        provider: [Provider::Entra, Provider::Okta][event.agent % 2],
         category: Category::Interactive,
         outcome,
         credential,
@@ -145,6 +147,43 @@ fn sign_in(user_id: &str, id: &str, time: EventTime, facts: &Facts) -> SignIn<'s
     }
 }
 
+/// About the event before, of whomever that was, or about the user.
+fn finding(number: usize, event: &Event, time: EventTime) -> PreparedFinding<'static> {
+    let text = |text: &str| Cow::Owned(text.to_owned());
+    let user_id = format!("user-{}", event.user);
+    let place = place(event.city);
+    let about = number.saturating_sub(event.agent);
+    PreparedFinding {
+        user: UserKey::new(TENANT, &user_id),
+        finding: UpstreamFinding {
+            source: text(["IdentityProtection", "Okta", "A feed"][event.agent]),
+            provider: [Provider::Entra, Provider::Okta, Provider::Other][event.agent],
+            tenant_id: text(TENANT),
+            user_id: user_id.into(),
+            user_principal_name: text(""),
+            event_id: format!("finding-{number}").into(),
+            event_time: time,
+            activity_time: time.minus_seconds(60),
+            kind: [RiskEventType::UnfamiliarFeatures, RiskEventType::Generic][event.city % 2],
+            source_type: text("its own word"),
+            level: [RiskLevel::Low, RiskLevel::Medium, RiskLevel::High][event.city % 3],
+            is_confirmed: event.city == 3,
+            request_id: format!("00000000-0000-4000-8000-{about:012x}").into(),
+            is_about_user: event.agent == 2,
+            address: None,
+            address_text: text("somewhere"),
+            location: ProviderLocation::default(),
+            reasons: text("a new device"),
+        },
+        address_hash: 0,
+        asn: 64_500,
+        lists: ListSet::default(),
+        named: NamedLocation::default(),
+        place: Some(Arc::new(place)),
+        asn_organization: Some("Example Net".into()),
+    }
+}
+
 fn item(number: usize, event: &Event) -> Item<'static> {
     let user_id = format!("user-{}", event.user);
     let id = format!("00000000-0000-4000-8000-{number:012x}");
@@ -163,6 +202,9 @@ fn item(number: usize, event: &Event) -> Item<'static> {
                 request_id: "".into(),
             },
         };
+    }
+    if event.kind == 4 {
+        return Item::UpstreamFinding(finding(number, event, time));
     }
     let place = place(event.city);
     let address = Ipv4Addr::new(203, 0, 113, (event.city * 16) as u8 + event.minute as u8 % 5);

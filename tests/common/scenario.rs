@@ -3,25 +3,26 @@
 //! `colleagues`: count, network, days [then=network an hour later] [until=days before day 0].
 //! `history`: days, time, network, device [options] [until=days before day 0] [every=days].
 //! `events`, in order of arrival: id, day, time, network, device, outcome [options]; or id, day, time, `feedback`,
-//! action [id of a sign-in].
+//! action [id of a sign-in]; or id, day, time, `upstream`, type, level [id of a sign-in] [source, calls, reasons, confirmed].
 //! `expect`, the whole output at the end: id of the sign-in, type, level, state [key=value].
-//! Options: user, host, session, app, account, issuer, outcome (in `history`); kind=non-interactive; client=legacy;
+//! Options: user, host, session, app, account, issuer, provider, outcome (in `history`); kind=non-interactive; client=legacy;
 //! ip=6.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use farsign::engine::facts::{CountryCode, Item};
-use farsign::engine::finding::RiskEventType;
+use farsign::engine::facts::{CountryCode, Item, PreparedFinding};
+use farsign::engine::finding::{RiskEventType, RiskLevel};
 use farsign::engine::hash::{Seed, hash32};
 use farsign::engine::out::Detection;
 use farsign::engine::policy::{EngineConfig, Exception, Policy, ScopedPolicy, Sensitivity};
 use farsign::engine::risk::incident::{Incident, incident_id};
-use farsign::engine::signin::AccountState;
+use farsign::engine::signin::{AccountState, EventTime, Provider};
 use farsign::engine::user::event_hash;
 use serde::Deserialize;
 
 use super::drive::{Answer, Cut, run};
-use super::world::{Spec, TENANT, at, feedback, sign_in};
+use super::world::{Spec, TENANT, at, feedback, sign_in, upstream};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -112,6 +113,7 @@ impl Row<'_> {
                         other => panic!("no account state `{other}`"),
                     }
                 }
+                "provider" => spec.provider = provider(value),
                 "until" | "every" | "then" => {}
                 other => panic!("no option `{other}`"),
             }
@@ -213,7 +215,10 @@ impl Scenario {
             answer.detections.iter().filter(|(detection, _)| self.looks_at(detection)).collect();
         for row in rows(&self.expect) {
             let found = actual.iter().position(|(detection, _)| {
-                name(detection) == row.words[0] && detection.kind.name() == row.words[1]
+                let source = row.options.get("source").copied().unwrap_or("Farsign");
+                name(detection) == row.words[0]
+                    && detection.kind.name() == row.words[1]
+                    && detection.source.upstream().unwrap_or("Farsign") == source
             });
             match found.map(|index| actual.remove(index)) {
                 None => wrong.push_str(&format!("  missing:    {}\n", row.words.join(" "))),
@@ -269,10 +274,42 @@ fn event(row: &Row<'_>) -> Item<'static> {
         let user = row.options.get("user").copied().unwrap_or("ann");
         return feedback(id, time, user, row.words[4], row.words.get(5).copied().unwrap_or(""));
     }
+    if row.words[3] == "upstream" {
+        return Item::UpstreamFinding(upstream_of(row, id, time));
+    }
     let mut spec = Spec::new(id, time, "ann", row.words[3], row.words[4]);
     spec.outcome = row.words[5].to_owned();
     row.apply(&mut spec);
     sign_in(&spec)
+}
+
+fn kind(name: &str) -> RiskEventType {
+    RiskEventType::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or_else(|| panic!("no type `{name}`"))
+}
+
+fn provider(name: &str) -> Provider {
+    Provider::ALL.into_iter().find(|one| one.name() == name).unwrap_or_else(|| panic!("no provider `{name}`"))
+}
+
+fn upstream_of(row: &Row<'_>, id: &str, time: EventTime) -> PreparedFinding<'static> {
+    let levels = [RiskLevel::None, RiskLevel::Low, RiskLevel::Medium, RiskLevel::High];
+    let level = levels.into_iter().find(|level| level.name() == row.words[5]).expect("a level");
+    let user = row.options.get("user").copied().unwrap_or("ann");
+    let about = row.words.get(6).copied().unwrap_or("");
+    let mut prepared = upstream(id, time, user, (kind(row.words[4]), level), about);
+    let finding = &mut prepared.finding;
+    for (key, value) in &row.options {
+        let text = Cow::Owned((*value).to_owned());
+        match *key {
+            "source" => finding.source = text,
+            "calls" => finding.source_type = text,
+            "reasons" => finding.reasons = text,
+            "confirmed" => finding.is_confirmed = *value == "yes",
+            "user" => {}
+            other => panic!("no option `{other}` of a finding"),
+        }
+    }
+    prepared
 }
 
 fn name(detection: &Detection) -> &str {
@@ -303,6 +340,8 @@ fn value(detection: &Detection, versions: usize, key: &str) -> String {
             reference.map_or("-", |reference| reference.request_id.as_str()).to_owned()
         }
         "versions" => versions.to_string(),
+        "source" => detection.source.upstream().unwrap_or("Farsign").to_owned(),
+        "score" => detection.score.to_string(),
         other => panic!("no key `{other}` in expectations"),
     }
 }
@@ -354,9 +393,9 @@ fn describe((detection, versions): &(Detection, usize)) -> String {
         detection.level.name(),
         detection.state.name()
     );
-    for key in ["detail", "suppressed", "distance", "speed", "reference", "versions"] {
+    for key in ["source", "detail", "suppressed", "distance", "speed", "reference", "versions"] {
         let value = value(detection, *versions, key);
-        if !matches!((key, value.as_str()), (_, "-" | "none") | ("versions", "1")) {
+        if !matches!((key, value.as_str()), (_, "-" | "none" | "Farsign") | ("versions", "1")) {
             text.push_str(&format!(" {key}={value}"));
         }
     }
@@ -433,6 +472,10 @@ fn set_wider(policy: &mut Policy, key: &str, value: &str) {
         "mfa_fatigue.enabled" => policy.mfa_fatigue.enabled = flag(),
         "mfa_fatigue.window_minutes" => policy.mfa_fatigue.window_minutes = number() as u32,
         "reported_activity.enabled" => policy.reported_activity.enabled = flag(),
+        "upstream_findings.enabled" => policy.upstream_findings.enabled = flag(),
+        "upstream_findings.min_level" if value == "medium" => {
+            policy.upstream_findings.min_level = RiskLevel::Medium
+        }
         "risky_address.enabled" => policy.risky_address.enabled = flag(),
         "risky_address.sensitivity" => policy.risky_address.sensitivity = sensitivity(value),
         "incident.window_hours" => policy.incident.window_hours = number() as u32,
@@ -441,8 +484,6 @@ fn set_wider(policy: &mut Policy, key: &str, value: &str) {
 }
 
 fn exception(text: &ExceptionText) -> Exception {
-    let kind =
-        |name: &String| RiskEventType::ALL.into_iter().find(|kind| kind.name() == name).expect("a type's name");
     let network = |text: &String| {
         let (address, length) = text.split_once('/').expect("a network");
         (address.parse().expect("an address"), length.parse().expect("a length"))
@@ -456,7 +497,7 @@ fn exception(text: &ExceptionText) -> Exception {
     };
     Exception {
         name: text.name.clone(),
-        detections: text.detections.iter().map(kind).collect(),
+        detections: text.detections.iter().map(|name| kind(name)).collect(),
         users: text.users.clone(),
         device_ids: text.devices.clone(),
         device_hashes: hashes(|| Seed::DeviceId, &text.devices),

@@ -1,10 +1,12 @@
-//! Streams of an invented organisation: two weeks of habits, then what happens to a few users, feedback included.
+//! Streams of an invented organisation: two weeks of habits, then what happens to a few users, feedback and what other
+//! products say included.
 
 use farsign::engine::facts::Item;
+use farsign::engine::finding::{RiskEventType, RiskLevel};
 use farsign::engine::policy::EngineConfig;
 use proptest::prelude::*;
 
-use super::world::{Spec, at, feedback, sign_in};
+use super::world::{Spec, at, feedback, sign_in, upstream};
 
 const USERS: usize = 6;
 /// Users who only have habits, so that there is an organisation to compare with.
@@ -49,14 +51,14 @@ pub struct Happening {
     network: usize,
     device: usize,
     outcome: usize,
-    /// Every tenth is feedback, about an earlier happening or the user.
+    /// One in eleven is feedback, about an earlier happening or the user; one is an upstream finding.
     kind: u8,
     about: usize,
 }
 
 pub fn happening() -> impl Strategy<Value = Happening> {
     // Hours are few, so that sign-ins come close together.
-    (0..USERS, 14..18_i64, 0..4_i64, 0..3_600_i64, 0..1_000_usize, 0..10_u8, any::<prop::sample::Index>())
+    (0..USERS, 14..18_i64, 0..4_i64, 0..3_600_i64, 0..1_000_usize, 0..11_u8, any::<prop::sample::Index>())
         .prop_map(|(user, day, hour, second, pick, kind, about)| Happening {
             user,
             day,
@@ -111,6 +113,10 @@ pub fn stream(happenings: &[Happening]) -> Vec<Item<'static>> {
             items.push(feedback(&format!("feedback-{index}"), time, &user, ACTIONS[happening.about % 5], &about));
             continue;
         }
+        if happening.kind == 10 {
+            items.push(finding(index, happening, happenings));
+            continue;
+        }
         let mut spec = Spec::new(
             &format!("event-{index}"),
             time,
@@ -127,6 +133,33 @@ pub fn stream(happenings: &[Happening]) -> Vec<Item<'static>> {
     }
     items.sort_by_key(|item| item.time());
     items
+}
+
+const FOUND: [RiskEventType; 6] = [
+    RiskEventType::UnfamiliarFeatures,
+    RiskEventType::NewCountry,
+    RiskEventType::ImpossibleTravel,
+    RiskEventType::AnonymizedIpAddress,
+    RiskEventType::LeakedCredentials,
+    RiskEventType::Generic,
+];
+const LEVELS: [RiskLevel; 4] = [RiskLevel::Low, RiskLevel::Medium, RiskLevel::High, RiskLevel::None];
+
+/// About one of the happenings, earlier or later: as its own record would carry it, or told at another time; or about the
+/// user.
+fn finding(index: usize, happening: &Happening, happenings: &[Happening]) -> Item<'static> {
+    let other = happening.about % happenings.len();
+    let about = if happening.about < 20 { String::new() } else { format!("event-{other}") };
+    let subject = if about.is_empty() { happening } else { &happenings[other] };
+    let told = if happening.network.is_multiple_of(2) { subject } else { happening };
+    let found = (FOUND[happening.device % FOUND.len()], LEVELS[happening.outcome % LEVELS.len()]);
+    let time = at(told.day, told.second);
+    let user = format!("user-{}", subject.user);
+    let mut prepared = upstream(&format!("finding-{index}"), time, &user, found, &about);
+    prepared.finding.activity_time = at(subject.day, subject.second);
+    prepared.finding.source = ["IdentityProtection", "Okta"][happening.network % 5 / 3].into();
+    prepared.finding.is_confirmed = happening.outcome.is_multiple_of(9);
+    Item::UpstreamFinding(prepared)
 }
 
 /// Moves items behind others that are up to `reach_s` newer: by sorting on time + a delay of each.

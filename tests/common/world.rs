@@ -9,12 +9,13 @@ use std::sync::Arc;
 
 use farsign::engine::facts::{
     Agent, Connection, CountryCode, DeviceKind, Facts, Item, ListKind, ListSet, NamedLocation, Place, Precision,
-    Prepared,
+    Prepared, PreparedFinding,
 };
+use farsign::engine::finding::{RiskEventType, RiskLevel};
 use farsign::engine::hash::{Seed, UserKey, hash32};
 use farsign::engine::signin::{
     AccountState, Category, ClientApp, Credential, DeviceDetail, EventTime, Feedback, FeedbackAction, Mfa,
-    Outcome, Provider, ProviderLocation, SignIn,
+    Outcome, Provider, ProviderLocation, SignIn, UpstreamFinding,
 };
 use farsign::engine::user::event_hash;
 
@@ -194,6 +195,7 @@ pub struct Spec {
     pub account: AccountState,
     /// A federated issuer's name; empty = the provider itself.
     pub issuer: String,
+    pub provider: Provider,
 }
 
 impl Spec {
@@ -213,6 +215,7 @@ impl Spec {
             app: "mail".to_owned(),
             account: AccountState::Normal,
             issuer: String::new(),
+            provider: Provider::Entra,
         }
     }
 }
@@ -287,6 +290,7 @@ pub fn sign_in(spec: &Spec) -> Item<'static> {
     let facts = Facts {
         time: spec.time,
         event: event_hash(&spec.id),
+        provider: spec.provider,
         category: if spec.interactive { Category::Interactive } else { Category::NonInteractive },
         outcome,
         credential,
@@ -356,7 +360,7 @@ fn text(
     client: &'static str,
 ) -> SignIn<'static> {
     SignIn {
-        provider: Provider::Entra,
+        provider: spec.provider,
         category: facts.category,
         tenant_id: Cow::Borrowed(TENANT),
         event_id: spec.id.clone().into(),
@@ -409,5 +413,45 @@ pub fn feedback(id: &str, time: EventTime, user: &str, action: &str, about: &str
             action,
             request_id: about.to_owned().into(),
         },
+    }
+}
+
+/// What another product says of a sign-in, or of a user where `about` is empty; to be changed as a test likes.
+pub fn upstream(
+    id: &str,
+    time: EventTime,
+    user: &str,
+    (kind, level): (RiskEventType, RiskLevel),
+    about: &str,
+) -> PreparedFinding<'static> {
+    let text = |text: &str| Cow::Owned(text.to_owned());
+    PreparedFinding {
+        user: key(user),
+        finding: UpstreamFinding {
+            source: Cow::Borrowed("IdentityProtection"),
+            provider: Provider::Entra,
+            tenant_id: Cow::Borrowed(TENANT),
+            user_id: text(user),
+            user_principal_name: format!("{user}@example.com").into(),
+            event_id: text(id),
+            event_time: time,
+            activity_time: time,
+            kind,
+            source_type: Cow::Borrowed(""),
+            level,
+            is_confirmed: false,
+            request_id: text(if about.is_empty() { id } else { about }),
+            is_about_user: about.is_empty(),
+            address: None,
+            address_text: Cow::Borrowed(""),
+            location: ProviderLocation::default(),
+            reasons: Cow::Borrowed(""),
+        },
+        address_hash: 0,
+        asn: 0,
+        lists: ListSet::default(),
+        named: NOWHERE,
+        place: None,
+        asn_organization: None,
     }
 }

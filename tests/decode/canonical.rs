@@ -3,7 +3,9 @@
 //! A repartition stage stands on this: tasks behind it judge what they would have judged of the original. Facts are
 //! a pure function of the sign-in, so an equal sign-in has equal facts.
 
-use farsign::engine::decode::{Decoded, Format, decode, write_farsign, write_farsign_feedback};
+use farsign::engine::decode::{
+    Decoded, Format, decode, write_farsign, write_farsign_feedback, write_farsign_upstream_finding,
+};
 use farsign::simulate::{self, Form};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -21,6 +23,7 @@ fn check(record: &[u8]) -> Result<usize, TestCaseError> {
         match &element {
             Decoded::SignIn(sign_in) => write_farsign(sign_in, &mut line),
             Decoded::Feedback(feedback) => write_farsign_feedback(feedback, &mut line),
+            Decoded::UpstreamFinding(finding) => write_farsign_upstream_finding(finding, &mut line),
             Decoded::Skipped(_) => continue,
         }
         let mut again = Vec::new();

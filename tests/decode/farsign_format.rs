@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
-use farsign::engine::decode::{Decoded, Format, decode, parse_address, write_farsign, write_farsign_feedback};
+use farsign::engine::decode::{
+    Decoded, Format, decode, parse_address, write_farsign, write_farsign_feedback, write_farsign_upstream_finding,
+};
+use farsign::engine::finding::{RiskEventType, RiskLevel};
 use farsign::engine::signin::{
     AccountState, Category, ClientApp, Credential, DeviceDetail, EventTime, Feedback, FeedbackAction, Mfa,
-    Outcome, Provider, ProviderLocation, SignIn,
+    Outcome, Provider, ProviderLocation, SignIn, UpstreamFinding,
 };
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -81,6 +84,65 @@ fn feedback_is_read() {
     assert_eq!(fate(&record), "wrongType");
 }
 
+fn leak() -> Value {
+    json!({"type": "upstreamFinding", "tenantId": "t", "id": "1", "time": "2026-03-02T08:00:00Z", "userId": "u",
+        "source": "A feed", "riskEventType": "leakedCredentials", "riskLevel": "high"})
+}
+
+/// Hands the one finding of a record to `look`.
+fn with_finding(record: &Value, look: impl Fn(&UpstreamFinding<'_>)) {
+    let text = record.to_string();
+    let seen = outcomes(Format::Auto, text.as_bytes(), |decoded| match decoded {
+        Ok(Decoded::UpstreamFinding(finding)) => look(&finding),
+        other => panic!("no finding but {other:?} from {text}"),
+    });
+    assert_eq!(seen.len(), 1, "{text}");
+}
+
+#[test]
+fn a_feed_needs_no_sign_in() {
+    with_finding(&leak(), |finding| {
+        assert_eq!((&*finding.request_id, finding.is_about_user, finding.is_confirmed), ("1", true, false));
+        assert_eq!((finding.activity_time, finding.provider), (finding.event_time, Provider::Farsign));
+    });
+    let mut about = leak();
+    (about["requestId"], about["activityTime"]) = (json!("s-1"), json!("2026-02-01T08:00:00Z"));
+    with_finding(&about, |finding| {
+        assert_eq!((&*finding.request_id, finding.is_about_user), ("s-1", false));
+        assert!(finding.activity_time < finding.event_time);
+    });
+    let mut nameless = leak();
+    nameless["id"] = Value::Null;
+    with_finding(&nameless, |finding| {
+        assert!(finding.event_id.starts_with("made-") && finding.request_id == finding.event_id);
+    });
+}
+
+#[test]
+fn a_findings_words_are_strict_and_its_source_is_needed() {
+    for (key, value, expected) in [
+        ("riskEventType", json!("impossibleTravel"), "ImpossibleTravel"),
+        ("riskEventType", json!("LeakedCredentials"), "wrongType"),
+        ("riskEventType", Value::Null, "wrongType"),
+        ("riskLevel", json!("hidden"), "wrongType"),
+        ("riskLevel", Value::Null, "wrongType"),
+        ("provider", json!("entra"), "LeakedCredentials"),
+        ("provider", json!("acme"), "wrongType"),
+        ("source", Value::Null, "wrongType"),
+        ("source", json!("x".repeat(65)), "badId"),
+        ("source", json!("a\nb"), "badId"),
+        ("requestId", json!("r".repeat(257)), "badId"),
+        ("activityTime", json!("soon"), "noTime"),
+        ("isConfirmed", json!([1]), "LeakedCredentials"),
+        ("userId", Value::Null, "noUser"),
+        ("time", Value::Null, "noTime"),
+    ] {
+        let mut record = leak();
+        record[key] = value;
+        assert_eq!(fate(&record), expected, "{record}");
+    }
+}
+
 fn word() -> impl Strategy<Value = Cow<'static, str>> {
     select(vec!["", "alpha", "quote \" slash \\", "é🦀", "x".repeat(300).leak(), "tab\tinside", "10.0"])
         .prop_map(Cow::Borrowed)
@@ -113,7 +175,7 @@ prop_compose! {
 prop_compose! {
     fn sign_in()(
         (provider, category, outcome, credential, mfa, account, client_app) in (
-            select(vec![Provider::Entra, Provider::Farsign]),
+            select(Provider::ALL.to_vec()),
             select(vec![Category::Interactive, Category::NonInteractive, Category::Adfs]),
             select(vec![Outcome::Success, Outcome::Interrupted, Outcome::Blocked, Outcome::Failed]),
             select(vec![Credential::Right, Credential::Wrong, Credential::Unknown]),
@@ -157,6 +219,30 @@ prop_compose! {
     }
 }
 
+prop_compose! {
+    fn finding()(
+        (tenant_id, user_id, event_id, request_id) in (id(), id(), id(), id()),
+        (nanos, activity_nanos) in (
+            946_684_800_000_000_000_i64..4_102_444_800_000_000_000, 946_684_800_000_000_000_i64..4_102_444_800_000_000_000,
+        ),
+        source in select(vec!["IdentityProtection", "Okta", "Ein Anbieter für Lecks"]),
+        provider in select(Provider::ALL.to_vec()),
+        kind in select(RiskEventType::ALL.to_vec()),
+        level in select(vec![RiskLevel::None, RiskLevel::Low, RiskLevel::Medium, RiskLevel::High]),
+        (source_type, reasons) in (word(), word()),
+        (is_confirmed, is_about_user) in (any::<bool>(), any::<bool>()),
+        address_text in select(vec!["", "192.0.2.1:80", "2001:db8::1", "gateway"]),
+        location in location(),
+    ) -> UpstreamFinding<'static> {
+        UpstreamFinding {
+            source: Cow::Borrowed(source), provider, tenant_id, user_id, event_id, event_time: EventTime(nanos),
+            user_principal_name: Cow::Borrowed("alice@example.com"), activity_time: EventTime(activity_nanos), kind,
+            source_type, level, is_confirmed, request_id, is_about_user, address: parse_address(address_text),
+            address_text: Cow::Borrowed(address_text), location, reasons,
+        }
+    }
+}
+
 fn schema() -> jsonschema::Validator {
     let text = include_str!("../../docs/formats/sign-in.schema.json");
     jsonschema::validator_for(&serde_json::from_str(text).expect("json")).expect("a schema")
@@ -194,6 +280,16 @@ proptest! {
         let mut read = Vec::new();
         decode(Format::Auto, &line, &mut |decoded| read.push(decoded));
         prop_assert_eq!(read, vec![Ok(Decoded::Feedback(feedback))]);
+        prop_assert!(schema().is_valid(&serde_json::from_slice(&line).unwrap()));
+    }
+
+    #[test]
+    fn a_written_finding_is_read_back(finding in finding()) {
+        let mut line = Vec::new();
+        write_farsign_upstream_finding(&finding, &mut line);
+        let mut read = Vec::new();
+        decode(Format::Auto, &line, &mut |decoded| read.push(decoded));
+        prop_assert_eq!(read, vec![Ok(Decoded::UpstreamFinding(finding))]);
         prop_assert!(schema().is_valid(&serde_json::from_slice(&line).unwrap()));
     }
 }

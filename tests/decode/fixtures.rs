@@ -140,6 +140,7 @@ pub fn fates(format: Format, record: &[u8]) -> Vec<String> {
     outcomes(format, record, |decoded| match decoded {
         Ok(Decoded::SignIn(sign_in)) => format!("{:?}", sign_in.category),
         Ok(Decoded::Feedback(feedback)) => format!("{:?}", feedback.action),
+        Ok(Decoded::UpstreamFinding(finding)) => format!("{:?}", finding.kind),
         Ok(Decoded::Skipped(reason)) => reason.name().to_string(),
         Err(reject) => reject.reason.name().to_string(),
     })

@@ -39,6 +39,7 @@ pub fn seen_by_decoder(record: &[u8]) -> Vec<Seen> {
                 ("correlation", sign_in.correlation_id.to_string()),
             ],
             Ok(Decoded::Feedback(_)) => vec![("feedback", String::new())],
+            Ok(Decoded::UpstreamFinding(_)) => vec![("finding", String::new())],
             Ok(Decoded::Skipped(reason)) => vec![("skipped", reason.name().to_string())],
             Err(reject) => vec![("reject", reject.reason.name().to_string())],
         });

@@ -80,14 +80,18 @@ pub fn page(source: &Source, schema: &Schema, scenarios: &Scenarios) -> String {
     }
     text.push_str(&format!("\n## Parameters\n\n{}", schema.table(source)));
     text.push_str("\n## What silences it\n\n");
-    text.push_str("Considered in this detection's own file, and then what holds for every detection. ");
+    text.push_str(if source.judges {
+        "Considered in this detection's own file, and then what holds for every detection. "
+    } else {
+        "Considered in this file: what another product judged is not judged again. "
+    });
     text.push_str("Whichever was considered is in the evidence, with what was compared.\n\n");
     text.push_str("| reason | when | shown by |\n|---|---|---|\n");
     let general = suppressions(&std::fs::read_to_string("src/engine/detect/suppress.rs").unwrap());
     let own = source.suppressions.iter().copied();
     let general = general
         .into_iter()
-        .filter(|reason| !source.suppressions.contains(reason))
+        .filter(|reason| source.judges && !source.suppressions.contains(reason))
         // What needs no history is not muted while it is learnt.
         .filter(|reason| *reason != Suppression::Learning || source.learns);
     let meanings = meanings();

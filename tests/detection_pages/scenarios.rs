@@ -88,8 +88,14 @@ impl Shown {
         let words: Vec<&str> = row.split_whitespace().collect();
         let [_, kind, level, ..] = words[..] else { return None };
         let levels = [RiskLevel::None, RiskLevel::Low, RiskLevel::Medium, RiskLevel::High];
+        let kind = RiskEventType::ALL.into_iter().find(|known| known.name() == kind).unwrap();
+        // What another product says shows nothing of our own detection of that type.
+        let is_upstream = words.iter().any(|word| word.starts_with("source="));
+        if is_upstream && !matches!(kind, RiskEventType::LeakedCredentials | RiskEventType::Generic) {
+            return None;
+        }
         Some(Shown {
-            kind: RiskEventType::ALL.into_iter().find(|known| known.name() == kind).unwrap(),
+            kind,
             level: levels.into_iter().find(|known| known.name() == level).unwrap(),
             suppressed_by: words.iter().find_map(|word| word.strip_prefix("suppressed=")).map(str::to_owned),
             title: title.to_owned(),

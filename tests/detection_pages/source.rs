@@ -21,6 +21,8 @@ pub struct Source {
     pub suppressions: Vec<Suppression>,
     /// It has a family, whose learning mutes it.
     pub learns: bool,
+    /// It makes drafts, to which applies what holds for all detections.
+    pub judges: bool,
 }
 
 /// Files that are detections: name and text, in order of names.
@@ -42,9 +44,12 @@ pub fn files(folder: &Path) -> Vec<(String, String)> {
 
 /// It makes drafts, or its doc comment says that it would.
 pub fn is_detection(text: &str) -> bool {
+    makes_drafts(text) || doc(text).iter().any(|line| *line == format!("## {}", SECTIONS[0]))
+}
+
+fn makes_drafts(text: &str) -> bool {
     let code = code(text);
     ["Option<Draft>", "Draft {", "Draft::"].iter().any(|mark| code.contains(mark))
-        || doc(text).iter().any(|line| *line == format!("## {}", SECTIONS[0]))
 }
 
 /// The lines of the doc comment at the head of the file.
@@ -117,6 +122,7 @@ impl Source {
             kinds,
             suppressions: suppressions(text),
             learns: code(text).contains("Some(Family::"),
+            judges: makes_drafts(text),
         })
     }
 

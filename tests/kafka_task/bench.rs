@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use farsign::config::{Framing, OnError};
-use farsign::engine::decode::{Format, write_farsign, write_farsign_feedback};
+use farsign::engine::decode::{Format, write_farsign, write_farsign_feedback, write_farsign_upstream_finding};
 use farsign::engine::enrich::{Enricher, Tables};
 use farsign::engine::facts::Item;
+use farsign::engine::finding::{RiskEventType, RiskLevel};
 use farsign::engine::policy::EngineConfig;
 use farsign::engine::profile::Profiles;
 use farsign::engine::signin::ProviderLocation;
@@ -21,7 +22,7 @@ use farsign::runtime::kafka::record::{Record, Source, SourceKind};
 use farsign::runtime::kafka::shared::SharedProfiles;
 use proptest::prelude::*;
 
-use crate::common::world::{DAY_ZERO, Spec, at, feedback, sign_in};
+use crate::common::world::{DAY_ZERO, Spec, at, feedback, sign_in, upstream};
 
 pub const INPUT: &str = "sign-ins";
 pub const COMMANDS: &str = "farsign.commands";
@@ -90,6 +91,7 @@ pub fn line(item: &Item<'_>) -> Vec<u8> {
             write_farsign(&sign_in, &mut line);
         }
         Item::Feedback { feedback, .. } => write_farsign_feedback(feedback, &mut line),
+        Item::UpstreamFinding(prepared) => write_farsign_upstream_finding(&prepared.finding, &mut line),
     }
     line
 }
@@ -131,6 +133,15 @@ pub fn log(happenings: &[Happening]) -> Vec<Logged> {
                 let action = actions[usize::from(happening.kind) - 5];
                 let about = format!("event-{}", index.saturating_sub(1));
                 push(1, Some(line(&feedback(&format!("f-{index}"), time, &name(happening.user), action, &about))));
+            }
+            8 | 9 => {
+                let about = format!("event-{}", index.saturating_sub(usize::from(happening.kind) - 8));
+                let found = (RiskEventType::UnfamiliarFeatures, RiskLevel::Medium);
+                let finding = upstream(&format!("u-{index}"), time, &name(happening.user), found, &about);
+                let finding = line(&Item::UpstreamFinding(finding));
+                // Commands refuse it.
+                push(usize::from(happening.device == 0), Some(finding));
+                push(0, Some(good));
             }
             _ => push(0, Some(good)),
         }
