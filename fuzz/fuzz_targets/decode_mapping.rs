@@ -22,7 +22,7 @@ mappings:
       outcome: {pointers: [/r], words: {a: success, b: wrong-password}, otherwise: failed}
       risk_level: {pointers: [/k]}
   - name: rest
-    fields: {user_principal_name: {pointers: [/m]}, time: {pointers: [/t]}}
+    fields: {user_principal_name: {pointers: [/m]}, time: {pointers: [/t]}, outcome: {constant: success}}
 ";
 
 static DECODER: LazyLock<Decoder> = LazyLock::new(|| {

@@ -112,7 +112,7 @@ fn depth_and_size_have_limits() {
     // 9 MiB of blanks are a few kilobytes.
     let bomb = STANDARD.encode(gzip(&" ".repeat(UNPACKED_LENGTH_MAX + 1)));
     let envelope = json!({"awslogs": {"data": bomb}});
-    assert_eq!(summary(Format::Auto, &envelope.to_string()), ["reject unknownFormat"]);
+    assert_eq!(summary(Format::Auto, &envelope.to_string()), ["reject tooLarge"]);
     // Each fits alone; together they are too much.
     let half = STANDARD.encode(gzip(&format!("{}{}", okta("1"), " ".repeat(UNPACKED_LENGTH_MAX / 2))));
     let several: Vec<Value> = (0..4).map(|_| json!({"recordId": "1", "data": half})).collect();
@@ -122,7 +122,7 @@ fn depth_and_size_have_limits() {
     decode(Format::Auto, &gzip(&" ".repeat(UNPACKED_LENGTH_MAX + 1)), &mut |decoded| {
         seen.borrow_mut().push(decoded.unwrap_err().reason.name());
     });
-    assert_eq!(seen.into_inner(), ["malformed"]);
+    assert_eq!(seen.into_inner(), ["tooLarge"]);
 }
 
 #[test]

@@ -30,6 +30,7 @@ mappings:
     conditions: [{pointer: /login}]
     fields:
       user_id: {pointers: [/login]}
+      outcome: {constant: success}
 ";
 
 fn decoder(yaml: &str) -> Decoder {
@@ -140,6 +141,7 @@ identity: {file: people.csv}
         "line 9: mappings.0.fields.time.time_format: `yyyy` is not allowed",
         "line 10: mappings.1.name: `a` is taken",
         "mappings.1.fields: needs `user_id` or `user_principal_name`",
+        "mappings.1.fields: needs `outcome`",
         "identity.organization: is needed",
         "input.keyed: `true` is not allowed; allowed: `false`",
     ] {

@@ -52,6 +52,10 @@ impl Build<'_> {
                 }
             }
         }
+        if !mapping.fields.contains_key("outcome") {
+            let message = "needs `outcome`: a table of words, or `constant: success` where every record is one";
+            self.problem_at(&["mappings", &index_text, "fields"], message.to_owned());
+        }
         let has_user = ["user_id", "user_principal_name"].iter().any(|name| mapping.fields.contains_key(*name));
         if !has_user {
             let message = "needs `user_id` or `user_principal_name`".to_owned();

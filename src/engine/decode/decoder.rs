@@ -9,14 +9,16 @@ use std::cell::Cell;
 use std::sync::{Arc, LazyLock};
 
 use super::entra::{self, Source};
-use super::envelope::{self, Unwrap, WRAPPINGS, Wrapping};
+use super::envelope::{self, NotUnpacked, Unwrap, WRAPPINGS, Wrapping};
 use super::fields::{self, Record};
 use super::format::{Format, Kind, Reader, kind_of};
 use super::keys::{Envelope, Key, Slot};
 use super::mapping::Mappings;
 use super::people::People;
 use super::tables::{TableParts, TableShape};
-use super::{Around, Decoded, READERS, Reject, RejectReason, UNPACKED_LENGTH_MAX, Whole, raw_elements};
+use super::{
+    Around, Decoded, READERS, RECORD_LENGTH_MAX, Reject, RejectReason, UNPACKED_LENGTH_MAX, Whole, raw_elements,
+};
 use super::{farsign, m365, scan};
 use crate::engine::signin::EventTime;
 
@@ -85,10 +87,15 @@ impl Decoder {
         unpacked: &Cell<usize>,
         each: &mut impl FnMut(Result<Decoded<'a>, Reject>),
     ) {
-        let Some(text) = envelope::unpack(record) else {
-            let detail = format!("gzip that is damaged, or of more than {UNPACKED_LENGTH_MAX} bytes");
-            return each(Err(Reject::new(RejectReason::Malformed, detail)));
+        if record.len() > RECORD_LENGTH_MAX {
+            let detail = format!("longer than {RECORD_LENGTH_MAX} bytes");
+            return each(Err(Reject::new(RejectReason::TooLarge, detail)));
+        }
+        let text = match envelope::unpack(record, UNPACKED_LENGTH_MAX) {
+            Ok(text) => text,
+            Err(why) => return each(Err(not_unpacked(why))),
         };
+        unpacked.set(text.len());
         let mut each = |decoded| each(decoded);
         let mut walk = Walk { decoder: self, origin: "", start: 0, around, unpacked, each: &mut each };
         walk.copied(&text, "", 1);
@@ -334,37 +341,39 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn unpacked(&mut self, content: &str, element: &'a str, depth: usize) {
-        let Some(text) = envelope::unpack(content.as_bytes()) else {
-            let detail = "an envelope around text of no known format";
-            return self.reject(element, Reject::new(RejectReason::UnknownFormat, detail));
-        };
-        let total = self.unpacked.get() + text.len();
-        self.unpacked.set(total);
-        if total > UNPACKED_LENGTH_MAX {
-            let detail = format!("more than {UNPACKED_LENGTH_MAX} bytes when unpacked");
-            return self.reject(element, Reject::new(RejectReason::TooLarge, detail));
+        let left = UNPACKED_LENGTH_MAX.saturating_sub(self.unpacked.get());
+        match envelope::unpack(content.as_bytes(), left) {
+            Ok(text) => {
+                self.unpacked.set(self.unpacked.get() + text.len());
+                self.copied(&text, element, depth);
+            }
+            Err(NotUnpacked::Unreadable) => {
+                let detail = "an envelope around text of no known format";
+                self.reject(element, Reject::new(RejectReason::UnknownFormat, detail));
+            }
+            Err(why) => {
+                // What did not fit has cost as much as what did.
+                self.unpacked.set(UNPACKED_LENGTH_MAX);
+                self.reject(element, not_unpacked(why));
+            }
         }
-        self.copied(&text, element, depth);
     }
 
     /// Reads text that is no part of the record; what comes of it is copied, and its rejects stand at `element`.
     fn copied(&mut self, text: &str, element: &'a str, depth: usize) {
         let text = text.trim();
-        let mut rejects = Vec::new();
+        let at = self.offset_of(element);
         let (decoder, around, unpacked, each) = (self.decoder, self.around, self.unpacked, &mut *self.each);
         let mut inner_each = |decoded: Result<Decoded<'_>, Reject>| match decoded {
             Ok(decoded) => each(Ok(decoded.into_owned())),
-            Err(reject) => rejects.push(reject),
+            Err(reject) => each(Err(Reject { offset: at, ..reject })),
         };
         match scan::check_depth(text) {
             Ok(()) => {
                 let mut walk = Walk { decoder, origin: text, start: 0, around, unpacked, each: &mut inner_each };
                 walk.lines_or_root(text, depth);
             }
-            Err(reject) => rejects.push(reject),
-        }
-        for reject in rejects {
-            self.reject(element, Reject { offset: 0, ..reject });
+            Err(reject) => inner_each(Err(reject)),
         }
     }
 
@@ -433,8 +442,24 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn reject(&mut self, element: &str, reject: Reject) {
+        let at = self.offset_of(element);
+        (self.each)(Err(reject.moved(at)));
+    }
+
+    /// Where an element begins within the record.
+    fn offset_of(&self, element: &str) -> usize {
         let within = (element.as_ptr() as usize).saturating_sub(self.origin.as_ptr() as usize);
-        (self.each)(Err(reject.moved(self.start + within.min(self.origin.len()))));
+        self.start + within.min(self.origin.len())
+    }
+}
+
+fn not_unpacked(why: NotUnpacked) -> Reject {
+    match why {
+        NotUnpacked::Unreadable => Reject::new(RejectReason::Malformed, "gzip that is damaged"),
+        NotUnpacked::TooLong => {
+            let detail = format!("more than {UNPACKED_LENGTH_MAX} bytes when unpacked");
+            Reject::new(RejectReason::TooLarge, detail)
+        }
     }
 }
 

@@ -146,6 +146,11 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
         emit(Decoded::Skipped(SkipReason::NotASignIn));
         return Ok(());
     }
+    // Our own output must not come back as news.
+    if document.is(At::Module, "farsign") {
+        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        return Ok(());
+    }
     for vendor in VENDORS.iter().filter(|vendor| is_likely(vendor, text, &document)) {
         // What the provider's reader cannot use, the common fields may tell well enough; and a failure that it took for a
         // success was not in its words.

@@ -296,6 +296,10 @@ impl<'t, 'a: 't> Parts<'_, 't, 'a> {
     ) -> Result<Option<Decoded<'t>>, Reject> {
         let event_time = self.event_time()?;
         let (id, request_id, _) = self.about()?;
+        if !is_user && request_id.is_empty() {
+            // Without an id it would be about everything of the user's.
+            return Ok(None);
+        }
         let name = text::fold(self.record.text(At::UserPrincipalName));
         let own_id = self.record.id(At::UserId, "userId")?;
         // A risky user's id is the user's.

@@ -220,28 +220,42 @@ impl Unwrap {
 /// Longest text that is made of a packed one, in bytes: what would become longer is refused.
 pub const UNPACKED_LENGTH_MAX: usize = 8 << 20;
 
+/// Why text is not unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum NotUnpacked {
+    Unreadable,
+    TooLong,
+}
+
 /// The text packed in `bytes`: gzip, or base64 of text or gzip. `None` where it is neither, or too long.
-pub(super) fn unpack(bytes: &[u8]) -> Option<String> {
+pub(super) fn unpack(bytes: &[u8], length_max: usize) -> Result<String, NotUnpacked> {
     if is_gzip(bytes) {
-        return inflate(bytes);
+        return inflate(bytes, length_max);
     }
     let is_alphabet = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=-_".contains(byte);
     if bytes.len() < 16 || !bytes.iter().all(is_alphabet) {
-        return None;
+        return Err(NotUnpacked::Unreadable);
     }
-    let decoded = super::event_id::base64_engine(bytes).decode(bytes).ok()?;
-    if is_gzip(&decoded) { inflate(&decoded) } else { String::from_utf8(decoded).ok() }
+    let decoded = super::event_id::base64_engine(bytes).decode(bytes).map_err(|_| NotUnpacked::Unreadable)?;
+    if is_gzip(&decoded) {
+        return inflate(&decoded, length_max);
+    }
+    String::from_utf8(decoded).map_err(|_| NotUnpacked::Unreadable)
 }
 
 pub(super) fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
-fn inflate(bytes: &[u8]) -> Option<String> {
-    let mut text = String::new();
-    let limit = UNPACKED_LENGTH_MAX as u64 + 1;
-    MultiGzDecoder::new(bytes).take(limit).read_to_string(&mut text).ok()?;
-    (text.len() <= UNPACKED_LENGTH_MAX).then_some(text)
+fn inflate(bytes: &[u8], length_max: usize) -> Result<String, NotUnpacked> {
+    let mut text = Vec::new();
+    let limit = length_max as u64 + 1;
+    let read = MultiGzDecoder::new(bytes).take(limit).read_to_end(&mut text);
+    if text.len() > length_max {
+        return Err(NotUnpacked::TooLong);
+    }
+    read.map_err(|_| NotUnpacked::Unreadable)?;
+    String::from_utf8(text).map_err(|_| NotUnpacked::Unreadable)
 }
 
 /// The content as text that is read on: JSON as it stands, or whatever a text says.

@@ -298,14 +298,13 @@ impl<'a> Mapped<'a, '_> {
     fn sign_in(&mut self, rules: &MappingRule, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
         let word = self.text(rules, Field::Outcome);
         let known = OUTCOMES.iter().find(|(known, _)| **known == *word).map(|(_, ending)| *ending);
-        let ending = match (known, word.is_empty() && !rules.fields.contains_key(&Field::Outcome)) {
-            (Some(Some(OutcomeWord(ending))), _) => ending,
-            (Some(None), _) => {
+        let ending = match known {
+            Some(Some(OutcomeWord(ending))) => ending,
+            Some(None) => {
                 emit(Decoded::Skipped(SkipReason::NotASignIn));
                 return Ok(());
             }
-            (None, true) => Ending::SUCCESS,
-            (None, false) => {
+            None => {
                 let detail = "the outcome is in no table of the mapping";
                 return Err(Reject::new(RejectReason::WrongType, detail));
             }

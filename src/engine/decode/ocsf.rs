@@ -241,7 +241,7 @@ fn has_passed(record: &Record<'_>) -> Option<bool> {
 }
 
 fn is_status_given(record: &Record<'_>) -> bool {
-    [At::StatusId, At::Status, At::StatusDetail].into_iter().any(|at| record.has(at))
+    [At::StatusId, At::Status, At::StatusDetail, At::StatusCode].into_iter().any(|at| record.has(at))
 }
 
 fn with_mfa(record: &Record<'_>, ending: Ending) -> Ending {

@@ -14,7 +14,7 @@ use std::fmt;
 use hashbrown::HashMap;
 use xxhash_rust::xxh3::Xxh3Default;
 
-use super::Decoded;
+use super::{Decoded, text};
 use crate::engine::signin::{ID_LENGTH_MAX, Provider};
 
 /// Accounts in one list. A longer list is refused.
@@ -65,7 +65,7 @@ impl People {
     ) -> People {
         let hash = hash_of(&accounts);
         People {
-            organization: organization.into(),
+            organization: text::fold_id(Cow::Borrowed(organization)).into(),
             tenants: tenants.iter().map(|tenant| tenant.to_ascii_lowercase().into()).collect(),
             persons: accounts.into_iter().collect(),
             rules,
@@ -236,11 +236,12 @@ fn put(
     }
     let account = Account { provider: known, name: account.to_lowercase().into() };
     match accounts.get(&account) {
-        Some(other) if **other != *person => {
+        Some(other) if !other.eq_ignore_ascii_case(person) => {
             Err(format!("account `{}` is listed for `{other}` and `{person}`", account.name))
         }
         _ => {
-            accounts.insert(account, person.into());
+            // As ids are folded everywhere: a person written to a topic reads back the same.
+            accounts.insert(account, text::fold_id(Cow::Borrowed(person)).into());
             Ok(())
         }
     }

@@ -30,6 +30,7 @@ use super::country::code_of;
 use super::draft::{Ending, blank, emit_with, finish_finding};
 use super::format::{Emit, Format, Reader};
 use super::paths::{Values, elements, paths};
+use super::scalar::Scalar;
 use super::steps::contains;
 use super::{Around, Decoded, Reject, RejectReason, SkipReason, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
@@ -121,6 +122,10 @@ type Activity<'a> = Values<'a, { At::COUNT }>;
 fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let activity = At::read(text)?;
     let activities = activity.json(At::Activities);
+    if matches!(activity.get(At::Activities), Scalar::Json(_)) && activities.is_empty() {
+        // A page with nothing on it.
+        return Ok(());
+    }
     if activities.is_empty() {
         return read_activity(activity, emit);
     }

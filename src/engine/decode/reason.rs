@@ -45,7 +45,13 @@ const REFUSED: [&str; 18] = [
     "error",
     "mismatch",
 ];
-const REPORTED: [&str; 3] = ["fraud", "reported as suspicious", "suspicious activity reported"];
+const REPORTED: [&str; 5] = [
+    "reported fraud",
+    "reported as fraud",
+    "marked fraud",
+    "reported as suspicious",
+    "suspicious activity reported",
+];
 const NO_SUCH_USER: [&str; 21] = [
     "user does not exist",
     "user doesn't exist",
@@ -118,13 +124,14 @@ const WRONG_PASSWORD: [&str; 14] = [
     "password failed",
 ];
 
+/// What names a first factor: a text that has both does not say which one it was.
+const FIRST_FACTOR: [&str; 4] = [" password ", " username", " credential", " passcode or"];
+
 /// What `text` says of a failed attempt; `None` where it says nothing that is known.
 pub(super) fn ending_of(text: &str) -> Option<Ending> {
     let text = normal(text);
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
-    if says(&REPORTED) {
-        Some(Ending::MFA_REPORTED)
-    } else if says(&WRONG_CREDENTIALS) {
+    if says(&WRONG_CREDENTIALS) {
         Some(Ending::WRONG)
     } else if says(&NO_SUCH_USER) {
         Some(Ending::NO_SUCH_USER)
@@ -136,7 +143,9 @@ pub(super) fn ending_of(text: &str) -> Option<Ending> {
         Some(Ending { account: AccountState::Deleted, ..Ending::UNCLEAR })
     } else if says(&DISABLED) {
         Some(Ending::DISABLED)
-    } else if says(&SECOND_FACTOR) && says(&REFUSED) {
+    } else if says(&REPORTED) {
+        Some(Ending::MFA_REPORTED)
+    } else if says(&SECOND_FACTOR) && says(&REFUSED) && !says(&FIRST_FACTOR) {
         Some(Ending::MFA_DENIED)
     } else {
         None

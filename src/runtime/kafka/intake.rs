@@ -20,6 +20,8 @@ use crate::runtime::replay::framing::{Frame, FrameKind, Framer};
 
 /// Bytes of a schema registry's frame: magic, schema id.
 const REGISTRY_FRAME_LENGTH: usize = 5;
+/// What is packed is no text to be cut.
+const GZIP_MAGIC: &[u8] = &[0x1f, 0x8b];
 
 /// Why a record, or a part of it, was not taken.
 #[derive(Clone, Debug, PartialEq)]
@@ -122,7 +124,8 @@ impl<T> Intake<T> {
         make: &mut impl FnMut(Element<'a>) -> T,
     ) -> Intake<T> {
         // Those who command may name an account.
-        let own = Decoder { people: decoder.people.clone(), ..Decoder::new(Format::Farsign) };
+        let resolved = Decoder::new(Format::Farsign);
+        let own = Decoder { people: decoder.people.clone(), ..resolved.clone() };
         let mut intake = Intake { items: Vec::with_capacity(records.len()), spans: Vec::new() };
         intake.spans.reserve(records.len());
         for record in records {
@@ -135,7 +138,8 @@ impl<T> Intake<T> {
             let (decoder, framing) = match kind {
                 SourceKind::Input => (decoder, framing),
                 SourceKind::Commands => (&own, framing),
-                SourceKind::Repartition => (&own, Framing::None),
+                // Its accounts are persons already.
+                SourceKind::Repartition => (&resolved, Framing::None),
             };
             intake.take(record, kind, decoder, framing, make);
         }
@@ -227,6 +231,9 @@ fn read_payload<'a, T>(
 
 /// The values of a record that holds several.
 fn split(payload: &[u8]) -> Vec<Frame> {
+    if payload.starts_with(GZIP_MAGIC) {
+        return Vec::new();
+    }
     let mut frames = Vec::new();
     Framer::default().frame(payload, true, &mut frames);
     if frames.iter().all(|frame| matches!(frame.kind, FrameKind::Record)) { frames } else { Vec::new() }
