@@ -389,3 +389,17 @@ fn findings_that_say_nothing_new() {
         check(&finding(extra), &["skipped notASignIn"]);
     }
 }
+
+/// A pipeline that drops the words of enumerations leaves the numbers.
+#[test]
+fn a_failure_by_number_alone_is_no_success() {
+    let record = json!({
+        "class_uid": 3002, "activity_id": 1, "status_id": 2, "time": 1_772_439_330_123_i64, "type_uid": 300201,
+        "metadata": {"product": {"name": "CloudTrail", "vendor_name": "AWS"}, "uid": "e-1"},
+        "api": {"operation": "ConsoleLogin", "service": {"name": "signin.amazonaws.com"}},
+        "actor": {"user": {"type": "IAMUser", "name": "alice", "uid": "AIDAALICE", "account": {"uid": "111122223333"}}},
+        "src_endpoint": {"ip": "192.0.2.20"},
+    });
+    let seen = summary(Format::Auto, &record.to_string());
+    assert!(seen.iter().all(|line| !line.contains(" Success/")), "{seen:?}");
+}

@@ -167,7 +167,7 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
     Ok(())
 }
 
-fn is_success(decoded: &Decoded<'_>) -> bool {
+pub(super) fn is_success(decoded: &Decoded<'_>) -> bool {
     matches!(decoded, Decoded::SignIn(sign_in) if sign_in.outcome == Outcome::Success)
 }
 

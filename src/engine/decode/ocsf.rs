@@ -31,6 +31,7 @@ use std::borrow::Cow;
 
 use super::country::code_of;
 use super::draft::{Ending, SignInRisk, blank, emit_with};
+use super::ecs::is_success;
 use super::entra_codes::meaning_of;
 use super::format::{Emit, Format, Reader};
 use super::paths::{Values, elements, paths};
@@ -160,6 +161,8 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
         && let Some(rewritten) = product.spelling.rewrite(text)?
         && let Some(Ok(found)) = read_as(product.format, &rewritten, around)
         && !(provider == Provider::Okta && activity_of(&record) == LOGON && found.iter().all(is_skipped))
+        // A failure that the reader took for a success was not in its words.
+        && !(has_passed(&record) == Some(false) && found.iter().any(is_success))
     {
         emit_all(found, emit);
         return Ok(());

@@ -49,7 +49,9 @@ impl<R: Read> BlockReader<R> {
 
     /// As [`Self::new`]; `name` says whether the input is CSV.
     pub fn named(reader: R, name: &str) -> BlockReader<R> {
-        let rows = is_csv(name).then(|| Box::new(Rows::new(name)));
+        // A folder says nothing of what is in its files.
+        let file = name.rsplit(['/', '\\']).next().unwrap_or(name);
+        let rows = is_csv(file).then(|| Box::new(Rows::new(file)));
         BlockReader { rows, ..BlockReader::new(reader) }
     }
 
