@@ -62,8 +62,12 @@ impl Decoder {
         each: &mut impl FnMut(Result<Decoded<'a>, Reject>),
     ) {
         let people = &*self.people;
-        let mut each = |decoded: Result<Decoded<'a>, Reject>| each(decoded.map(|decoded| people.resolve(decoded)));
-        let each = &mut each;
+        let each = &mut |mut decoded: Result<Decoded<'a>, Reject>| {
+            if let Ok(decoded) = &mut decoded {
+                people.resolve(decoded);
+            }
+            each(decoded);
+        };
         let around = Around { time: received, year: self.year };
         let unpacked = Cell::new(0);
         if envelope::is_gzip(record) {
@@ -76,8 +80,7 @@ impl Decoder {
         if let Err(reject) = scan::check_depth(text) {
             return each(Err(reject.moved(start)));
         }
-        let mut each = |decoded| each(decoded);
-        Walk { decoder: self, origin: text, start, around, unpacked: &unpacked, each: &mut each }.root(text, 0);
+        Walk { decoder: self, origin: text, start, around, unpacked: &unpacked, each }.root(text, 0);
     }
 
     fn decode_gzip<'a>(
@@ -85,7 +88,7 @@ impl Decoder {
         record: &'a [u8],
         around: Around,
         unpacked: &Cell<usize>,
-        each: &mut impl FnMut(Result<Decoded<'a>, Reject>),
+        each: &mut dyn FnMut(Result<Decoded<'a>, Reject>),
     ) {
         if record.len() > RECORD_LENGTH_MAX {
             let detail = format!("longer than {RECORD_LENGTH_MAX} bytes");
@@ -96,8 +99,7 @@ impl Decoder {
             Err(why) => return each(Err(not_unpacked(why))),
         };
         unpacked.set(text.len());
-        let mut each = |decoded| each(decoded);
-        let mut walk = Walk { decoder: self, origin: "", start: 0, around, unpacked, each: &mut each };
+        let mut walk = Walk { decoder: self, origin: "", start: 0, around, unpacked, each };
         walk.copied(&text, "", 1);
     }
 }
@@ -172,7 +174,7 @@ impl<'a> Walk<'_, 'a> {
             }
         }
         match (kind_of(text), format) {
-            (_, Format::Mapping) if !self.is_wrapped(text) => {
+            (kind, Format::Mapping) if !is_envelope(kind) => {
                 let detail = "no mapping is for this record";
                 self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
             }
@@ -200,10 +202,6 @@ impl<'a> Walk<'_, 'a> {
             Some((Envelope::Records | Envelope::Value, raw)) => Some(raw),
             _ => None,
         }
-    }
-
-    fn is_wrapped(&self, text: &str) -> bool {
-        matches!(kind_of(text), Some(Kind::Wrapping(index)) if !WRAPPINGS[index].is_document)
     }
 
     /// Reads what an object has where the configuration says that records are; false when there is nothing.
@@ -451,6 +449,11 @@ impl<'a> Walk<'_, 'a> {
         let within = (element.as_ptr() as usize).saturating_sub(self.origin.as_ptr() as usize);
         self.start + within.min(self.origin.len())
     }
+}
+
+/// An envelope that is nothing else.
+fn is_envelope(kind: Option<Kind>) -> bool {
+    matches!(kind, Some(Kind::Wrapping(index)) if !WRAPPINGS[index].is_document)
 }
 
 fn not_unpacked(why: NotUnpacked) -> Reject {

@@ -1,10 +1,10 @@
 //! A sign-in while it is made: what a format does not say is blank, and one place checks what every sign-in keeps to.
 
 use std::borrow::Cow;
-use std::net::IpAddr;
 
 use super::address::parse_address;
-use super::{Decoded, Reject, RejectReason, client, event_id, text};
+use super::{Decoded, Reject, RejectReason, SkipReason, client, event_id, text};
+use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::{
     AccountState, Category, ClientApp, Credential, DeviceDetail, EventTime, Mfa, Outcome, Provider,
     ProviderLocation, SOURCE_LENGTH_MAX, SignIn, UpstreamFinding,
@@ -101,7 +101,7 @@ pub(super) fn finish(mut sign_in: SignIn<'_>) -> Result<SignIn<'_>, Reject> {
     sign_in.user_principal_name = text::cut(text::fold(sign_in.user_principal_name));
     sign_in.user_id = user_id(sign_in.user_id, &sign_in.user_principal_name)?;
     sign_in.tenant_id = tenant_id(sign_in.tenant_id, sign_in.provider)?;
-    (sign_in.address, sign_in.address_text) = address(sign_in.address_text);
+    sign_in.address = parse_address(&sign_in.address_text);
     if sign_in.client_app == ClientApp::Unknown {
         sign_in.client_app = client::client_app(&sign_in.client_app_used, &sign_in.user_agent);
     }
@@ -122,7 +122,7 @@ pub(super) fn finish_finding(mut finding: UpstreamFinding<'_>) -> Result<Upstrea
     finding.user_principal_name = text::cut(text::fold(finding.user_principal_name));
     finding.user_id = user_id(finding.user_id, &finding.user_principal_name)?;
     finding.tenant_id = tenant_id(finding.tenant_id, finding.provider)?;
-    (finding.address, finding.address_text) = address(finding.address_text);
+    finding.address = parse_address(&finding.address_text);
     let end = finding.source.floor_char_boundary(SOURCE_LENGTH_MAX);
     if end < finding.source.len() {
         finding.source = Cow::Owned(finding.source[..end].to_owned());
@@ -133,6 +133,25 @@ pub(super) fn finish_finding(mut finding: UpstreamFinding<'_>) -> Result<Upstrea
     }
     finding.request_id = text::check_id(finding.request_id, "request id")?;
     Ok(finding)
+}
+
+/// What an attempt came to, or why the record is none; `sign_in` is asked for the rest only where it is one.
+pub(super) fn emit_attempt<'a>(
+    attempt: Result<(Category, Ending), SkipReason>,
+    sign_in: impl FnOnce() -> Result<SignIn<'a>, Reject>,
+    emit: &mut dyn FnMut(Decoded<'a>),
+) -> Result<(), Reject> {
+    match attempt {
+        Ok((category, ending)) => {
+            let mut sign_in = SignIn { category, ..sign_in()? };
+            ending.put(&mut sign_in);
+            emit_with(sign_in, None, emit)
+        }
+        Err(reason) => {
+            emit(Decoded::Skipped(reason));
+            Ok(())
+        }
+    }
 }
 
 /// The sign-in and, where its first factor was right, the risk that its own record gives it.
@@ -160,9 +179,9 @@ fn carries_risk(sign_in: &SignIn<'_>) -> bool {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct SignInRisk<'a> {
     pub(super) source: Cow<'a, str>,
-    pub(super) kind: crate::engine::finding::RiskEventType,
+    pub(super) kind: RiskEventType,
     pub(super) source_type: Cow<'a, str>,
-    pub(super) level: crate::engine::finding::RiskLevel,
+    pub(super) level: RiskLevel,
     pub(super) is_confirmed: bool,
     pub(super) reasons: Cow<'a, str>,
 }
@@ -203,9 +222,4 @@ fn user_id<'a>(id: Cow<'a, str>, name: &Cow<'a, str>) -> Result<Cow<'a, str>, Re
 fn tenant_id(id: Cow<'_, str>, provider: Provider) -> Result<Cow<'_, str>, Reject> {
     let id = if id.is_empty() { Cow::Borrowed(provider.name()) } else { text::fold_id(id) };
     text::check_id(id, "tenant id")
-}
-
-/// What stands for "unknown" is none.
-fn address(text: Cow<'_, str>) -> (Option<IpAddr>, Cow<'_, str>) {
-    (parse_address(&text), text)
 }

@@ -15,9 +15,9 @@ use super::entra_risk::{self, RiskLog};
 use super::fields::{Fields, Properties, Record};
 use super::format::Emit;
 use super::keys::{Envelope, Key};
+use super::paths::no_time;
 use super::scalar::{Scalar, wrong_type};
 use super::steps::EventTypes;
-use super::time::TimeError;
 use super::{Decoded, Reject, RejectReason, SkipReason, client, draft, event_id, tables, text};
 use crate::engine::signin::{Category, DeviceDetail, EventTime, Provider, ProviderLocation, SignIn};
 
@@ -317,13 +317,7 @@ fn time_of(fields: &Fields<'_>, outer: &Fields<'_>) -> Result<EventTime, Reject>
             None => {}
         }
     }
-    Err(match error {
-        Some(TimeError::OutOfRange) => {
-            Reject::new(RejectReason::TimeOutOfRange, "the time is before 2000 or after 2099")
-        }
-        Some(TimeError::Unreadable) => Reject::new(RejectReason::NoTime, "the time is in no known form"),
-        None => Reject::new(RejectReason::NoTime, "no time"),
-    })
+    Err(no_time(error))
 }
 
 /// The stable id, else the principal name; and the principal name.

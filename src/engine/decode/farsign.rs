@@ -15,8 +15,8 @@ use super::address::parse_address;
 use super::entra::{asn_of, country_of, device_of, place_of};
 use super::fields::{Fields, read_fields};
 use super::keys::{Key, Section};
+use super::paths::no_time;
 use super::scalar::{Scalar, wrong_type};
-use super::time::TimeError;
 use super::{Decoded, Reject, RejectReason, TENANT_UNKNOWN, client, event_id, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::{
@@ -161,17 +161,14 @@ fn source_of<'a>(fields: &mut Fields<'a>) -> Result<Cow<'a, str>, Reject> {
 
 fn time_of(fields: &Fields<'_>) -> Result<EventTime, Reject> {
     let time = optional_time_of(fields, Key::Time, "time")?;
-    time.ok_or_else(|| Reject::new(RejectReason::NoTime, "no time"))
+    time.ok_or_else(|| no_time(None))
 }
 
 fn optional_time_of(fields: &Fields<'_>, key: Key, name: &'static str) -> Result<Option<EventTime>, Reject> {
     match fields.get(key).to_time(name)? {
         None => Ok(None),
         Some(Ok(time)) => Ok(Some(time)),
-        Some(Err(TimeError::Unreadable)) => Err(Reject::new(RejectReason::NoTime, "the time is in no known form")),
-        Some(Err(TimeError::OutOfRange)) => {
-            Err(Reject::new(RejectReason::TimeOutOfRange, "the time is before 2000 or after 2099"))
-        }
+        Some(Err(error)) => Err(no_time(Some(error))),
     }
 }
 

@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use super::draft::{Ending, blank, emit_with};
+use super::draft::{Ending, blank, emit_attempt};
 use super::format::{Emit, Format, Reader};
 use super::pairs::Pairs;
 use super::paths::{Values, paths};
@@ -191,18 +191,7 @@ fn time_of(head: &str, around: &Around) -> Result<EventTime, Reject> {
 }
 
 fn report<'a>(mut event: Event<'a>, time: Result<EventTime, Reject>, emit: Emit<'_, 'a>) -> Result<(), Reject> {
-    match attempt(&event) {
-        Ok((category, ending)) => {
-            let mut sign_in = sign_in(&mut event, time?)?;
-            sign_in.category = category;
-            ending.put(&mut sign_in);
-            emit_with(sign_in, None, emit)
-        }
-        Err(reason) => {
-            emit(Decoded::Skipped(reason));
-            Ok(())
-        }
-    }
+    emit_attempt(attempt(&event), || sign_in(&mut event, time?), emit)
 }
 
 /// What kind of sign-in an event is, and how it ended; or why it is none.

@@ -88,26 +88,21 @@ impl People {
         self.persons.is_empty() && !self.rules.by_email
     }
 
-    /// The same, in the person's name where the account is somebody's.
-    pub(super) fn resolve<'a>(&self, decoded: Decoded<'a>) -> Decoded<'a> {
+    /// Puts it in the person's name where the account is somebody's.
+    pub(super) fn resolve(&self, decoded: &mut Decoded<'_>) {
         if self.is_empty() {
-            return decoded;
+            return;
         }
         match decoded {
-            Decoded::SignIn(mut it) => {
+            Decoded::SignIn(it) => {
                 self.join(it.provider, &mut it.tenant_id, &mut it.user_id, &it.user_principal_name);
-                Decoded::SignIn(it)
             }
-            Decoded::UpstreamFinding(mut it) => {
+            Decoded::UpstreamFinding(it) => {
                 self.join(it.provider, &mut it.tenant_id, &mut it.user_id, &it.user_principal_name);
-                Decoded::UpstreamFinding(it)
             }
-            Decoded::Feedback(mut it) => {
-                // An administrator may name the person or any account.
-                self.join(Provider::Other, &mut it.tenant_id, &mut it.user_id, "");
-                Decoded::Feedback(it)
-            }
-            Decoded::Skipped(reason) => Decoded::Skipped(reason),
+            // An administrator may name the person or any account.
+            Decoded::Feedback(it) => self.join(Provider::Other, &mut it.tenant_id, &mut it.user_id, ""),
+            Decoded::Skipped(_) => {}
         }
     }
 
@@ -264,7 +259,9 @@ mod tests {
         sign_in.tenant_id = tenant.into();
         sign_in.user_id = id.into();
         sign_in.user_principal_name = name.into();
-        match people.resolve(Decoded::SignIn(sign_in)) {
+        let mut decoded = Decoded::SignIn(sign_in);
+        people.resolve(&mut decoded);
+        match decoded {
             Decoded::SignIn(it) => format!("{}/{}", it.tenant_id, it.user_id),
             other => panic!("{other:?}"),
         }

@@ -24,13 +24,13 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memmem};
 
-use super::draft::{Ending, blank, emit_with};
+use super::draft::{Ending, blank, emit_attempt};
 use super::format::{Emit, Format, Reader};
 use super::pairs::{Pairs, extension_pairs};
 use super::paths::{Values, paths};
 use super::steps::contains;
 use super::undated::{time_at_end, time_of_month};
-use super::{Around, Decoded, Reject, SkipReason};
+use super::{Around, Reject, SkipReason};
 use crate::engine::signin::{Category, EventTime, Outcome, Provider, SignIn};
 
 pub(super) const READER: Reader = Reader {
@@ -218,18 +218,7 @@ fn slot_of(key: &str) -> Option<At> {
 }
 
 fn report<'a>(mut entry: Entry<'a>, time: Result<EventTime, Reject>, emit: Emit<'_, 'a>) -> Result<(), Reject> {
-    match attempt(&entry) {
-        Ok((category, ending)) => {
-            let mut sign_in = sign_in(&mut entry, time?);
-            sign_in.category = category;
-            ending.put(&mut sign_in);
-            emit_with(sign_in, None, emit)
-        }
-        Err(reason) => {
-            emit(Decoded::Skipped(reason));
-            Ok(())
-        }
-    }
+    emit_attempt(attempt(&entry), || Ok(sign_in(&mut entry, time?)), emit)
 }
 
 /// What kind of sign-in an entry is, and how it ended; or why it is none.
