@@ -53,7 +53,7 @@ fn replay(options: &Options) -> u64 {
     };
     let mut outputs = Outputs::new(Box::new(io::sink()), None, context);
     let summary = sequencer::run(options, &mut outputs, &Arc::default()).expect("nothing to fail");
-    summary.counts.sign_ins << 32 | summary.written
+    summary.judged.counts.sign_ins << 32 | summary.judged.written
 }
 
 fn main() {

@@ -92,7 +92,7 @@ fn one_wrong_clock_harms_nobody_else() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let records = records(folder.path());
     let (expected, without) = replay(folder.path(), &records, WHOLE);
-    assert!(expected.len() > 20 && without.counts.reordered > 20, "there is something to harm");
+    assert!(expected.len() > 20 && without.judged.counts.reordered > 20, "there is something to harm");
     assert_eq!(without.far_ahead, 0);
     for place in [0, records.len() / 2, records.len()] {
         let mut records = records.clone();
@@ -101,8 +101,11 @@ fn one_wrong_clock_harms_nobody_else() {
         for cut in CUTS {
             let (found, with) = replay(folder.path(), &records, cut);
             assert!(found == expected, "record {place}, cut {cut:?}: {} of {}", found.len(), expected.len());
-            assert_eq!(with.counts.late, without.counts.late, "record {place}, cut {cut:?}");
-            assert_eq!(with.counts.reordered, without.counts.reordered, "record {place}, cut {cut:?}");
+            assert_eq!(with.judged.counts.late, without.judged.counts.late, "record {place}, cut {cut:?}");
+            assert_eq!(
+                with.judged.counts.reordered, without.judged.counts.reordered,
+                "record {place}, cut {cut:?}"
+            );
             assert_eq!(with.far_ahead, 1, "record {place}, cut {cut:?}");
         }
     }

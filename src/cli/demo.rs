@@ -90,7 +90,7 @@ fn evaluated(
         evaluate::interesting(&truth, &detections, &EXPLAINED_FIRST.map(RiskEventType::name), EXPLAINED_MAX);
     let facts = Facts {
         totals,
-        judged: summary.counts.sign_ins_judged,
+        judged: summary.judged.counts.sign_ins_judged,
         seed: args.seed,
         users: args.users.into(),
         days: args.days.into(),

@@ -25,7 +25,7 @@ use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::summary::Summary;
-use crate::runtime::tables;
+use crate::runtime::tables::{self, TableFiles};
 
 const WRITE_BUFFER_LENGTH: usize = 256 * 1024;
 
@@ -65,7 +65,7 @@ pub struct Args {
     updates: bool,
     /// Threads to work with [default: one a core].
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
-    threads: Option<u16>,
+    pub(super) threads: Option<u16>,
     /// Exit with 1 when any record was rejected.
     #[arg(long)]
     strict: bool,
@@ -114,23 +114,40 @@ pub(super) struct Judging {
 pub(super) fn judging(args: &Args, config: &Config) -> anyhow::Result<Judging> {
     let files = args.tables.files(config);
     let tables = files.load()?;
-    let mut engine = config.engine.clone();
-    engine.emit_suppressed |= args.emit_suppressed || config.output.suppressed;
-    engine.config_hash = people::mix(engine.config_hash, &config.input.decoder.people);
-    engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
-    let context = RenderContext {
-        format: config.output.format,
-        impossible_travel_name: config.output.impossible_travel_name,
-        config_hash: engine.config_hash,
-        geoip_builds: tables::builds(&tables),
-        named_locations: files.named_locations.into_iter().map(|location| location.name).collect(),
-    };
+    let mut engine = engine(config, &tables);
+    engine.emit_suppressed |= args.emit_suppressed;
+    let context = context(config, &engine, &tables, &files);
     Ok(Judging { engine, tables, context })
 }
 
-pub(super) fn threads(args: &Args, config: &Config) -> usize {
+/// The configuration's engine, with everything else that verdicts rest on in its hash.
+pub(super) fn engine(config: &Config, tables: &Tables) -> EngineConfig {
+    let mut engine = config.engine.clone();
+    engine.emit_suppressed |= config.output.suppressed;
+    engine.config_hash = people::mix(engine.config_hash, &config.input.decoder.people);
+    engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
+    engine
+}
+
+pub(super) fn context(
+    config: &Config,
+    engine: &EngineConfig,
+    tables: &Tables,
+    files: &TableFiles,
+) -> RenderContext {
+    RenderContext {
+        format: config.output.format,
+        impossible_travel_name: config.output.impossible_travel_name,
+        config_hash: engine.config_hash,
+        geoip_builds: tables::builds(tables),
+        named_locations: files.named_locations.iter().map(|location| location.name.clone()).collect(),
+    }
+}
+
+/// `asked` is what the command line says.
+pub(super) fn threads(asked: Option<u16>, config: &Config) -> usize {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-    args.threads.map(usize::from).or(config.replay.threads).unwrap_or_else(cores)
+    asked.map(usize::from).or(config.replay.threads).unwrap_or_else(cores)
 }
 
 /// The files that are written, in the order output, rejects, risky users, summary.
@@ -140,7 +157,7 @@ pub(super) fn written(args: &Args) -> [Option<&Path>; 4] {
 }
 
 fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContext)> {
-    let threads = threads(args, &config);
+    let threads = threads(args.threads, &config);
     let Judging { engine, tables, context } = judging(args, &config)?;
     let options = Options {
         inputs: input::expand(&args.inputs)?,
@@ -183,6 +200,18 @@ pub(super) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 pub(super) fn report(args: &Args, summary: &Summary) -> anyhow::Result<()> {
+    warn(summary);
+    say(summary.to_string().trim_end());
+    if let Some(path) = &args.summary {
+        let failed = || format!("cannot write `{}`", path.display());
+        let mut file = File::create(path).with_context(failed)?;
+        writeln!(file, "{:#}", summary.to_json()).with_context(failed)?;
+    }
+    Ok(())
+}
+
+/// Tells what about the input makes its result doubtful.
+pub(super) fn warn(summary: &Summary) {
     for (file, error) in &summary.broken {
         say(&format!("warning: `{file}` could not be read to its end: {error}"));
     }
@@ -201,13 +230,6 @@ pub(super) fn report(args: &Args, summary: &Summary) -> anyhow::Result<()> {
             summary.far_ahead
         ));
     }
-    say(summary.to_string().trim_end());
-    if let Some(path) = &args.summary {
-        let failed = || format!("cannot write `{}`", path.display());
-        let mut file = File::create(path).with_context(failed)?;
-        writeln!(file, "{:#}", summary.to_json()).with_context(failed)?;
-    }
-    Ok(())
 }
 
 pub(super) fn exit_code(args: &Args, summary: &Summary) -> ExitCode {

@@ -37,7 +37,7 @@ pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let parts = parts(args, &deployment.names, &entrances)?;
     let offline = Offline {
         is_keyed: config.input.keyed,
-        threads: threads(args, config),
+        threads: threads(args.threads, config),
         names: Arc::new(deployment.names),
         settings: Arc::new(settings),
         tables: Arc::new(tables),

@@ -34,7 +34,7 @@ use super::shared::SharedProfiles;
 use crate::engine::enrich::Tables;
 use crate::engine::profile::Profiles;
 use crate::metrics::BatchCounts;
-use crate::runtime::replay::summary::Summary;
+use crate::runtime::replay::summary::{Judged, Summary};
 use share::Share;
 
 /// Bytes of one task's lines of a day that are kept in memory; more goes to a file.
@@ -119,10 +119,13 @@ impl Outlet {
     }
 
     fn count(&mut self, counts: &TaskCounts) {
-        self.summary.counts.add(&counts.engine);
-        let [new, updates] = counts.batch.detections();
-        self.summary.written += new;
-        self.summary.written_updates += updates;
+        let [written, written_updates] = counts.batch.detections();
+        self.summary.judged.add(&Judged {
+            counts: counts.engine.clone(),
+            written,
+            written_updates,
+            written_early: 0,
+        });
         count(&mut self.summary, &counts.batch);
     }
 
@@ -381,11 +384,9 @@ fn copy(spool: Option<SpooledTempFile>, into: &mut dyn Write) -> io::Result<()> 
 /// What threads counted besides.
 fn add(summary: &mut Summary, part: &Summary) {
     summary.items += part.items;
-    summary.written += part.written;
-    summary.written_updates += part.written_updates;
     summary.far_ahead += part.far_ahead;
     summary.refused_records += part.refused_records;
-    summary.counts.add(&part.counts);
+    summary.judged.add(&part.judged);
     for (reason, more) in &part.skipped {
         *summary.skipped.entry(*reason).or_default() += more;
     }

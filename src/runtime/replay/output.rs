@@ -1,4 +1,4 @@
-//! Where a replay writes: detections, rejected records, and users' risk, one JSON object a line.
+//! Where a replay's results go. To files: detections, rejected records, and users' risk, one JSON object a line.
 
 use std::io::{self, Write};
 
@@ -6,9 +6,35 @@ use serde_json::json;
 
 use super::block::{Block, Rejected};
 use super::framing::HEAD_LENGTH_MAX;
+use crate::engine::facts::Item;
 use crate::engine::out::{Detection, RiskyUser};
 use crate::render::{self, RenderContext, risky_user};
 
+/// What takes the results, each in its order. `variant` is the place of the configuration among those that judge.
+pub trait Sink {
+    /// Items that are about to be judged, in the order in which they are.
+    fn items(&mut self, _: &[Item<'_>]) {}
+
+    /// # Errors
+    /// When it cannot be written.
+    fn detection(&mut self, variant: usize, detection: &Detection) -> io::Result<()>;
+
+    /// A user who has or had risk, at the end.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn risky_user(&mut self, variant: usize, user: &RiskyUser) -> io::Result<()>;
+
+    /// # Errors
+    /// When it cannot be written.
+    fn reject(&mut self, file: &str, block: &Block, rejected: &Rejected) -> io::Result<()>;
+
+    /// # Errors
+    /// When what was taken cannot be written.
+    fn flush(&mut self) -> io::Result<()>;
+}
+
+/// Files for one configuration.
 pub struct Outputs {
     pub detections: Box<dyn Write + Send>,
     pub rejects: Option<Box<dyn Write + Send>>,
@@ -26,8 +52,10 @@ impl Outputs {
     ) -> Outputs {
         Outputs { detections, rejects, risky_users: None, context, line: Vec::new() }
     }
+}
 
-    pub fn risky_user(&mut self, user: &RiskyUser) -> io::Result<()> {
+impl Sink for Outputs {
+    fn risky_user(&mut self, _: usize, user: &RiskyUser) -> io::Result<()> {
         let Some(risky_users) = &mut self.risky_users else { return Ok(()) };
         self.line.clear();
         risky_user::write(user, &self.context, &mut self.line);
@@ -35,7 +63,7 @@ impl Outputs {
         risky_users.write_all(&self.line)
     }
 
-    pub fn detection(&mut self, detection: &Detection) -> io::Result<()> {
+    fn detection(&mut self, _: usize, detection: &Detection) -> io::Result<()> {
         self.line.clear();
         render::write(detection, &self.context, &mut self.line);
         self.line.push(b'\n');
@@ -44,7 +72,7 @@ impl Outputs {
 
     /// Writes a rejected record with its place and the beginning of its text: as it is, or in hexadecimal digits
     /// when it is not UTF-8.
-    pub fn reject(&mut self, file: &str, block: &Block, rejected: &Rejected) -> io::Result<()> {
+    fn reject(&mut self, file: &str, block: &Block, rejected: &Rejected) -> io::Result<()> {
         let Some(rejects) = &mut self.rejects else { return Ok(()) };
         let mut line = json!({
             "file": file,
@@ -63,7 +91,7 @@ impl Outputs {
         writeln!(rejects, "{line}")
     }
 
-    pub fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self) -> io::Result<()> {
         self.detections.flush()?;
         self.risky_users.as_mut().map_or(Ok(()), |risky_users| risky_users.flush())?;
         self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush())

@@ -1,7 +1,7 @@
 //! Who does the work: this thread alone, or a few workers that take jobs from one queue.
 //!
-//! A job owns everything it needs and any worker can do it: reading a source's next block and decoding it, or
-//! stepping one shard through a round. What a job yields comes back in no particular order; the sequencer puts
+//! A job owns everything it needs and any worker can do it: reading a source's next block and decoding it, stepping
+//! one shard through a round, or letting a variant pass a border. What a job yields comes back in no particular order; the sequencer puts
 //! it in order.
 
 use std::collections::VecDeque;
@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use super::block::Block;
 use super::round::Round;
 use super::source::Source;
+use super::variant::{Border, Variant};
 use crate::engine::decode::Decoder;
 use crate::engine::enrich::{Enricher, Tables};
 use crate::engine::out::Out;
@@ -27,10 +28,16 @@ pub enum Job {
         source: Box<Source>,
         length: usize,
     },
+    /// Step one shard of every variant: they share its inputs.
     Step {
         shard: usize,
-        task: Box<Task>,
+        tasks: Vec<Box<Task>>,
         round: Arc<Round>,
+    },
+    Pass {
+        index: usize,
+        variant: Box<Variant>,
+        border: Border,
     },
 }
 
@@ -41,10 +48,14 @@ pub enum Done {
         source: Option<Box<Source>>,
     },
     Block(Box<Block>),
+    /// One task of each variant with what it gave, in the variants' order.
     Stepped {
         shard: usize,
-        task: Box<Task>,
-        out: Box<Out>,
+        stepped: Vec<(Box<Task>, Out)>,
+    },
+    Passed {
+        index: usize,
+        variant: Box<Variant>,
     },
     /// A worker died.
     Lost,
@@ -69,9 +80,17 @@ impl Worker {
                 let block = Block::decode(file, sequence, raw, &self.decoder, &mut self.enricher);
                 done(Done::Block(Box::new(block)));
             }
-            Job::Step { shard, mut task, round } => {
-                let out = Box::new(task.step(&round.batch(shard)));
-                done(Done::Stepped { shard, task, out });
+            Job::Step { shard, tasks, round } => {
+                let batch = round.batch(shard);
+                let step = |mut task: Box<Task>| {
+                    let out = task.step(&batch);
+                    (task, out)
+                };
+                done(Done::Stepped { shard, stepped: tasks.into_iter().map(step).collect() });
+            }
+            Job::Pass { index, mut variant, border } => {
+                variant.pass(border);
+                done(Done::Passed { index, variant });
             }
         }
     }

@@ -1,8 +1,9 @@
 //! The one thread that decides on order: it asks for blocks, cuts the merged stream into rounds, and writes what
 //! comes of them.
 //!
-//! One round is stepped at a time while further blocks are decoded. At a day border of stream time the shared
-//! profiles advance, when all rounds before it have contributed to them and none behind it has begun.
+//! One round is stepped at a time while further blocks are decoded, by every [`Variant`]. At a border of stream time, of a
+//! day or a review, the variants do what it asks for, when all rounds before it have been stepped and none behind it has
+//! begun.
 
 use std::io;
 use std::sync::Arc;
@@ -14,23 +15,20 @@ use anyhow::{Context, bail};
 use super::SHARDS;
 use super::input::Input;
 use super::merge::{Merge, OPEN_FILES_MAX, Turn};
-use super::output::Outputs;
+use super::output::Sink;
 use super::pool::{Done, Job, Pool, Worker};
 use super::progress::Progress;
-use super::risky::RiskyUsers;
 use super::round::{Round, Run};
-use super::settle::{Order, Settler};
+use super::settle::Order;
 use super::source::{self, Source};
-use super::summary::{self, Summary};
+use super::summary::{self, Judged, Summary};
+use super::variant::{Border, Variant};
 use crate::engine::decode::{Decoded, Decoder};
 use crate::engine::enrich::Tables;
-use crate::engine::out::{Detection, Out};
 use crate::engine::policy::EngineConfig;
-use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
 use crate::engine::watermark::StreamTime;
 use crate::runtime::clock;
-use crate::runtime::task::Task;
 
 /// Bytes a block is read by, unless many files are open.
 pub const BLOCK_LENGTH: usize = 1 << 20;
@@ -64,10 +62,23 @@ pub struct Options {
 }
 
 /// Replays the inputs to their end, or until `interrupted`.
-pub fn run(options: &Options, outputs: &mut Outputs, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Summary> {
+pub fn run(options: &Options, sink: &mut dyn Sink, interrupted: &Arc<AtomicBool>) -> anyhow::Result<Summary> {
+    let engines = std::slice::from_ref(&options.engine);
+    let (summary, judged) = run_variants(options, engines, sink, interrupted)?;
+    Ok(Summary { judged: judged.into_iter().next().unwrap_or_default(), ..summary })
+}
+
+/// As [`run`], for several configurations instead of that of the options: each gives what it would give alone. They have
+/// the step from review to review in common.
+pub fn run_variants(
+    options: &Options,
+    engines: &[Arc<EngineConfig>],
+    sink: &mut dyn Sink,
+    interrupted: &Arc<AtomicBool>,
+) -> anyhow::Result<(Summary, Vec<Judged>)> {
     let worker = || Worker::new(options.tables.clone(), options.decoder.clone());
     if options.threads <= 1 {
-        return Sequencer::new(options, Pool::inline(worker()), outputs, interrupted)?.run();
+        return Sequencer::new(options, engines, Pool::inline(worker()), sink, interrupted)?.run();
     }
     std::thread::scope(|scope| {
         let (jobs, jobs_taken) = crossbeam_channel::unbounded();
@@ -76,7 +87,7 @@ pub fn run(options: &Options, outputs: &mut Outputs, interrupted: &Arc<AtomicBoo
             let (jobs_taken, done_sent, worker) = (jobs_taken.clone(), done_sent.clone(), worker());
             scope.spawn(move || worker.work(&jobs_taken, &done_sent));
         }
-        Sequencer::new(options, Pool::Threads { jobs, done }, outputs, interrupted)?.run()
+        Sequencer::new(options, engines, Pool::Threads { jobs, done }, sink, interrupted)?.run()
     })
 }
 
@@ -88,35 +99,35 @@ enum Reading {
     Ended,
 }
 
-/// The round being stepped, and what its shards have given.
+/// The round being stepped, and how many shards still are.
 struct Stepping {
     round: Arc<Round>,
-    outs: Vec<Out>,
+    shards: usize,
 }
 
 struct Sequencer<'a> {
     options: &'a Options,
-    outputs: &'a mut Outputs,
+    sink: &'a mut dyn Sink,
     interrupted: &'a Arc<AtomicBool>,
     pool: Pool,
     merge: Merge,
     /// For each file: where its source is, and the number of its next block.
     readings: Vec<(Reading, u64)>,
     read: Arc<AtomicU64>,
-    tasks: Vec<Option<Box<Task>>>,
-    profiles: Arc<Profiles>,
+    /// `None` while one passes a border.
+    variants: Vec<Option<Box<Variant>>>,
+    /// Variants that pass a border.
+    passing: usize,
     stepping: Option<Stepping>,
     /// The round being filled, and what did not go into it.
     filling: Round,
     held: Option<Run>,
     position: u64,
     stream_time: StreamTime,
-    /// Day of stream time for which the profiles are set.
+    /// Day of stream time that has begun.
     day: i32,
     /// When the review began that the round belongs to.
     review: EventTime,
-    settler: Settler,
-    risky_users: RiskyUsers,
     summary: Summary,
 }
 
@@ -132,28 +143,22 @@ enum Filled {
 impl<'a> Sequencer<'a> {
     fn new(
         options: &'a Options,
+        engines: &[Arc<EngineConfig>],
         pool: Pool,
-        outputs: &'a mut Outputs,
+        sink: &'a mut dyn Sink,
         interrupted: &'a Arc<AtomicBool>,
     ) -> anyhow::Result<Sequencer<'a>> {
-        let profiles = Arc::new(Profiles::default());
-        // The limits hold for the replay as a whole.
-        let shard_config = Arc::new(EngineConfig {
-            hot_users_max: options.engine.hot_users_max.div_ceil(SHARDS),
-            users_max: options.engine.users_max.div_ceil(SHARDS),
-            ..EngineConfig::clone(&options.engine)
-        });
-        let task = || Some(Box::new(Task::new(shard_config.clone(), profiles.clone())));
+        let variant = |engine: &Arc<EngineConfig>| Some(Box::new(Variant::new(engine.clone(), options.order)));
         Ok(Sequencer {
             options,
-            outputs,
+            sink,
             interrupted,
             pool,
             merge: Merge::new(&first_times(&options.inputs, &options.decoder)?, OPEN_FILES_MAX),
             readings: options.inputs.iter().map(|_| (Reading::Unopened, 0)).collect(),
             read: Arc::default(),
-            tasks: std::iter::repeat_with(task).take(SHARDS).collect(),
-            profiles,
+            variants: engines.iter().map(variant).collect(),
+            passing: 0,
             stepping: None,
             filling: Round::default(),
             held: None,
@@ -161,13 +166,11 @@ impl<'a> Sequencer<'a> {
             stream_time: StreamTime::default(),
             day: i32::MIN,
             review: EventTime::MIN,
-            settler: Settler::new(options.order, options.engine.lateness_horizon_s),
-            risky_users: RiskyUsers::default(),
             summary: Summary { files: options.inputs.len() as u64, ..Summary::default() },
         })
     }
 
-    fn run(mut self) -> anyhow::Result<Summary> {
+    fn run(mut self) -> anyhow::Result<(Summary, Vec<Judged>)> {
         let started = clock::now();
         let lengths = self.options.inputs.iter().map(|input| input.length);
         let mut progress = Progress::new(lengths.sum());
@@ -195,17 +198,14 @@ impl<'a> Sequencer<'a> {
                 self.handle(done)?;
             }
         }
+        self.pass(Border::End(self.stream_time.now()))?;
         progress.finish();
-        let end = self.stream_time.now();
-        self.review(end, Task::tell_all)?;
-        self.review(end, |task| task.review_all(end))?;
         self.write_risky_users().context("cannot write risky users")?;
-        let Sequencer { settler, outputs, summary, .. } = &mut self;
-        settler.finish(&mut |detection| write(outputs, summary, detection)).context("cannot write detections")?;
-        outputs.flush().context("cannot write")?;
+        self.sink.flush().context("cannot write")?;
         self.finish_summary();
         self.summary.run.elapsed = started.elapsed();
-        Ok(self.summary)
+        let judged = self.variants.into_iter().flatten().map(|variant| variant.judged()).collect();
+        Ok((self.summary, judged))
     }
 
     fn finish_summary(&mut self) {
@@ -213,7 +213,6 @@ impl<'a> Sequencer<'a> {
         let disorder = self.merge.disorder().iter().filter(|(_, disorder)| disorder.items > 0);
         self.summary.disorder = disorder.map(|(file, disorder)| (named(*file), *disorder)).collect();
         self.summary.far_ahead = self.stream_time.far_ahead();
-        self.summary.written_early = self.settler.early;
         self.summary.run.bytes = self.read.load(Ordering::Relaxed);
         self.summary.run.threads = self.options.threads;
         self.summary.run.memory_peak_bytes = summary::memory_peak_bytes();
@@ -275,6 +274,7 @@ impl<'a> Sequencer<'a> {
                 return Ok(Filled::Full);
             }
             self.held = run.split(count);
+            self.sink.items(&run.block.entries().items[run.range.clone()]);
             self.filling.push(run, self.position, stream_times);
             self.position += count as u64;
         }
@@ -311,63 +311,36 @@ impl<'a> Sequencer<'a> {
         for (time, user) in run.clocks().take(1) {
             next.observe(time, user);
         }
-        let review = self.review_of(next);
-        if review > self.review {
-            self.review_until(review)?;
-        }
-        if next.day() > self.day {
-            self.begin_day(next);
-        }
-        Ok(())
+        self.review = self.review.max(self.review_of(next));
+        let day = (next.day() > self.day).then_some(next);
+        self.day = self.day.max(next.day());
+        self.pass(Border::Review { until: self.review, day })
     }
 
-    /// Reviews one after the other, as if an item had come in each: where a stream leaps over some must not show.
-    fn review_until(&mut self, last: EventTime) -> anyhow::Result<()> {
-        let engine = self.options.engine.clone();
-        while self.review < last {
-            let oldest_waiting = self.tasks.iter().flatten().filter_map(|task| task.oldest_waiting()).min();
-            self.review = match (self.review, oldest_waiting) {
-                (EventTime::MIN, _) => engine.first_review(oldest_waiting, last),
-                (_, None) => last,
-                (before, Some(_)) => before.plus_seconds(engine.review_every_s.into()).min(last),
-            };
-            let review = self.review;
-            self.review(review, |task| task.tell(review))?;
-            self.review(review, |task| task.review(review))?;
+    /// Lets every variant pass the border, and writes what comes of it. Nobody steps meanwhile.
+    fn pass(&mut self, border: Border) -> anyhow::Result<()> {
+        for (index, variant) in self.variants.iter_mut().enumerate() {
+            if let Some(variant) = variant.take() {
+                self.pool.submit(Job::Pass { index, variant, border })?;
+                self.passing += 1;
+            }
         }
-        Ok(())
+        while self.passing > 0 {
+            if let Some(done) = self.pool.wait(PATIENCE)? {
+                self.handle(done)?;
+            }
+        }
+        self.write_due()
     }
 
-    /// Lets every task review, and takes over what comes of it at once: nobody steps meanwhile.
-    fn review(&mut self, at: EventTime, review: impl Fn(&mut Task) -> Out) -> anyhow::Result<()> {
-        let outs: Vec<Out> = self.tasks.iter_mut().flatten().map(|task| review(task)).collect();
-        let Sequencer { settler, outputs, summary, profiles, risky_users, .. } = self;
-        let mut detections = Vec::new();
-        for out in outs {
-            summary.counts.add(&out.counts);
-            profiles.attempts().contribute(&out.attempts);
-            risky_users.take(out.risky_users);
-            detections.extend(out.detections);
-        }
-        let mut write = |detection: &Detection| write(outputs, summary, detection);
-        settler.release(at, &mut write).context("cannot write detections")?;
-        for detection in detections {
-            settler.take(detection, at, &mut write).context("cannot write detections")?;
+    /// Writes what the variants have to write, one after the other.
+    fn write_due(&mut self) -> anyhow::Result<()> {
+        for (index, variant) in self.variants.iter_mut().enumerate() {
+            for detection in variant.iter_mut().flat_map(|variant| variant.take_due()) {
+                self.sink.detection(index, &detection).context("cannot write detections")?;
+            }
         }
         Ok(())
-    }
-
-    /// Every user settles, what settled contributes, and only then do the profiles advance: so all that a sign-in of the
-    /// new day sees is complete.
-    fn begin_day(&mut self, next: StreamTime) {
-        for task in self.tasks.iter_mut().flatten() {
-            let out = task.settle(next.now());
-            self.summary.counts.add(&out.counts);
-            self.profiles.contribute(&out.contributions);
-            self.risky_users.take(out.risky_users);
-        }
-        self.day = next.day();
-        self.profiles.advance(self.day);
     }
 
     /// Counts the blocks that the stream has passed and writes their rejects.
@@ -377,7 +350,7 @@ impl<'a> Sequencer<'a> {
             let name = &self.options.inputs[block.file].name;
             for note in &entries.notes[passed.notes] {
                 *self.summary.rejects.entry(note.rejected.reject.reason).or_default() += 1;
-                self.outputs.reject(name, block, &note.rejected).context("cannot write rejects")?;
+                self.sink.reject(name, block, &note.rejected).context("cannot write rejects")?;
             }
             if passed.whole {
                 self.summary.records += entries.records;
@@ -395,12 +368,12 @@ impl<'a> Sequencer<'a> {
 
     fn dispatch(&mut self) -> anyhow::Result<()> {
         let round = Arc::new(std::mem::take(&mut self.filling));
-        for (shard, task) in self.tasks.iter_mut().enumerate() {
-            if let Some(task) = task.take() {
-                self.pool.submit(Job::Step { shard, task, round: round.clone() })?;
-            }
+        for shard in 0..SHARDS {
+            let tasks =
+                self.variants.iter_mut().flatten().filter_map(|variant| variant.take_task(shard)).collect();
+            self.pool.submit(Job::Step { shard, tasks, round: round.clone() })?;
         }
-        self.stepping = Some(Stepping { round, outs: Vec::with_capacity(SHARDS) });
+        self.stepping = Some(Stepping { round, shards: SHARDS });
         Ok(())
     }
 
@@ -408,55 +381,43 @@ impl<'a> Sequencer<'a> {
         match done {
             Done::Source { file, source } => self.readings[file].0 = source.map_or(Reading::Ended, Reading::Idle),
             Done::Block(block) => self.merge.supply(Arc::from(block)),
-            Done::Stepped { shard, task, out } => {
-                self.tasks[shard] = Some(task);
-                if let Some(stepping) = &mut self.stepping {
-                    stepping.outs.push(*out);
-                    if stepping.outs.len() == SHARDS {
-                        self.finish_round()?;
-                    }
+            Done::Stepped { shard, stepped } => {
+                for (variant, (task, out)) in self.variants.iter_mut().flatten().zip(stepped) {
+                    variant.stepped(shard, task, out);
                 }
+                return self.finish_shard();
+            }
+            Done::Passed { index, variant } => {
+                self.variants[index] = Some(variant);
+                self.passing -= 1;
             }
             Done::Lost => {}
         }
         Ok(())
     }
 
-    /// At the end: risk that would be of age at the last stream time is, whether a day began since or not.
+    /// A shard is through with the round: the last one finishes it.
+    fn finish_shard(&mut self) -> anyhow::Result<()> {
+        let Some(Stepping { round, shards }) = self.stepping.take() else { return Ok(()) };
+        if shards > 1 {
+            self.stepping = Some(Stepping { round, shards: shards - 1 });
+            return Ok(());
+        }
+        for variant in self.variants.iter_mut().flatten() {
+            variant.finish_round(&round);
+        }
+        self.write_due()
+    }
+
+    /// At the end.
     fn write_risky_users(&mut self) -> io::Result<()> {
-        for task in self.tasks.iter_mut().flatten() {
-            self.risky_users.take(task.settle(self.stream_time.now()).risky_users);
+        for (index, variant) in self.variants.iter().enumerate() {
+            for user in variant.iter().flat_map(|variant| variant.risky_users().in_order()) {
+                self.sink.risky_user(index, user)?;
+            }
         }
-        self.risky_users.in_order().try_for_each(|user| self.outputs.risky_user(user))
+        Ok(())
     }
-
-    /// Takes over what the shards gave, in the order of the items that caused it.
-    fn finish_round(&mut self) -> anyhow::Result<()> {
-        let Some(Stepping { round, outs }) = self.stepping.take() else { return Ok(()) };
-        let mut detections = Vec::new();
-        for out in outs {
-            self.summary.counts.add(&out.counts);
-            self.profiles.contribute(&out.contributions);
-            self.profiles.attempts().contribute(&out.attempts);
-            detections.extend(out.detections);
-            // A user is in one shard: his versions stay in their order.
-            self.risky_users.take(out.risky_users);
-        }
-        // Stable: what one item caused comes from one shard, and stays in its order.
-        detections.sort_by_key(|detection: &Detection| detection.position);
-        let Sequencer { settler, outputs, summary, .. } = self;
-        let mut write = |detection: &Detection| write(outputs, summary, detection);
-        for detection in detections {
-            let stream_time = round.stream_time(detection.position);
-            settler.take(detection, stream_time, &mut write).context("cannot write detections")?;
-        }
-        settler.release(round.newest(), &mut write).context("cannot write detections")
-    }
-}
-
-fn write(outputs: &mut Outputs, summary: &mut Summary, detection: &Detection) -> io::Result<()> {
-    *(if detection.is_update { &mut summary.written_updates } else { &mut summary.written }) += 1;
-    outputs.detection(detection)
 }
 
 /// Why files cannot be merged.

@@ -60,27 +60,22 @@ impl Settler {
         }
     }
 
-    /// Takes the next detection in order of position; `stream_time` is the one at its cause. Calls `write` for
-    /// each that is due before it.
-    pub fn take<E>(
-        &mut self,
-        mut detection: Detection,
-        stream_time: EventTime,
-        write: &mut impl FnMut(&Detection) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Takes the next detection in order of position; `stream_time` is the one at its cause. Appends to `due` each that
+    /// is to be written before it.
+    pub fn take(&mut self, mut detection: Detection, stream_time: EventTime, due: &mut Vec<Detection>) {
         if self.order == Order::Updates {
-            return write(&detection);
+            return due.push(detection);
         }
-        self.release(stream_time, write)?;
+        self.release(stream_time, due);
         let waiting = self.keys.remove(&detection.id).and_then(|key| self.pending.remove(&key));
         let was_written = detection.is_update && waiting.as_ref().is_none_or(|before| before.is_update);
         if !was_written && is_withdrawn(&detection) {
-            return Ok(());
+            return;
         }
         if !detection.is_update && waiting.is_none() && self.written.contains(&detection.id) {
             // A sign-in delivered again long after: what it gave was written then.
             self.repeated += 1;
-            return Ok(());
+            return;
         }
         detection.is_update = was_written;
         if !was_written {
@@ -98,45 +93,33 @@ impl Settler {
         self.pending.insert(key, detection);
         if self.pending.len() > self.pending_max {
             self.early += 1;
-            return self.write_first(write);
+            self.release_first(due);
         }
-        Ok(())
     }
 
-    /// Writes what stream time has left behind by more than the horizon.
-    pub fn release<E>(
-        &mut self,
-        stream_time: EventTime,
-        write: &mut impl FnMut(&Detection) -> Result<(), E>,
-    ) -> Result<(), E> {
+    /// Appends to `due` what stream time has left behind by more than the horizon.
+    pub fn release(&mut self, stream_time: EventTime, due: &mut Vec<Detection>) {
         let settled = stream_time.minus_seconds(self.horizon_s);
         while self.pending.first_key_value().is_some_and(|(key, _)| key.0 < settled) {
-            self.write_first(write)?;
+            self.release_first(due);
         }
-        Ok(())
     }
 
-    /// Writes all that waits: the input is at its end.
-    pub fn finish<E>(&mut self, write: &mut impl FnMut(&Detection) -> Result<(), E>) -> Result<(), E> {
+    /// Appends to `due` all that waits: the input is at its end.
+    pub fn finish(&mut self, due: &mut Vec<Detection>) {
         while !self.pending.is_empty() {
-            self.write_first(write)?;
-        }
-        Ok(())
-    }
-
-    fn write_first<E>(&mut self, write: &mut impl FnMut(&Detection) -> Result<(), E>) -> Result<(), E> {
-        match self.pending.pop_first() {
-            Some((_, detection)) => {
-                self.keys.remove(&detection.id);
-                self.remember(detection.id);
-                write(&detection)
-            }
-            None => Ok(()),
+            self.release_first(due);
         }
     }
-}
 
-impl Settler {
+    fn release_first(&mut self, due: &mut Vec<Detection>) {
+        if let Some((_, detection)) = self.pending.pop_first() {
+            self.keys.remove(&detection.id);
+            self.remember(detection.id);
+            due.push(detection);
+        }
+    }
+
     fn remember(&mut self, id: Uuid) {
         if self.written.insert(id) {
             self.written_order.push_back(id);
@@ -208,20 +191,16 @@ mod tests {
         round_ends: bool,
     ) -> Vec<(u128, bool)> {
         let mut settler = Settler { pending_max, ..Settler::new(order, HORIZON_S) };
-        let mut lines = Vec::new();
-        let mut write = |detection: &Detection| -> Result<(), ()> {
-            lines.push((detection.id.as_u128(), detection.is_update));
-            Ok(())
-        };
+        let mut due = Vec::new();
         for (seconds, detection) in arrivals {
             let time = EventTime::from_seconds(*seconds);
-            settler.take(detection.clone(), time, &mut write).expect("writes");
+            settler.take(detection.clone(), time, &mut due);
             if round_ends {
-                settler.release(time, &mut write).expect("writes");
+                settler.release(time, &mut due);
             }
         }
-        settler.finish(&mut write).expect("writes");
-        lines
+        settler.finish(&mut due);
+        due.iter().map(|detection| (detection.id.as_u128(), detection.is_update)).collect()
     }
 
     fn check(arrivals: &[(i64, Detection)], expected: &[(u128, bool)]) {

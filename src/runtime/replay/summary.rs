@@ -25,21 +25,37 @@ pub struct Summary {
     pub items: u64,
     pub skipped: BTreeMap<SkipReason, u64>,
     pub rejects: BTreeMap<RejectReason, u64>,
-    pub counts: Counts,
+    pub judged: Judged,
     /// Items so far ahead of stream time that they did not advance it
     /// ([`AHEAD_MAX_S`](crate::engine::watermark::AHEAD_MAX_S)).
     pub far_ahead: u64,
-    /// Lines written, by type and level (low, medium, high); updates apart.
-    pub written: u64,
-    pub written_updates: u64,
-    /// Detections written before they had settled.
-    pub written_early: u64,
     /// Files that were not in order of time.
     pub disorder: Vec<(String, Disorder)>,
     /// Files that broke off, and why.
     pub broken: Vec<(String, String)>,
     pub interrupted: bool,
     pub run: Run,
+}
+
+/// What came of one configuration's judgement.
+#[derive(Clone, Debug, Default)]
+pub struct Judged {
+    pub counts: Counts,
+    /// Detections written; updates apart.
+    pub written: u64,
+    pub written_updates: u64,
+    /// Detections written before they had settled.
+    pub written_early: u64,
+}
+
+impl Judged {
+    /// Adds another part of the same judgement.
+    pub fn add(&mut self, other: &Judged) {
+        self.counts.add(&other.counts);
+        self.written += other.written;
+        self.written_updates += other.written_updates;
+        self.written_early += other.written_early;
+    }
 }
 
 /// What differs from run to run.
@@ -64,7 +80,7 @@ impl Summary {
     }
 
     pub fn to_json(&self) -> Value {
-        let counts = &self.counts;
+        let counts = &self.judged.counts;
         let mut summary = json!({
             "interrupted": self.interrupted,
             "files": self.files,
@@ -89,9 +105,9 @@ impl Summary {
             "unreviewed": counts.unreviewed,
             "detections": detections(counts),
             "suppressions": suppressions(counts),
-            "written": self.written,
-            "writtenUpdates": self.written_updates,
-            "writtenEarly": self.written_early,
+            "written": self.judged.written,
+            "writtenUpdates": self.judged.written_updates,
+            "writtenEarly": self.judged.written_early,
             "disorder": self.disorder.iter().map(|(file, disorder)| json!({
                 "file": file, "items": disorder.items, "behindMaxSeconds": disorder.behind_max_s,
             })).collect::<Vec<_>>(),
@@ -154,7 +170,7 @@ fn told(count: u64, what: &str) -> String {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let counts = &self.counts;
+        let counts = &self.judged.counts;
         let line = |f: &mut fmt::Formatter<'_>, name: &str, text: String| writeln!(f, "{name:<14}{text}");
         if self.interrupted {
             writeln!(f, "interrupted: what follows is true of the part that was read")?;
@@ -180,14 +196,22 @@ impl fmt::Display for Summary {
                 + &told(counts.tail_overflow, " beyond what is kept for reordering")
                 + &told(counts.unreviewed, " beyond what waits for a review");
         line(f, "order", order)?;
-        line(f, "written", format!("{} detections, {} updates", self.written, self.written_updates))?;
+        line(
+            f,
+            "written",
+            format!("{} detections, {} updates", self.judged.written, self.judged.written_updates),
+        )?;
         for (title, types) in [("detections", detections(counts)), ("suppressions", suppressions(counts))] {
             for (index, (kind, by)) in types.as_object().into_iter().flatten().enumerate() {
                 line(f, if index == 0 { title } else { "" }, format!("{kind}: {}", listed(by)))?;
             }
         }
-        if self.written_early > 0 {
-            line(f, "early", format!("{} detections were written before they had settled", self.written_early))?;
+        if self.judged.written_early > 0 {
+            line(
+                f,
+                "early",
+                format!("{} detections were written before they had settled", self.judged.written_early),
+            )?;
         }
         let seconds = self.run.elapsed.as_secs_f64();
         let megabytes = self.run.bytes as f64 / 1e6;
@@ -215,11 +239,11 @@ mod tests {
             summary.to_string().lines().find(|line| line.starts_with(name)).map(str::to_owned).expect("is there")
         };
         let mut summary = Summary::default();
-        summary.counts.users_new = 5;
+        summary.judged.counts.users_new = 5;
         assert_eq!(line_of(&summary, "users"), "users         5");
         assert!(line_of(&summary, "order").ends_with("0 late, 0 far ahead"));
-        summary.counts.users_forgotten = 2;
-        summary.counts.tail_overflow = 7;
+        summary.judged.counts.users_forgotten = 2;
+        summary.judged.counts.tail_overflow = 7;
         assert_eq!(line_of(&summary, "users"), "users         5, 2 forgotten to keep within `users_max`");
         assert!(line_of(&summary, "order").ends_with("0 late, 0 far ahead, 7 beyond what is kept for reordering"));
     }

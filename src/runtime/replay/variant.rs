@@ -1,0 +1,181 @@
+//! One configuration's judgement of the stream: its users' state, the organisation's profiles, and what waits to be
+//! written.
+//!
+//! Variants of one run share the decoded stream and nothing else. What a variant gives is kept, in its order, in
+//! [`Variant::due`] until the sequencer takes it.
+
+use std::sync::Arc;
+
+use super::SHARDS;
+use super::risky::RiskyUsers;
+use super::round::Round;
+use super::settle::{Order, Settler};
+use super::summary::Judged;
+use crate::engine::out::{Detection, Out};
+use crate::engine::policy::EngineConfig;
+use crate::engine::profile::Profiles;
+use crate::engine::signin::EventTime;
+use crate::engine::watermark::StreamTime;
+use crate::runtime::task::Task;
+
+/// A point of stream time at which a variant does more than step: nobody steps meanwhile.
+#[derive(Clone, Copy, Debug)]
+pub enum Border {
+    /// A review begins, and after it a day, if it is one.
+    Review { until: EventTime, day: Option<StreamTime> },
+    /// The input has ended.
+    End(EventTime),
+}
+
+pub struct Variant {
+    engine: Arc<EngineConfig>,
+    tasks: Vec<Option<Box<Task>>>,
+    profiles: Arc<Profiles>,
+    /// When the last review began.
+    review: EventTime,
+    settler: Settler,
+    risky_users: RiskyUsers,
+    /// What its shards gave of the round being stepped.
+    outs: Vec<Out>,
+    /// To be written, in order.
+    due: Vec<Detection>,
+    judged: Judged,
+}
+
+impl Variant {
+    pub fn new(engine: Arc<EngineConfig>, order: Order) -> Variant {
+        let profiles = Arc::new(Profiles::default());
+        // The limits hold for the replay as a whole.
+        let shard_config = Arc::new(EngineConfig {
+            hot_users_max: engine.hot_users_max.div_ceil(SHARDS),
+            users_max: engine.users_max.div_ceil(SHARDS),
+            ..EngineConfig::clone(&engine)
+        });
+        let task = || Some(Box::new(Task::new(shard_config.clone(), profiles.clone())));
+        Variant {
+            tasks: std::iter::repeat_with(task).take(SHARDS).collect(),
+            profiles,
+            review: EventTime::MIN,
+            settler: Settler::new(order, engine.lateness_horizon_s),
+            risky_users: RiskyUsers::default(),
+            outs: Vec::with_capacity(SHARDS),
+            due: Vec::new(),
+            judged: Judged::default(),
+            engine,
+        }
+    }
+
+    /// The shard's task, to be stepped elsewhere; `None` while it is.
+    pub fn take_task(&mut self, shard: usize) -> Option<Box<Task>> {
+        self.tasks[shard].take()
+    }
+
+    /// Takes a task back with what it gave.
+    pub fn stepped(&mut self, shard: usize, task: Box<Task>, out: Out) {
+        self.tasks[shard] = Some(task);
+        self.outs.push(out);
+    }
+
+    /// Takes over what the shards gave, in the order of the items that caused it.
+    pub fn finish_round(&mut self, round: &Round) {
+        let mut detections = Vec::new();
+        for out in std::mem::take(&mut self.outs) {
+            self.judged.counts.add(&out.counts);
+            self.profiles.contribute(&out.contributions);
+            self.profiles.attempts().contribute(&out.attempts);
+            detections.extend(out.detections);
+            // A user is in one shard: his versions stay in their order.
+            self.risky_users.take(out.risky_users);
+        }
+        // Stable: what one item caused comes from one shard, and stays in its order.
+        detections.sort_by_key(|detection: &Detection| detection.position);
+        for detection in detections {
+            let stream_time = round.stream_time(detection.position);
+            self.settler.take(detection, stream_time, &mut self.due);
+        }
+        self.settler.release(round.newest(), &mut self.due);
+    }
+
+    pub fn pass(&mut self, border: Border) {
+        match border {
+            Border::Review { until, day } => {
+                self.review_until(until);
+                if let Some(stream_time) = day {
+                    self.begin_day(stream_time);
+                }
+            }
+            Border::End(at) => self.end(at),
+        }
+    }
+
+    /// Reviews one after the other, as if an item had come in each: where a stream leaps over some must not show.
+    fn review_until(&mut self, last: EventTime) {
+        while self.review < last {
+            let oldest_waiting = self.tasks.iter().flatten().filter_map(|task| task.oldest_waiting()).min();
+            self.review = match (self.review, oldest_waiting) {
+                (EventTime::MIN, _) => self.engine.first_review(oldest_waiting, last),
+                (_, None) => last,
+                (before, Some(_)) => before.plus_seconds(self.engine.review_every_s.into()).min(last),
+            };
+            let review = self.review;
+            self.review(review, |task| task.tell(review));
+            self.review(review, |task| task.review(review));
+        }
+    }
+
+    /// Lets every task review, and takes over what comes of it at once.
+    fn review(&mut self, at: EventTime, review: impl Fn(&mut Task) -> Out) {
+        let outs: Vec<Out> = self.tasks.iter_mut().flatten().map(|task| review(task)).collect();
+        let mut detections = Vec::new();
+        for out in outs {
+            self.judged.counts.add(&out.counts);
+            self.profiles.attempts().contribute(&out.attempts);
+            self.risky_users.take(out.risky_users);
+            detections.extend(out.detections);
+        }
+        self.settler.release(at, &mut self.due);
+        for detection in detections {
+            self.settler.take(detection, at, &mut self.due);
+        }
+    }
+
+    /// Every user settles, what settled contributes, and only then do the profiles advance: so all that a sign-in of the
+    /// new day sees is complete.
+    fn begin_day(&mut self, next: StreamTime) {
+        for task in self.tasks.iter_mut().flatten() {
+            let out = task.settle(next.now());
+            self.judged.counts.add(&out.counts);
+            self.profiles.contribute(&out.contributions);
+            self.risky_users.take(out.risky_users);
+        }
+        self.profiles.advance(next.day());
+    }
+
+    fn end(&mut self, at: EventTime) {
+        self.review(at, Task::tell_all);
+        self.review(at, |task| task.review_all(at));
+        // Risk that would be of age at the last stream time is, whether a day began since or not.
+        for task in self.tasks.iter_mut().flatten() {
+            self.risky_users.take(task.settle(at).risky_users);
+        }
+        self.settler.finish(&mut self.due);
+    }
+
+    /// What is to be written since the last call, in order.
+    pub fn take_due(&mut self) -> Vec<Detection> {
+        let due = std::mem::take(&mut self.due);
+        let updates = due.iter().filter(|detection| detection.is_update).count() as u64;
+        self.judged.written_updates += updates;
+        self.judged.written += due.len() as u64 - updates;
+        due
+    }
+
+    /// Users' risk, as far as the stream has come.
+    pub fn risky_users(&self) -> &RiskyUsers {
+        &self.risky_users
+    }
+
+    pub fn judged(self) -> Judged {
+        Judged { written_early: self.settler.early, ..self.judged }
+    }
+}
