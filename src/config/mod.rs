@@ -15,6 +15,7 @@ mod tree;
 mod valid;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
@@ -147,7 +148,25 @@ pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Resu
     }
 }
 
-fn read(path: &Path) -> Result<String, ConfigProblems> {
+/// A key and the text of its value: as in the environment, the schema decides what that is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Dots between: `detections.new_country.min_bits`.
+    pub key: String,
+    pub value: String,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
+}
+
+/// Text of a configuration file.
+///
+/// # Errors
+/// When it cannot be read, or is longer than [`FILE_LENGTH_MAX`].
+pub fn read(path: &Path) -> Result<String, ConfigProblems> {
     let text = || -> std::io::Result<String> {
         let length = std::fs::metadata(path)?.len();
         if length > FILE_LENGTH_MAX {
@@ -163,10 +182,20 @@ fn read(path: &Path) -> Result<String, ConfigProblems> {
 /// `${NAME}` in a value is replaced by the environment's `NAME`; `$${` writes `${`. `FARSIGN_SECTION__KEY`
 /// overrides the key `section.key`, for any depth.
 pub fn parse(text: &str, environment: &BTreeMap<String, String>) -> Result<Config, ConfigProblems> {
+    parse_with(text, environment, &[])
+}
+
+/// As [`parse`], with `settings` over both; of one key the last counts.
+pub fn parse_with(
+    text: &str,
+    environment: &BTreeMap<String, String>,
+    settings: &[Setting],
+) -> Result<Config, ConfigProblems> {
     let mut problems = Vec::new();
     let mut root = tree::parse(text).map_err(ConfigProblems::one)?;
     tree::expand(&mut root, environment, &mut problems);
     tree::apply_overrides(&mut root, environment, &mut problems);
+    tree::apply_settings(&mut root, settings, &mut problems);
     let cleaned = schema::check(&root, &raw::schema(), &mut problems);
     let config = valid::build(&cleaned, &root, &mut problems);
     match config {

@@ -12,6 +12,8 @@ pub enum Origin {
     Line(u64),
     /// An environment variable.
     Variable(String),
+    /// `KEY=VALUE` that a command was given.
+    Setting(String),
 }
 
 /// One problem.
@@ -30,6 +32,7 @@ impl fmt::Display for Problem {
             Origin::File => {}
             Origin::Line(line) => write!(f, "line {line}: ")?,
             Origin::Variable(name) => write!(f, "environment variable {name}: ")?,
+            Origin::Setting(text) => write!(f, "`{text}`: ")?,
         }
         match self.path.as_str() {
             "" => f.write_str(&self.message),

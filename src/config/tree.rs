@@ -12,6 +12,7 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::Number;
 use serde_saphyr::Spanned;
 
+use super::Setting;
 use super::problem::{Origin, Problem};
 
 /// Deepest nesting that is read.
@@ -262,6 +263,18 @@ pub(super) fn apply_overrides(
     }
 }
 
+/// Sets the keys that a command names.
+pub(super) fn apply_settings(root: &mut Node, settings: &[Setting], problems: &mut Vec<Problem>) {
+    for setting in settings {
+        let origin = Origin::Setting(setting.to_string());
+        let path: Vec<&str> = setting.key.split('.').take(DEPTH_MAX).collect();
+        let leaf = Node { origin: origin.clone(), value: Value::Loose(setting.value.clone()) };
+        if let Err(message) = set(root, &path, leaf) {
+            problems.push(Problem { origin, path: setting.key.clone(), message });
+        }
+    }
+}
+
 fn set(node: &mut Node, path: &[&str], leaf: Node) -> Result<(), String> {
     let Some((key, rest)) = path.split_first() else {
         *node = leaf;
@@ -271,7 +284,9 @@ fn set(node: &mut Node, path: &[&str], leaf: Node) -> Result<(), String> {
         node.value = Value::Table(Vec::new());
     }
     let Value::Table(entries) = &mut node.value else {
-        return Err("the environment can set keys of sections, not parts of a list or value".to_owned());
+        return Err(
+            "only keys of sections can be set from outside the file, not parts of a list or value".to_owned()
+        );
     };
     match entries.iter_mut().find(|(name, _)| name == key) {
         Some((_, child)) => set(child, rest, leaf),
