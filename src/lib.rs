@@ -12,5 +12,6 @@ pub mod metrics;
 pub mod render;
 pub mod runtime;
 pub mod simulate;
+pub mod tune;
 
 pub mod cli;

@@ -25,6 +25,7 @@ pub mod simulate;
 pub mod state;
 mod table_args;
 pub mod topics;
+pub mod tune;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -59,6 +60,8 @@ enum Command {
     Simulate(simulate::Args),
     /// Hold detections against ground truth, beside reference detectors over the same sign-ins.
     Evaluate(evaluate::Args),
+    /// Try many configurations on the same logs: what each would have raised, caught and missed.
+    Tune(Box<tune::Args>),
     /// Make and verify the topics on Kafka.
     Topics(topics::TopicsArgs),
     /// Look at records that could not be read, and send them again.
@@ -82,6 +85,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::Simulate(args) => simulate::run(args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Tune(args) => tune::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::DeadLetter(args) => dead_letter::run(&args),
         Command::Reset(args) => reset::run(&args),

@@ -1,0 +1,105 @@
+//! A configuration that is tried: the base with settings over it, or a file of its own.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::Plan;
+use crate::config::{self, Config, ConfigProblems, Setting};
+
+/// Sections that variants may differ in. All else is done once for all of them, before they judge.
+const OF_VARIANTS: [&str; 5] = ["detections", "baseline", "exceptions", "policies", "engine"];
+
+/// One configuration.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    pub name: String,
+    /// What it sets over the base; empty for a file of its own.
+    pub settings: Vec<Setting>,
+    pub config: Config,
+}
+
+/// Why there are no variants.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A variant's configuration has problems.
+    #[error("variant `{name}` is not valid\n{problems}")]
+    Config { name: String, problems: ConfigProblems },
+    /// Variants share one decoded stream.
+    #[error("variant `{name}` differs from the base in {keys}, which all variants share; allowed: {}", OF_VARIANTS.join(", "))]
+    Shared { name: String, keys: String },
+    #[error("`{name}` is the name of two variants")]
+    SameName { name: String },
+}
+
+/// The base and its variants; of those that judge alike, the first. What is left out is given by name, with that of the
+/// variant it is like.
+///
+/// # Errors
+/// The first variant that is none.
+pub fn build(
+    text: &str,
+    environment: &BTreeMap<String, String>,
+    plan: &Plan,
+    files: &[PathBuf],
+) -> Result<(Vec<Variant>, Vec<(String, String)>), Refused> {
+    let of = |name: &str, text: &str, settings: &[Setting]| {
+        let config = config::parse_with(text, environment, settings);
+        let config = config.map_err(|problems| Refused::Config { name: name.to_owned(), problems })?;
+        Ok(Variant { name: name.to_owned(), settings: settings.to_vec(), config })
+    };
+    let mut variants = vec![of("base", text, &[])?];
+    let mut alike = Vec::new();
+    let mut names: BTreeSet<String> = BTreeSet::from(["base".to_owned()]);
+    let planned = plan.variants.iter().map(|(name, settings)| of(name, text, settings));
+    let read = files.iter().map(|path| {
+        let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let text = read(path, &name)?;
+        of(&name, &text, &[])
+    });
+    for variant in planned.chain(read) {
+        let variant = variant?;
+        let keys = shared_keys(&variants[0].config, &variant.config);
+        if !keys.is_empty() {
+            return Err(Refused::Shared { name: variant.name, keys: keys.join(", ") });
+        }
+        if !names.insert(variant.name.clone()) {
+            return Err(Refused::SameName { name: variant.name });
+        }
+        match variants.iter().find(|other| judges_like(other, &variant)) {
+            Some(other) => alike.push((variant.name, other.name.clone())),
+            None => variants.push(variant),
+        }
+    }
+    Ok((variants, alike))
+}
+
+fn read(path: &Path, name: &str) -> Result<String, Refused> {
+    config::read(path).map_err(|problems| Refused::Config { name: name.to_owned(), problems })
+}
+
+/// Same hash: same verdicts, but for how much is kept for speed.
+fn judges_like(one: &Variant, other: &Variant) -> bool {
+    one.config.engine == other.config.engine
+}
+
+/// Keys outside of [`OF_VARIANTS`] in which the two differ.
+fn shared_keys(base: &Config, variant: &Config) -> Vec<String> {
+    let tree = |config: &Config| serde_json::to_value(&config.effective).unwrap_or_default();
+    let (base, variant) = (tree(base), tree(variant));
+    let empty = serde_json::Map::new();
+    let sections = base.as_object().unwrap_or(&empty);
+    let differs = |key: &&String| !OF_VARIANTS.contains(&key.as_str()) && sections[*key] != variant[key.as_str()];
+    let mut keys = Vec::new();
+    for section in sections.keys().filter(differs) {
+        match (&sections[section], &variant[section]) {
+            (Value::Object(before), Value::Object(now)) => {
+                let changed = before.keys().filter(|key| before[*key] != now[key.as_str()]);
+                keys.extend(changed.map(|key| format!("{section}.{key}")));
+            }
+            _ => keys.push(section.clone()),
+        }
+    }
+    keys
+}

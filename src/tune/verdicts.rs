@@ -1,0 +1,270 @@
+//! Verdicts of analysts, or ground truth → which sign-ins were an attacker's, and which were not.
+//!
+//! Three spellings, told apart line by line:
+//! - CSV with a first row of names: `requestId,verdict` and, if there are incidents, `incident`;
+//! - NDJSON of the same names;
+//! - NDJSON as `farsign simulate --labels` writes it (`malicious`, `campaign`): the whole truth, so that every sign-in
+//!   without a label is the owner's;
+//! - Farsign's own feedback records: confirmed compromised, or confirmed safe and dismissed.
+//!
+//! Sign-in ids are kept as 128-bit hashes. Of several verdicts on one sign-in the last counts, as analysts correct
+//! themselves.
+
+use std::collections::{BTreeMap, HashMap};
+use std::io::{BufRead, Read};
+
+use anyhow::{Context, bail};
+use serde::Deserialize;
+
+use crate::engine::decode::{Decoded, Format, decode};
+use crate::engine::signin::FeedbackAction;
+use crate::evaluate::SignInKey;
+
+/// Names that CSV needs.
+const REQUEST_ID: &str = "requestId";
+const VERDICT: &str = "verdict";
+const INCIDENT: &str = "incident";
+
+/// What an analyst said of a sign-in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Verdict {
+    /// It was an attacker's.
+    Confirmed,
+    /// It was the owner's.
+    Dismissed,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Label {
+    request_id: String,
+    verdict: Verdict,
+    #[serde(default)]
+    incident: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TrueLabel {
+    request_id: String,
+    malicious: bool,
+    credential_right: bool,
+    #[serde(default)]
+    campaign: String,
+}
+
+/// A verdict, and the incident it is a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Said {
+    verdict: Verdict,
+    /// Place among the incidents; only of confirmed ones.
+    incident: Option<u32>,
+}
+
+/// All verdicts.
+#[derive(Clone, Debug, Default)]
+pub struct Verdicts {
+    of: HashMap<SignInKey, Said>,
+    incidents: Vec<String>,
+    /// Every sign-in without a verdict is the owner's.
+    pub is_complete: bool,
+    /// Feedback about a user as a whole, or that says nothing of who signed in: not used.
+    pub unused: u64,
+}
+
+impl Verdicts {
+    /// Reads labels; `is_csv` says how they are spelt. Errors name the line.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a line is no label.
+    pub fn read(labels: impl BufRead, is_csv: bool) -> anyhow::Result<Verdicts> {
+        let mut verdicts = Verdicts::default();
+        let mut incidents = BTreeMap::new();
+        if is_csv {
+            verdicts.read_csv(labels, &mut incidents)?;
+            return Ok(verdicts);
+        }
+        for (line, number) in labels.lines().zip(1u64..) {
+            let line = line.context("cannot read the labels")?;
+            let failed = || format!("line {number} of the labels is no label");
+            if !line.trim().is_empty() {
+                verdicts.take_line(&line, &mut incidents).with_context(failed)?;
+            }
+        }
+        Ok(verdicts)
+    }
+
+    fn read_csv(&mut self, labels: impl Read, incidents: &mut BTreeMap<String, u32>) -> anyhow::Result<()> {
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(labels);
+        let header = reader.headers().context("cannot read the labels")?.clone();
+        for name in [REQUEST_ID, VERDICT] {
+            if !header.iter().any(|column| column == name) {
+                bail!("the labels' first row has no `{name}`; expected {REQUEST_ID},{VERDICT}[,{INCIDENT}]");
+            }
+        }
+        for (row, number) in reader.records().zip(2u64..) {
+            let failed = || format!("line {number} of the labels is no label");
+            let label: Label = row.and_then(|row| row.deserialize(Some(&header))).with_context(failed)?;
+            self.take(&label.request_id, label.verdict, &label.incident, incidents);
+        }
+        Ok(())
+    }
+
+    fn take_line(&mut self, line: &str, incidents: &mut BTreeMap<String, u32>) -> anyhow::Result<()> {
+        let found: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line)?;
+        if found.contains_key("malicious") {
+            let label: TrueLabel = serde_json::from_str(line)?;
+            self.is_complete = true;
+            let verdict = if label.malicious { Verdict::Confirmed } else { Verdict::Dismissed };
+            // A wrong password gave access to nothing: there is nothing to catch.
+            if !label.malicious || label.credential_right {
+                self.take(&label.request_id, verdict, &label.campaign, incidents);
+            }
+            return Ok(());
+        }
+        if found.contains_key(VERDICT) {
+            let label: Label = serde_json::from_str(line)?;
+            self.take(&label.request_id, label.verdict, &label.incident, incidents);
+            return Ok(());
+        }
+        let mut taken = Err(anyhow::anyhow!("it has neither `{VERDICT}` nor `malicious`, and is no feedback"));
+        decode(Format::Farsign, line.as_bytes(), &mut |decoded| {
+            if let Ok(Decoded::Feedback(feedback)) = decoded {
+                let verdict = match feedback.action {
+                    FeedbackAction::ConfirmCompromised => Some(Verdict::Confirmed),
+                    FeedbackAction::ConfirmSafe | FeedbackAction::Dismiss => Some(Verdict::Dismissed),
+                    FeedbackAction::PassedMfa | FeedbackAction::PasswordChanged => None,
+                };
+                match verdict {
+                    Some(verdict) if !feedback.request_id.is_empty() => {
+                        self.take(&feedback.request_id, verdict, "", incidents);
+                    }
+                    _ => self.unused += 1,
+                }
+                taken = Ok(());
+            }
+        });
+        taken
+    }
+
+    fn take(&mut self, request_id: &str, verdict: Verdict, incident: &str, incidents: &mut BTreeMap<String, u32>) {
+        let is_part = verdict == Verdict::Confirmed && !incident.is_empty();
+        let incident = is_part.then(|| {
+            *incidents.entry(incident.to_owned()).or_insert_with(|| {
+                self.incidents.push(incident.to_owned());
+                self.incidents.len() as u32 - 1
+            })
+        });
+        self.of.insert(SignInKey::new(request_id), Said { verdict, incident });
+    }
+
+    /// `None`: nobody said anything.
+    pub fn of(&self, key: SignInKey) -> Option<Verdict> {
+        let said = self.of.get(&key).map(|said| said.verdict);
+        said.or_else(|| self.is_complete.then_some(Verdict::Dismissed))
+    }
+
+    pub fn is_confirmed(&self, key: SignInKey) -> bool {
+        self.of(key) == Some(Verdict::Confirmed)
+    }
+
+    /// Place among the incidents of a confirmed sign-in.
+    pub fn incident_of(&self, key: SignInKey) -> Option<u32> {
+        self.of.get(&key)?.incident
+    }
+
+    /// Sign-ins that were confirmed to be an attacker's.
+    pub fn confirmed_count(&self) -> usize {
+        self.count(Verdict::Confirmed)
+    }
+
+    pub fn dismissed_count(&self) -> usize {
+        self.count(Verdict::Dismissed)
+    }
+
+    fn count(&self, verdict: Verdict) -> usize {
+        self.of.values().filter(|said| said.verdict == verdict).count()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, is_csv: bool) -> anyhow::Result<Verdicts> {
+        Verdicts::read(text.as_bytes(), is_csv)
+    }
+
+    #[test]
+    fn every_spelling_is_read() {
+        let csv = "verdict,requestId,incident\nconfirmed,a,one\ndismissed,b,\nconfirmed,c,one\n";
+        let lines = concat!(
+            "{\"requestId\":\"a\",\"verdict\":\"confirmed\",\"incident\":\"one\"}\n\n",
+            "{\"requestId\":\"b\",\"verdict\":\"confirmed\"}\n",
+            "{\"requestId\":\"b\",\"verdict\":\"dismissed\"}\n",
+            "{\"requestId\":\"c\",\"verdict\":\"confirmed\",\"incident\":\"one\"}\n",
+        );
+        for (text, is_csv) in [(csv, true), (lines, false)] {
+            let verdicts = read(text, is_csv).expect("labels");
+            let of = |id: &str| verdicts.of(SignInKey::new(id));
+            assert_eq!(
+                [of("a"), of("b"), of("c"), of("d")],
+                [Some(Verdict::Confirmed), Some(Verdict::Dismissed), Some(Verdict::Confirmed), None]
+            );
+            assert_eq!(verdicts.incident_of(SignInKey::new("a")), verdicts.incident_of(SignInKey::new("c")));
+            assert_eq!((verdicts.confirmed_count(), verdicts.dismissed_count()), (2, 1));
+        }
+    }
+
+    #[test]
+    fn feedback_is_a_verdict_on_the_sign_in_it_names() {
+        let record = |action: &str, request: &str| {
+            format!(
+                r#"{{"type":"feedback","tenantId":"t","userId":"u","time":"2026-03-02T08:00:00Z","action":"{action}"{request}}}"#
+            ) + "\n"
+        };
+        let lines = record("confirmCompromised", r#","requestId":"a""#)
+            + &record("dismiss", r#","requestId":"b""#)
+            + &record("confirmSafe", r#","requestId":"c""#)
+            + &record("confirmCompromised", "")
+            + &record("passwordChanged", "");
+        let verdicts = read(&lines, false).expect("feedback");
+        assert_eq!(verdicts.of(SignInKey::new("a")), Some(Verdict::Confirmed));
+        assert_eq!(verdicts.of(SignInKey::new("b")), Some(Verdict::Dismissed));
+        assert_eq!(verdicts.of(SignInKey::new("c")), Some(Verdict::Dismissed));
+        assert_eq!((verdicts.unused, verdicts.is_complete), (2, false));
+    }
+
+    #[test]
+    fn simulated_truth_is_whole() {
+        let line = |id: &str, malicious: bool, right: bool| {
+            format!(
+                "{{\"requestId\":\"{id}\",\"malicious\":{malicious},\"credentialRight\":{right},\"campaign\":\"c\"}}\n"
+            )
+        };
+        let lines = line("a", true, true) + &line("b", false, true) + &line("c", true, false);
+        let verdicts = read(&lines, false).expect("truth");
+        assert!(verdicts.is_complete);
+        assert_eq!(verdicts.confirmed_count(), 1, "a wrong password has nothing to catch");
+        assert_eq!(verdicts.of(SignInKey::new("unlabelled")), Some(Verdict::Dismissed));
+    }
+
+    #[test]
+    fn what_is_no_label_is_told_with_its_line() {
+        for (text, is_csv, told) in [
+            ("requestId,judgement\na,confirmed\n", true, "no `verdict`"),
+            ("requestId,verdict\na,confirmed\nb,perhaps\n", true, "line 3"),
+            ("{\"requestId\":\"a\",\"verdict\":\"confirmed\"}\n{}\n", false, "line 2"),
+            ("{\"requestId\":\"a\",\"verdict\":\"maybe\"}\n", false, "unknown variant `maybe`"),
+            ("nonsense\n", false, "line 1"),
+        ] {
+            let error = format!("{:#}", read(text, is_csv).expect_err(text));
+            assert!(error.contains(told), "{text}: {error}");
+        }
+    }
+}
