@@ -5,7 +5,7 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use common::kafka::proof::assert_exactly_once;
 use common::kafka::sign_ins::simulated;
@@ -432,4 +432,49 @@ fn ready_means_restored() {
     assert_eq!(instance.metric("farsign_tasks", ""), 4.0);
     assert!(users > 20.0 && instance.metric("farsign_restored_records_total", "") > users);
     instance.terminate();
+}
+
+/// A person's accounts come in different partitions, and what is told of the person is told in another form.
+#[test]
+fn persons_and_forms_are_those_of_replay() {
+    let deployment = Deployment::new(Broker::shared(), "persons")
+        .set("input", "keyed", "false")
+        .with("output: {format: ecs}\nidentity: {organization: fjord, rules: {email: true}}\n")
+        .create(3);
+    let sign_in = |provider: &str, time: String, (city, country, latitude, longitude): (&str, &str, f64, f64)| {
+        json!({
+            "type": "signIn", "provider": provider, "tenantId": provider, "id": format!("{provider}-{time}"), "time": time,
+            "userId": format!("{provider}-17"), "userPrincipalName": "alice@fjord.example", "outcome": "success",
+            "ipAddress": if city == "Oslo" { "192.0.2.17" } else { "198.51.100.17" },
+            "location": {"city": city, "country": country, "latitude": latitude, "longitude": longitude},
+        })
+    };
+    let oslo = ("Oslo", "NO", 59.91, 10.75);
+    let home = (1..=20).map(|day| sign_in("okta", format!("2026-03-{day:02}T08:00:00Z"), oslo));
+    let away = sign_in("aws", "2026-03-20T08:20:00Z".to_owned(), ("New York", "US", 40.71, -74.01));
+    let record = |(line, partition): (Value, i32)| Record::keyed("any", line.to_string()).to(partition);
+    let records: Vec<Record> = home.chain([away]).zip((0..3).cycle()).map(record).collect();
+    let expected: BTreeSet<String> = deployment.replay(&records).detections.into_iter().collect();
+    let instance = deployment.start_ready();
+    for record in &records {
+        deployment.broker.produce(&deployment.input(), std::slice::from_ref(record));
+    }
+    eventually("what replay tells", || {
+        let told: BTreeSet<String> = deployment.lines("risk-detections").into_iter().collect();
+        if told == expected { Ok(()) } else { Err(format!("{told:#?} instead of {expected:#?}")) }
+    });
+    instance.terminate();
+    let travel = expected.iter().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let travel = travel.into_iter().find(|line| line["event"]["code"] == "mcasImpossibleTravel").unwrap();
+    assert_eq!(
+        (&travel["event"]["kind"], &travel["user"]["id"]),
+        (&json!("alert"), &json!("alice@fjord.example"))
+    );
+    let ends = &travel["farsign"]["evidence"];
+    let ends = if ends["evidence"].is_null() { ends } else { &ends["evidence"] };
+    assert_eq!(
+        (&ends["this"]["provider"], &ends["reference"]["provider"]),
+        (&json!("aws"), &json!("okta")),
+        "{travel:#}"
+    );
 }

@@ -19,7 +19,7 @@ use farsign::engine::finding::{
 };
 use farsign::engine::out::{Detection, Source, Subject};
 use farsign::engine::risk::incident::Incident;
-use farsign::engine::signin::{EventTime, Provider};
+use farsign::engine::signin::{EventTime, Outcome, Provider};
 use farsign::render::graph::{self, RiskDetection};
 use farsign::render::{ImpossibleTravelName, RenderContext, TableBuild};
 use serde_json::Value;
@@ -110,6 +110,7 @@ fn detection(kind: RiskEventType) -> Detection {
         user_principal_name: "kari@fjord.example".into(),
         user_display_name: "Kari Nordmann".into(),
         request_id: "5e1f0000-0000-4000-8000-001772400000".into(),
+        outcome: Some(Outcome::Success),
         correlation_id: "c0440000-0000-4000-8000-000000000003".into(),
         user_agent: "Mozilla/5.0 (Windows NT 10.0; Win64; x64)".into(),
         app_display_name: "Mail".into(),

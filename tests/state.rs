@@ -194,8 +194,10 @@ fn item(number: usize, event: &Event) -> Item<'static> {
         return Item::Feedback {
             user,
             feedback: Feedback {
+                provider: None,
                 tenant_id: TENANT.into(),
                 user_id: user_id.into(),
+                user_principal_name: "".into(),
                 event_id: id.into(),
                 event_time: time,
                 action: action[event.agent],

@@ -5,7 +5,7 @@ use super::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState, S
 use super::hash::UserKey;
 use super::profile::Contribution;
 use super::risk::user::UserRisk;
-use super::signin::{EventTime, Provider};
+use super::signin::{EventTime, Outcome, Provider};
 
 /// Who found a risk.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,8 +48,19 @@ pub struct Subject {
     pub token_issuer_type: String,
     /// The address as the record wrote it.
     pub address_text: String,
+    /// How it ended; `None` where only a summary is kept.
+    pub outcome: Option<Outcome>,
+    /// 0 also where the provider has none: see [`Self::result_code`].
     pub error_code: u32,
     pub interactive: bool,
+}
+
+impl Subject {
+    /// The provider's result code, 0 for success; `None` for what ended otherwise and has none.
+    pub fn result_code(&self) -> Option<u32> {
+        let is_told = self.error_code != 0 || matches!(self.outcome, Some(Outcome::Success));
+        is_told.then_some(self.error_code)
+    }
 }
 
 /// A new detection, or a newer version of one with the same id.

@@ -158,9 +158,23 @@ pub enum Outcome {
     Success,
     /// A step on the way (MFA prompt, keep-me-signed-in, consent): neither success nor failure.
     Interrupted,
-    /// First factor passed, then MFA failed or a policy refused.
+    /// MFA failed or a policy refused: behind a right first factor, where the credential says so.
     Blocked,
     Failed,
+}
+
+impl Outcome {
+    pub const ALL: [Outcome; 4] = [Outcome::Success, Outcome::Interrupted, Outcome::Blocked, Outcome::Failed];
+
+    /// The word used in our own format and in output.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Success => "success",
+            Outcome::Interrupted => "interrupted",
+            Outcome::Blocked => "blocked",
+            Outcome::Failed => "failed",
+        }
+    }
 }
 
 /// What the record says of multi-factor authentication.
@@ -303,8 +317,12 @@ pub enum FeedbackAction {
 /// Feedback in the event stream: ordered with the user's sign-ins by event time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feedback<'a> {
+    /// Whose account it names; `None` where it does not say.
+    pub provider: Option<Provider>,
     pub tenant_id: Cow<'a, str>,
     pub user_id: Cow<'a, str>,
+    /// Empty where it names none: it finds the person, and is kept nowhere.
+    pub user_principal_name: Cow<'a, str>,
     /// Id of this feedback record; a second delivery changes nothing.
     pub event_id: Cow<'a, str>,
     pub event_time: EventTime,
@@ -427,8 +445,10 @@ impl Feedback<'_> {
     /// With copies of all text.
     pub fn into_owned(self) -> Feedback<'static> {
         Feedback {
+            provider: self.provider,
             tenant_id: owned(self.tenant_id),
             user_id: owned(self.user_id),
+            user_principal_name: owned(self.user_principal_name),
             event_id: owned(self.event_id),
             event_time: self.event_time,
             action: self.action,

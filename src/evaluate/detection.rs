@@ -104,7 +104,8 @@ impl Detections {
         let mut index = HashMap::new();
         for (line, number) in lines.lines().zip(1u64..) {
             let line = line.context("cannot read the detections")?;
-            let failed = || format!("line {number} of the detections is not a detection");
+            let failed =
+                || format!("line {number} of the detections is not a detection of `output.format: graph`");
             let read: Line<'_> = serde_json::from_str(&line).with_context(failed)?;
             let mut alert = alert(read, number).with_context(failed)?;
             alert.text_hash = xxhash_rust::xxh3::xxh3_64(line.as_bytes());

@@ -239,7 +239,7 @@ fn a_bad_line_is_named() {
     let bad_level = line(Raised { request: "x", level: "severe", ..RAISED });
     check(
         Detections::read(bad_level.as_bytes()).map(drop),
-        "line 1 of the detections is not a detection: `severe`",
+        "line 1 of the detections is not a detection of `output.format: graph`: `severe`",
     );
 }
 

@@ -16,7 +16,7 @@ use super::graph::{self, Location, known};
 use super::mitre::Attack;
 use crate::engine::finding::{EndPoint, RiskState};
 use crate::engine::out::{Detection, Subject};
-use crate::engine::signin::EventTime;
+use crate::engine::signin::{EventTime, Outcome};
 
 /// The version of the schema that documents follow.
 const ECS_VERSION: &str = "8.11.0";
@@ -310,6 +310,15 @@ impl<'a> Document<'a> {
     }
 }
 
+/// Who was asked for more is neither in nor out.
+fn outcome_of(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Success => "success",
+        Outcome::Failed | Outcome::Blocked => "failure",
+        Outcome::Interrupted => "unknown",
+    }
+}
+
 fn sentence(detection: &Detection) -> Option<&str> {
     evidence(detection).and_then(|evidence| known(&evidence.sentence))
 }
@@ -323,7 +332,6 @@ impl<'a> Event<'a> {
     fn new(detection: &'a Detection, kind: &'static str, state: RiskState) -> Event<'a> {
         let subject = &detection.subject;
         let of_user = graph::activity(detection) == "user";
-        let outcome = if subject.error_code == 0 { "success" } else { "failure" };
         let (start, end) = span(detection);
         Event {
             kind: if stands(state) { "alert" } else { "event" },
@@ -331,8 +339,7 @@ impl<'a> Event<'a> {
             types: ["info"],
             action: kind,
             code: kind,
-            // Without a sign-in nothing succeeded or failed.
-            outcome: known(&subject.request_id).map(|_| outcome),
+            outcome: subject.outcome.map(outcome_of),
             id: Shown(detection.id),
             created: Shown(detection.detected_time),
             start: Shown(start),

@@ -14,7 +14,7 @@ use crate::engine::finding::{
     AttackEvidence, EndPoint, Evidence, Familiarity, LearningPhase, PropertyVerdict, Travel,
 };
 use crate::engine::out::{Detection, Subject};
-use crate::engine::signin::{EventTime, Provider, SECONDS_PER_DAY};
+use crate::engine::signin::{EventTime, Outcome, Provider, SECONDS_PER_DAY};
 
 /// What Farsign knows beyond Graph.
 #[derive(Serialize, JsonSchema)]
@@ -54,8 +54,11 @@ struct SignInView<'a> {
     provider: Option<&'static str>,
     /// False for a token refresh without the user's doing.
     interactive: bool,
-    /// The provider's result code; 0 is success.
-    error_code: u32,
+    /// How it ended; null in an update of a detection so old that only its summary is kept.
+    #[schemars(extend("enum" = outcome_names()))]
+    outcome: Option<&'static str>,
+    /// The provider's result code; 0 is success, null where it has none.
+    error_code: Option<u32>,
     app_display_name: Option<&'a str>,
     resource_display_name: Option<&'a str>,
     client_app_used: Option<&'a str>,
@@ -294,7 +297,8 @@ impl<'a> SignInView<'a> {
         SignInView {
             provider: subject.provider.map(Provider::name),
             interactive: subject.interactive,
-            error_code: subject.error_code,
+            outcome: subject.outcome.map(Outcome::name),
+            error_code: subject.result_code(),
             app_display_name: known(&subject.app_display_name),
             resource_display_name: known(&subject.resource_display_name),
             client_app_used: known(&subject.client_app_used),
@@ -435,6 +439,10 @@ pub(super) fn rounded(value: f64, decimals: u32) -> Option<f64> {
 /// Every provider, and null.
 fn provider_names() -> Vec<Option<&'static str>> {
     Provider::ALL.into_iter().map(Provider::name).map(Some).chain([None]).collect()
+}
+
+fn outcome_names() -> Vec<Option<&'static str>> {
+    Outcome::ALL.into_iter().map(Outcome::name).map(Some).chain([None]).collect()
 }
 
 /// "Oslo, Oslo County, NO": what is known of the place, joined.

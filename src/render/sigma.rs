@@ -69,7 +69,7 @@ struct SignIn<'a> {
     device_display_name: Option<&'a str>,
     session_id: Option<&'a str>,
     is_interactive: bool,
-    error_code: u32,
+    error_code: Option<u32>,
 }
 
 /// Where and with what it came.
@@ -181,7 +181,7 @@ impl<'a> SignIn<'a> {
             device_display_name: known(&subject.device_display_name),
             session_id: known(&subject.session_id),
             is_interactive: subject.interactive,
-            error_code: subject.error_code,
+            error_code: subject.result_code(),
         }
     }
 }

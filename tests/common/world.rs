@@ -406,8 +406,10 @@ pub fn feedback(id: &str, time: EventTime, user: &str, action: &str, about: &str
     Item::Feedback {
         user: key(user),
         feedback: Feedback {
+            provider: None,
             tenant_id: Cow::Borrowed(TENANT),
             user_id: user.to_owned().into(),
+            user_principal_name: Cow::Borrowed(""),
             event_id: id.to_owned().into(),
             event_time: time,
             action,

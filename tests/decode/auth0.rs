@@ -139,7 +139,7 @@ fn leaked_passwords_and_reused_tokens() {
     let found = |kind: &str, level: &str, about: &str| {
         format!("finding Auth0 auth0/acme user=auth0|ada(ada@acme.example) {kind} {level} {about}")
     };
-    check(&log("pwd_leak", ""), &[&found("leakedCredentials", "high", "user")]);
+    check(&log("pwd_leak", ""), &[&found("leakedCredentials", "medium", "user")]);
     check(&log("signup_pwd_leak", ""), &[&found("leakedCredentials", "medium", "user")]);
     check(&log("reset_pwd_leak", r#","details":{}"#), &[&found("leakedCredentials", "medium", "user")]);
     let reused = log("ferrt", r#","description":"Reused rotating refresh token detected, revoked the family""#);

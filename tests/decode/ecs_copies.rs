@@ -469,3 +469,43 @@ fn the_raw_record_inside_is_read_instead() {
         assert_eq!(essence(&carrying), essence(&okta_document()), "{original}");
     }
 }
+
+fn m365_record() -> Value {
+    json!({
+        "CreationTime": "2026-03-02T08:15:30", "Id": "5f1e0000-0000-4000-8000-000000000001", "Operation": "UserLoggedIn",
+        "OrganizationId": "99999999-2222-4333-8444-555555555555", "RecordType": 15, "ResultStatus": "Success", "UserType": 0,
+        "UserKey": AZURE_USER, "UserId": "Alice@corp.example", "Workload": "AzureActiveDirectory", "ClientIP": "192.0.2.31",
+        "ApplicationId": "00000002-0000-0ff1-ce00-000000000000", "ErrorNumber": "0",
+        "Actor": [{"ID": AZURE_USER, "Type": 0}, {"ID": "Alice@corp.example", "Type": 5}],
+        "ExtendedProperties": [{"Name": "UserAgent", "Value": "Mozilla/5.0 (X11; Linux x86_64) Firefox/130.0"},
+            {"Name": "RequestType", "Value": "OAuth2:Authorize"}],
+        "DeviceProperties": [{"Name": "Id", "Value": "d-1"}, {"Name": "OS", "Value": "Linux"},
+            {"Name": "SessionId", "Value": "s-1"}],
+    })
+}
+
+/// The integration has lists of names and values as objects.
+#[test]
+fn microsoft_365s_copy_is_the_record() {
+    let mut audit = m365_record();
+    let as_object = |list: &Value| -> Value {
+        let pairs = list.as_array().into_iter().flatten();
+        pairs.map(|pair| (pair["Name"].as_str().expect("a name").to_owned(), pair["Value"].clone())).collect()
+    };
+    for lists in ["objects", "arrays"] {
+        if lists == "objects" {
+            for key in ["ExtendedProperties", "DeviceProperties"] {
+                audit[key] = as_object(&m365_record()[key]);
+            }
+        } else {
+            audit = m365_record();
+        }
+        let document = json!({"@timestamp": "2026-03-02T08:15:30Z", "o365": {"audit": audit},
+            "event": {"module": "o365", "dataset": "o365.audit", "category": ["authentication"], "action": "UserLoggedIn",
+                "outcome": "success", "id": "5f1e0000-0000-4000-8000-000000000001"},
+            "user": {"id": "Alice@corp.example"}, "source": {"ip": "192.0.2.31"}});
+        assert_eq!(essence(&document), essence(&m365_record()), "{lists}");
+        assert_eq!(essence(&dotted(&document)), essence(&m365_record()), "{lists}, dotted");
+    }
+    assert!(essence(&m365_record())[0].contains("Firefox/130.0"), "there is something to lose");
+}

@@ -4,7 +4,9 @@ use std::io::Write;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use farsign::engine::decode::{Decoded, Decoder, Format, UNPACKED_LENGTH_MAX, Unwrap, decode, parse_pointer};
+use farsign::engine::decode::{
+    Decoded, Decoder, ELEMENTS_MAX, Format, UNPACKED_LENGTH_MAX, Unwrap, decode, parse_pointer,
+};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::{Value, json};
@@ -143,4 +145,24 @@ fn records_inside_records_are_where_the_configuration_says() {
     assert_eq!(seen(json!({"deep": [{"raw": okta("a").to_string()}], "other": okta("b")})), ["a"]);
     assert_eq!(seen(json!({"deep": [], "other": okta("b")})), ["b"]);
     assert_eq!(seen(okta("c")), ["c"], "without an envelope");
+}
+
+#[test]
+fn a_record_has_so_many_elements() {
+    let repeated = "2026-03-02T08:15:30+00:00 web1 sshd[7]: message repeated 1000 times: [ Failed password for root from 192.0.2.7 port 1 ssh2]";
+    let packed = |lines: usize| gzip(&vec![repeated; lines].join("\n"));
+    let counted = |record: &[u8]| {
+        let (mut sign_ins, mut rejects) = (0, Vec::new());
+        decode(Format::Auto, record, &mut |decoded| match decoded {
+            Ok(Decoded::SignIn(_)) => sign_ins += 1,
+            Ok(other) => panic!("{other:?}"),
+            Err(reject) => rejects.push((reject.reason.name(), reject.detail.into_owned())),
+        });
+        (sign_ins, rejects)
+    };
+    assert_eq!(counted(&packed(ELEMENTS_MAX / 1_000)), (ELEMENTS_MAX, vec![]));
+    let told = ("tooLarge", format!("more than {ELEMENTS_MAX} elements"));
+    assert_eq!(counted(&packed(ELEMENTS_MAX / 1_000 + 1)), (ELEMENTS_MAX, vec![told.clone()]));
+    let (sign_ins, rejects) = counted(format!("[{}0]", "0,".repeat(2 * ELEMENTS_MAX)).as_bytes());
+    assert_eq!((sign_ins, rejects.len(), rejects.last()), (0, ELEMENTS_MAX + 1, Some(&told)));
 }

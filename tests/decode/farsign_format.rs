@@ -207,6 +207,8 @@ prop_compose! {
 prop_compose! {
     fn feedback()(
         tenant_id in id(), user_id in id(), event_id in id(), request_id in prop::option::of(id()),
+        provider in prop::option::of(select(Provider::ALL.to_vec())),
+        user_principal_name in select(vec!["", "alice@acme.example"]),
         nanos in 946_684_800_000_000_000_i64..4_102_444_800_000_000_000,
         action in select(vec![
             FeedbackAction::ConfirmSafe, FeedbackAction::ConfirmCompromised, FeedbackAction::Dismiss,
@@ -214,6 +216,7 @@ prop_compose! {
         ]),
     ) -> Feedback<'static> {
         Feedback {
+            provider, user_principal_name: user_principal_name.into(),
             tenant_id, user_id, event_id, event_time: EventTime(nanos), action, request_id: request_id.unwrap_or_default(),
         }
     }

@@ -273,6 +273,34 @@ fn entry(method: &str, events: &str) -> String {
     )
 }
 
+/// A prompt on the phone may be asked for instead of a password.
+#[test]
+fn a_challenge_proves_a_password_only_where_one_was_given() {
+    let challenge = |more: &str| {
+        login(
+            "login_challenge",
+            &format!(
+                r#"{{"name":"login_challenge_method","multiValue":["google_prompt"]}},{{"name":"login_challenge_status","value":"Challenge Failed."}}{more}"#
+            ),
+        )
+    };
+    for (more, ending) in [
+        ("", "Blocked/Unknown/Denied/Normal"),
+        (r#",{"name":"login_type","value":"google_password"}"#, "Blocked/Right/Denied/Normal"),
+        (r#",{"name":"is_second_factor","boolValue":true}"#, "Blocked/Right/Denied/Normal"),
+    ] {
+        check(&challenge(more), &[&format!("{ALICE} {ending} {AT}")]);
+    }
+}
+
+#[test]
+fn every_event_that_cannot_be_used_is_told() {
+    let good = r#"{"type":"login","name":"login_success"}"#;
+    let unnamed = r#"{"email":"","profileId":""}"#;
+    let record = activity("login", unnamed, &format!("{good},7,{good}"));
+    check(&record, &["reject noUser", "reject wrongType", "reject noUser"]);
+}
+
 #[test]
 fn cloud_audit_is_read_too() {
     let alice = "signIn google/123 user=alice@corp.example(alice@corp.example)";

@@ -42,7 +42,7 @@ fn errors_of_a_line() {
     let user = format!("user={USER}(ada)");
     for (error, more, ending) in [
         ("invalid_user_credentials", "", "Failed/Wrong/Unknown/Normal"),
-        ("invalid_user_credentials", ", selected_credential_id=otp-1", "Blocked/Right/Denied/Normal"),
+        ("invalid_user_credentials", ", selected_credential_id=otp-1", "Blocked/Unknown/Denied/Normal"),
         ("invalid_user_credentials", ", selected_credential_id=", "Failed/Wrong/Unknown/Normal"),
         ("invalid_user_credentials", ", credential_type=webauthn", "Blocked/Right/Denied/Normal"),
         ("invalid_user_credentials", ", credential_type=webauthn-passwordless", "Failed/Wrong/Unknown/Normal"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use farsign::config;
-use farsign::engine::decode::{Decoded, Decoder};
+use farsign::engine::decode::{Decoded, Decoder, Format};
 use serde_json::{Value, json};
 
 const RULES: &str = "
@@ -147,4 +147,50 @@ identity: {file: people.csv}
     ] {
         assert!(problems.contains(part), "{part}\n{problems}");
     }
+}
+
+const PLAIN: &str = "
+mappings:
+  - name: door
+    conditions: [{pointer: /door}]
+    fields:
+      time: {pointers: [/at]}
+      user_id: {pointers: [/who]}
+      outcome: {pointers: [/result], words: {none: success, unknown: wrong-password, n/a: not-a-sign-in}, otherwise: failed}
+";
+
+/// What means "absent" elsewhere may be a word of the product's.
+#[test]
+fn words_of_the_table_are_words() {
+    let decoder = decoder(PLAIN);
+    let door = |result: Value| json!({"door": 1, "at": "2026-03-02T08:15:30Z", "who": "alice", "result": result});
+    let at = "2026-03-02T08:15:30.0000000Z";
+    for (result, expected) in [
+        (json!("None"), format!("other/alice {at} Success/Right/Unknown   ")),
+        (json!("unknown"), format!("other/alice {at} Failed/Wrong/Unknown   ")),
+        (json!("n/a"), "notASignIn".to_owned()),
+        (json!("-"), format!("other/alice {at} Failed/Unknown/Unknown   ")),
+    ] {
+        assert_eq!(seen(&decoder, &door(result)), [expected]);
+    }
+}
+
+/// The format that is named opens what the format that is found opens.
+#[test]
+fn mapped_records_come_in_envelopes() {
+    let mut decoder = decoder(PLAIN);
+    let door = json!({"door": 1, "at": "2026-03-02T08:15:30Z", "who": "alice", "result": "none"});
+    let document = json!({"@timestamp": "2026-03-02T08:15:31Z", "message": door.to_string()});
+    for format in [Format::Auto, Format::Mapping] {
+        decoder.format = format;
+        let expected = seen(&decoder, &door);
+        assert!(expected[0].starts_with("other/alice"), "{expected:?}");
+        for envelope in [json!({"records": [door]}), json!({"value": [door]}), document.clone()] {
+            assert_eq!(seen(&decoder, &envelope), expected, "{envelope}");
+        }
+    }
+    // A mapping that is for the envelope itself is asked first.
+    let own = PLAIN.replace("{pointer: /door}", "{pointer: /records}").replace("[/who]", "[/records/0/who]");
+    let decoder = Decoder { format: Format::Mapping, ..self::decoder(&own) };
+    assert_eq!(seen(&decoder, &json!({"records": [door], "result": "none"})).len(), 1);
 }

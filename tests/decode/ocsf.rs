@@ -403,3 +403,31 @@ fn a_failure_by_number_alone_is_no_success() {
     let seen = summary(Format::Auto, &record.to_string());
     assert!(seen.iter().all(|line| !line.contains(" Success/")), "{seen:?}");
 }
+
+#[test]
+fn a_success_by_number_alone_is_no_failure() {
+    let record = json!({
+        "class_uid": 3002, "activity_id": 1, "status_id": 1, "time": 1_772_439_330_123_i64, "type_uid": 300201,
+        "metadata": {"uid": "u-1", "event_code": "user.session.start", "product": {"name": "Okta System Log", "vendor_name": "Okta"}},
+        "actor": {"user": {"name": "alice@corp.example", "uid": "u9"}}, "src_endpoint": {"ip": "192.0.2.50"},
+    });
+    let seen = summary(Format::Auto, &record.to_string());
+    assert!(seen[0].contains(" Success/Right/"), "{seen:?}");
+}
+
+/// Shippers write keys in any order, and some of an event's are those of an envelope.
+#[test]
+fn an_event_is_one_wherever_its_class_stands() {
+    let usual = authentication(json!({}));
+    let mut turned = serde_json::Map::new();
+    turned.insert("service".into(), json!({"name": "Portal"}));
+    turned.insert("message".into(), json!("alice signed in"));
+    for (key, value) in usual.as_object().into_iter().flatten() {
+        turned.insert(key.clone(), value.clone());
+    }
+    for format in [Format::Auto, Format::Ocsf] {
+        let seen = summary(format, &Value::Object(turned.clone()).to_string());
+        assert_eq!(seen, summary(format, &usual.to_string()));
+        assert!(seen[0].starts_with("signIn "), "{seen:?}");
+    }
+}

@@ -80,6 +80,28 @@ fn any_factor_is_auth_via_mfa_in_identity_engine() {
         &event("user.mfa.okta_verify.deny_push", "SUCCESS", "", ""),
         "Blocked/Right/Denied/Normal Interactive",
     );
+    // A login without password proves none.
+    let first = |method: &str| format!(r#""factor":"OKTA_VERIFY_PUSH","authMethodFirstType":"{method}""#);
+    check_ending(
+        &factor("FAILURE", &first("okta_password:password:p1")),
+        "Blocked/Right/Denied/Normal Interactive",
+    );
+    check_ending(&factor("FAILURE", &first("okta_verify:push:p2")), "Blocked/Unknown/Denied/Normal Interactive");
+    let fast_pass = r#""factor":"OKTA_VERIFY_SIGNED_NONCE""#;
+    check_ending(&factor("FAILURE", fast_pass), "Blocked/Unknown/Denied/Normal Interactive");
+}
+
+#[test]
+fn identity_engine_refuses_before_and_behind_a_factor() {
+    let denied = |uri: &str| {
+        event("policy.evaluate_sign_on", "DENY", "", &debug(&format!(r#""requestUri":"/idp/idx/{uri}""#)))
+    };
+    for early in ["identify", "introspect", "challenge", "credential/enroll"] {
+        check_ending(&denied(early), "Blocked/Unknown/Unknown/Normal Interactive");
+    }
+    for behind in ["challenge/answer", "challenge/poll", "authenticators/poll"] {
+        check_ending(&denied(behind), "Blocked/Right/Unknown/Normal Interactive");
+    }
 }
 
 #[test]

@@ -110,7 +110,7 @@ fn the_second_factor_is_in_the_notes() {
         (5, transitions, "Success/Right/Performed/Normal"),
         (5, "Transitions: login -> username -> password", "Success/Right/NotRequired/Normal"),
         (1400, "Authentication method: OTP (Valid OTP). Factor name: App", "Interrupted/Right/Performed/Normal"),
-        (1400, "Authentication method: OTP (Invalid OTP). Factor name: App", "Blocked/Right/Denied/Normal"),
+        (1400, "Authentication method: OTP (Invalid OTP). Factor name: App", "Blocked/Unknown/Denied/Normal"),
     ];
     for (kind, notes, ended) in rows {
         check(&event(kind, json!({"notes": notes})), &[&format!("{SIGN_IN} {ended} Interactive {ADDRESS}")]);

@@ -53,8 +53,8 @@ fn actions() {
         ("PASSWORD.CHECK_FAILED", "FAILED", "User is disabled", "Failed/Unknown/Unknown/Disabled", "Interactive"),
         ("PASSWORD.CHECK_FAILED", "FAILED", "User not found", "Failed/Unknown/Unknown/Unknown", "Interactive"),
         ("OTP.CHECK_SUCCESS", "SUCCESS", "", "Interrupted/Right/Performed/Normal", "Interactive"),
-        ("OTP.CHECK_FAILED", "FAILED", "", "Blocked/Right/Denied/Normal", "Interactive"),
-        ("OTP.CHECK_INVALID", "FAILED", "", "Blocked/Right/Denied/Normal", "Interactive"),
+        ("OTP.CHECK_FAILED", "FAILED", "", "Blocked/Unknown/Denied/Normal", "Interactive"),
+        ("OTP.CHECK_INVALID", "FAILED", "", "Blocked/Unknown/Denied/Normal", "Interactive"),
         ("USER.KERBEROS_SUCCEEDED", "SUCCESS", "", "Interrupted/Right/Unknown/Normal", "Interactive"),
         ("USER.KERBEROS_FAILED", "FAILED", "", "Failed/Unknown/Unknown/Normal", "Interactive"),
     ] {
@@ -139,8 +139,16 @@ fn pages_and_webhooks() {
     );
     check(
         &page,
-        &[&sign_in("Success/Right/Unknown/Normal", "Interactive"), "skipped notASignIn", "reject noUser"],
+        &["reject noUser", &sign_in("Success/Right/Unknown/Normal", "Interactive"), "skipped notASignIn"],
     );
+    // Each that cannot be used is told, and where it stands.
+    let page = format!(r#"{{"_links":{{}},"_embedded":{{"activities":[{bad},7,{good},{bad}]}}}}"#);
+    let mut rejects = Vec::new();
+    decode(Format::Auto, page.as_bytes(), &mut |decoded| rejects.extend(decoded.err()));
+    let told: Vec<_> = rejects.iter().map(|reject| (reject.reason.name(), reject.offset)).collect();
+    let second = page.rfind(bad).expect("is there");
+    let first = page.find(bad).expect("is there");
+    assert_eq!(told, [("noUser", first), ("wrongType", first + bad.len() + 1), ("noUser", second)]);
     check(
         &format!("[{good},{skipped}]"),
         &[&sign_in("Success/Right/Unknown/Normal", "Interactive"), "skipped notASignIn"],

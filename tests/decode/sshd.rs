@@ -1,7 +1,7 @@
 //! sshd: heads of every kind, every message that is a result, and those that are not.
 
 use farsign::engine::decode::{Decoded, Decoder, Format, Reject, RejectReason, parse_time};
-use farsign::engine::signin::SignIn;
+use farsign::engine::signin::{ID_LENGTH_MAX, SignIn};
 
 use crate::summary::summary;
 
@@ -261,9 +261,13 @@ fn names_as_they_were_typed() {
         "Failed none for invalid user  from 192.0.2.7 port 1 ssh2",
         "Connection closed by invalid user  192.0.2.7 port 1 [preauth]",
     ] {
-        check(&line(message), &["reject noUser"]);
+        check(&line(message), &["skipped notASignIn"]);
     }
-    check(&line("Invalid user a\\001b from 192.0.2.7 port 1"), &["reject badId"]);
+    check(&line("Invalid user a\\001b from 192.0.2.7 port 1"), &["skipped notASignIn"]);
+    let long = "a".repeat(ID_LENGTH_MAX + 1);
+    check(&line(&format!("Invalid user {long} from 192.0.2.7 port 1")), &["skipped notASignIn"]);
+    // Somebody who was let in is somebody: what cannot be kept of him is told.
+    check(&line("Accepted password for a\\001b from 192.0.2.7 port 1 ssh2"), &["reject badId"]);
 }
 
 #[test]

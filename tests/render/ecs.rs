@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use farsign::engine::finding::{RiskEventType, RiskLevel, RiskState};
 use farsign::engine::out::Detection;
+use farsign::engine::signin::Outcome;
 use farsign::render::OutputFormat;
 use serde_json::Value;
 
@@ -143,7 +144,15 @@ fn an_outcome_is_of_a_sign_in() {
     let outcome = |detection: &Detection| ecs(detection)["event"].get("outcome").cloned();
     let mut stopped = detection(RiskEventType::NewCountry);
     assert_eq!(outcome(&stopped), Some("success".into()));
-    stopped.subject.error_code = 50_074;
-    assert_eq!(outcome(&stopped), Some("failure".into()));
+    // Most providers have no code.
+    for (ended, expected) in [
+        (Outcome::Blocked, "failure"),
+        (Outcome::Failed, "failure"),
+        (Outcome::Interrupted, "unknown"),
+        (Outcome::Success, "success"),
+    ] {
+        stopped.subject.outcome = Some(ended);
+        assert_eq!(outcome(&stopped), Some(expected.into()));
+    }
     assert_eq!(outcome(&without_finding()), None);
 }

@@ -33,7 +33,7 @@ struct Farsign {
 #[serde(rename_all = "camelCase")]
 struct SignIn {
     interactive: bool,
-    error_code: u32,
+    error_code: Option<u32>,
     app_display_name: Option<String>,
     resource_display_name: Option<String>,
     client_app_used: Option<String>,
@@ -163,7 +163,7 @@ fn ends(record: &Record, evidence: &Evidence) -> String {
         [name.to_owned(), of(&evidence.this), reference]
     };
     let only = |name: &str, value: String| [name.to_owned(), value, String::new()];
-    let mut result = format!("result code {}", sign_in.error_code);
+    let mut result = sign_in.error_code.map_or("no result code".to_owned(), |code| format!("result code {code}"));
     if evidence.stopped {
         result.push_str(": the password was right, then MFA or a policy stopped it");
     }

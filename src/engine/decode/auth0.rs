@@ -120,18 +120,18 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
     let attempt = match codes::meaning_of(&kind) {
         Meaning::Attempt(attempt) => attempt,
         Meaning::Leak(level) => {
-            emit(Decoded::UpstreamFinding(leak(&mut log, &kind, level)?));
+            emit(Ok(Decoded::UpstreamFinding(leak(&mut log, &kind, level)?)));
             return Ok(());
         }
         Meaning::Skipped(reason) => {
-            emit(Decoded::Skipped(reason));
+            emit(Ok(Decoded::Skipped(reason)));
             return Ok(());
         }
     };
     let (category, ending) = seen_closer(attempt, &kind, &log);
     if is_of_nobody(&kind, &log) || (category == Category::NonInteractive && is_of_server(log.str(At::UserAgent)))
     {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     }
     let risk = risk(&log, &kind);

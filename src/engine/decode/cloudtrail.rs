@@ -106,16 +106,16 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
     let mut event = At::read(text)?;
     open_texts(&mut event);
     let Some(door) = door_of(&event) else {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     };
     let Some(person) = principal(&mut event).person() else {
-        emit(Decoded::Skipped(SkipReason::ServicePrincipal));
+        emit(Ok(Decoded::Skipped(SkipReason::ServicePrincipal)));
         return Ok(());
     };
     // Only a sign-in at AWS's own doors is one without a name, too.
     if door == Door::Federation && person.id.is_empty() && person.name.is_empty() {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     }
     let (category, ending) = ending_of(door, &event);

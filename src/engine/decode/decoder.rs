@@ -14,16 +14,21 @@ use super::fields::{self, Record};
 use super::format::{Format, Kind, Reader, kind_of};
 use super::keys::{Envelope, Key, Slot};
 use super::mapping::Mappings;
+use super::paths::offset_in;
 use super::people::People;
 use super::tables::{TableParts, TableShape};
 use super::{
     Around, Decoded, READERS, RECORD_LENGTH_MAX, Reject, RejectReason, UNPACKED_LENGTH_MAX, Whole, raw_elements,
 };
-use super::{farsign, m365, scan};
+use super::{farsign, m365, ocsf, scan};
 use crate::engine::signin::EventTime;
 
 /// Envelopes may hold envelopes, but not more than this many deep.
 const ENVELOPE_DEPTH_MAX: usize = 6;
+
+/// Elements that are taken of one record: beyond it the rest is one reject. A record of [`RECORD_LENGTH_MAX`] with sign-ins
+/// holds a tenth of them; a line that says it was repeated, or an array of nothing, could make any number.
+pub const ELEMENTS_MAX: usize = 100_000;
 
 /// How records are read: the format, and what the configuration says of it. Cheap to clone.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,9 +74,17 @@ impl Decoder {
             each(decoded);
         };
         let around = Around { time: received, year: self.year };
-        let unpacked = Cell::new(0);
+        let spent = Spent::default();
+        let each = &mut |decoded: Result<Decoded<'a>, Reject>| match spent.count_element() {
+            Some(true) => each(decoded),
+            Some(false) => {
+                let detail = format!("more than {ELEMENTS_MAX} elements");
+                each(Err(Reject::new(RejectReason::TooLarge, detail)));
+            }
+            None => {}
+        };
         if envelope::is_gzip(record) {
-            return self.decode_gzip(record, around, &unpacked, each);
+            return self.decode_gzip(record, around, &spent, each);
         }
         let (text, start) = match scan::checked_text(record) {
             Ok(checked) => checked,
@@ -80,14 +93,14 @@ impl Decoder {
         if let Err(reject) = scan::check_depth(text) {
             return each(Err(reject.moved(start)));
         }
-        Walk { decoder: self, origin: text, start, around, unpacked: &unpacked, each }.root(text, 0);
+        Walk { decoder: self, origin: text, start, around, spent: &spent, each }.root(text, 0);
     }
 
     fn decode_gzip<'a>(
         &self,
         record: &'a [u8],
         around: Around,
-        unpacked: &Cell<usize>,
+        spent: &Spent,
         each: &mut dyn FnMut(Result<Decoded<'a>, Reject>),
     ) {
         if record.len() > RECORD_LENGTH_MAX {
@@ -98,8 +111,8 @@ impl Decoder {
             Ok(text) => text,
             Err(why) => return each(Err(not_unpacked(why))),
         };
-        unpacked.set(text.len());
-        let mut walk = Walk { decoder: self, origin: "", start: 0, around, unpacked, each };
+        spent.unpacked.set(text.len());
+        let mut walk = Walk { decoder: self, origin: "", start: 0, around, spent, each };
         walk.copied(&text, "", 1);
     }
 }
@@ -107,6 +120,28 @@ impl Decoder {
 /// [`Decoder::decode`] of a record of which nothing else is known.
 pub fn decode<'a>(format: Format, record: &'a [u8], each: &mut impl FnMut(Result<Decoded<'a>, Reject>)) {
     Decoder::new(format).decode(record, None, each);
+}
+
+/// What one record has cost so far.
+#[derive(Default)]
+struct Spent {
+    /// Bytes that were unpacked.
+    unpacked: Cell<usize>,
+    elements: Cell<usize>,
+}
+
+impl Spent {
+    /// Counts one more: whether it is within the limit; `None` where that was told already.
+    fn count_element(&self) -> Option<bool> {
+        let before = self.elements.get();
+        self.elements.set(before.saturating_add(1));
+        (before <= ELEMENTS_MAX).then_some(before < ELEMENTS_MAX)
+    }
+
+    /// No element is taken any more.
+    fn is_out(&self) -> bool {
+        self.elements.get() > ELEMENTS_MAX
+    }
 }
 
 /// One record being taken apart.
@@ -117,8 +152,7 @@ struct Walk<'w, 'a> {
     /// Where `origin` starts within the record.
     start: usize,
     around: Around,
-    /// Bytes unpacked of this record so far.
-    unpacked: &'w Cell<usize>,
+    spent: &'w Spent,
     each: &'w mut dyn FnMut(Result<Decoded<'a>, Reject>),
 }
 
@@ -139,6 +173,9 @@ impl<'a> Walk<'_, 'a> {
 
     /// An object that is to be read, or an array known to be valid JSON.
     fn value(&mut self, text: &'a str, depth: usize) {
+        if self.spent.is_out() {
+            return;
+        }
         if depth > ENVELOPE_DEPTH_MAX {
             return self.reject(text, Reject::new(RejectReason::TooDeep, "an envelope too deep in envelopes"));
         }
@@ -167,18 +204,22 @@ impl<'a> Walk<'_, 'a> {
         }
         if !self.decoder.mappings.is_empty() && matches!(format, Format::Auto | Format::Mapping) {
             let (each, around) = (&mut *self.each, self.around);
-            match self.decoder.mappings.read(text, &around, &mut |decoded| each(Ok(decoded))) {
+            match self.decoder.mappings.read(text, &around, &mut *each) {
                 Ok(true) => return,
                 Ok(false) => {}
                 Err(reject) => return self.reject(text, reject),
             }
         }
         match (kind_of(text), format) {
-            (kind, Format::Mapping) if !is_envelope(kind) => {
-                let detail = "no mapping is for this record";
-                self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
-            }
             (Some(Kind::Wrapping(index)), _) => self.wrapped(&WRAPPINGS[index], text, depth),
+            // An answer of Graph's is nothing but its `value`.
+            (kind, Format::Mapping) => match self.list(kind.or(Some(Kind::Entra)), text) {
+                Some(list) => self.elements(list, depth + 1),
+                None => {
+                    let detail = "no mapping is for this record";
+                    self.reject(text, Reject::new(RejectReason::UnknownFormat, detail));
+                }
+            },
             (Some(Kind::Record(index)), named) if named == Format::Auto || named == READERS[index].format => {
                 self.read(&READERS[index], text)
             }
@@ -215,8 +256,9 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn read(&mut self, reader: &Reader, text: &'a str) {
-        let (each, around) = (&mut *self.each, self.around);
-        if let Err(reject) = (reader.read)(text, &around, &mut |decoded| each(Ok(decoded))) {
+        let (at, around, each) = (self.offset_of(text), self.around, &mut *self.each);
+        let mut emit = |decoded: Result<Decoded<'a>, Reject>| each(decoded.map_err(|reject| reject.moved(at)));
+        if let Err(reject) = (reader.read)(text, &around, &mut emit) {
             self.reject(text, reject);
         }
     }
@@ -240,9 +282,7 @@ impl<'a> Walk<'_, 'a> {
                 self.read(&m365::READER, text)
             }
             None => {
-                let each = &mut *self.each;
-                let mut emit = |decoded| each(Ok(decoded));
-                if let Err(reject) = entra::decode_record(&mut record, Source::Object(text), &mut emit) {
+                if let Err(reject) = entra::decode_record(&mut record, Source::Object(text), &mut *self.each) {
                     self.reject(text, reject);
                 }
             }
@@ -275,6 +315,9 @@ impl<'a> Walk<'_, 'a> {
             let reject = whole.err().unwrap_or_else(|| Reject::new(RejectReason::UnknownFormat, detail));
             return self.reject(text, reject);
         };
+        if opened.is_ocsf && matches!(format, Format::Auto | Format::Ocsf) {
+            return self.read(&ocsf::READER, text);
+        }
         let document = if opened.is_document { reader_of(Format::Ecs) } else { None };
         if let (Some(reader), Format::Ecs) = (document, format) {
             return self.read(reader, text);
@@ -304,7 +347,8 @@ impl<'a> Walk<'_, 'a> {
         match content.as_bytes().first() {
             None => false,
             Some(b'{') if is_document && self.decoder.format == Format::Auto => {
-                scan::check_depth(content).is_ok() && kind_of(content).is_some()
+                scan::check_depth(content).is_ok()
+                    && (kind_of(content).is_some() || self.decoder.mappings.are_for(content))
             }
             // A line of a log may begin so, too.
             Some(b'[') if is_document => {
@@ -339,10 +383,10 @@ impl<'a> Walk<'_, 'a> {
     }
 
     fn unpacked(&mut self, content: &str, element: &'a str, depth: usize) {
-        let left = UNPACKED_LENGTH_MAX.saturating_sub(self.unpacked.get());
+        let left = UNPACKED_LENGTH_MAX.saturating_sub(self.spent.unpacked.get());
         match envelope::unpack(content.as_bytes(), left) {
             Ok(text) => {
-                self.unpacked.set(self.unpacked.get() + text.len());
+                self.spent.unpacked.set(self.spent.unpacked.get() + text.len());
                 self.copied(&text, element, depth);
             }
             Err(NotUnpacked::Unreadable) => {
@@ -351,7 +395,7 @@ impl<'a> Walk<'_, 'a> {
             }
             Err(why) => {
                 // What did not fit has cost as much as what did.
-                self.unpacked.set(UNPACKED_LENGTH_MAX);
+                self.spent.unpacked.set(UNPACKED_LENGTH_MAX);
                 self.reject(element, not_unpacked(why));
             }
         }
@@ -361,14 +405,14 @@ impl<'a> Walk<'_, 'a> {
     fn copied(&mut self, text: &str, element: &'a str, depth: usize) {
         let text = text.trim();
         let at = self.offset_of(element);
-        let (decoder, around, unpacked, each) = (self.decoder, self.around, self.unpacked, &mut *self.each);
+        let (decoder, around, spent, each) = (self.decoder, self.around, self.spent, &mut *self.each);
         let mut inner_each = |decoded: Result<Decoded<'_>, Reject>| match decoded {
             Ok(decoded) => each(Ok(decoded.into_owned())),
             Err(reject) => each(Err(Reject { offset: at, ..reject })),
         };
         match scan::check_depth(text) {
             Ok(()) => {
-                let mut walk = Walk { decoder, origin: text, start: 0, around, unpacked, each: &mut inner_each };
+                let mut walk = Walk { decoder, origin: text, start: 0, around, spent, each: &mut inner_each };
                 walk.lines_or_root(text, depth);
             }
             Err(reject) => inner_each(Err(reject)),
@@ -388,6 +432,9 @@ impl<'a> Walk<'_, 'a> {
 
     /// A record that is no JSON object or array.
     fn line(&mut self, text: &'a str) {
+        if self.spent.is_out() {
+            return;
+        }
         if let Some(reader) = self.reader_of_line(text) {
             return self.read(reader, text);
         }
@@ -428,8 +475,7 @@ impl<'a> Walk<'_, 'a> {
         }
         let mut record = Record::new();
         fields::read_row(row, columns, &mut record)?;
-        let each = &mut *self.each;
-        entra::decode_record(&mut record, Source::Row(row, table), &mut |decoded| each(Ok(decoded)))
+        entra::decode_record(&mut record, Source::Row(row, table), &mut *self.each)
     }
 
     fn emit(&mut self, element: &'a str, decoded: Result<Decoded<'a>, Reject>) {
@@ -446,14 +492,8 @@ impl<'a> Walk<'_, 'a> {
 
     /// Where an element begins within the record.
     fn offset_of(&self, element: &str) -> usize {
-        let within = (element.as_ptr() as usize).saturating_sub(self.origin.as_ptr() as usize);
-        self.start + within.min(self.origin.len())
+        self.start + offset_in(self.origin, element)
     }
-}
-
-/// An envelope that is nothing else.
-fn is_envelope(kind: Option<Kind>) -> bool {
-    matches!(kind, Some(Kind::Wrapping(index)) if !WRAPPINGS[index].is_document)
 }
 
 fn not_unpacked(why: NotUnpacked) -> Reject {

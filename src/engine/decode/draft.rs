@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::address::parse_address;
+use super::format::Emit;
 use super::{Decoded, Reject, RejectReason, SkipReason, client, event_id, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::{
@@ -78,6 +79,8 @@ impl Ending {
     pub(super) const BLOCKED: Ending = Ending { outcome: Outcome::Blocked, ..Ending::SUCCESS };
     /// First factor right, then the second was asked for and denied, failed or not answered.
     pub(super) const MFA_DENIED: Ending = Ending { mfa: Mfa::Denied, ..Ending::BLOCKED };
+    /// What is a second factor as a rule was denied or wrong, and nothing proves that the first was given.
+    pub(super) const MFA_UNPROVEN: Ending = Ending { credential: Credential::Unknown, ..Ending::MFA_DENIED };
     /// As [`Self::MFA_DENIED`], and the owner reported the prompt.
     pub(super) const MFA_REPORTED: Ending = Ending { mfa: Mfa::Reported, ..Ending::BLOCKED };
     /// First factor right; the second is asked for.
@@ -139,7 +142,7 @@ pub(super) fn finish_finding(mut finding: UpstreamFinding<'_>) -> Result<Upstrea
 pub(super) fn emit_attempt<'a>(
     attempt: Result<(Category, Ending), SkipReason>,
     sign_in: impl FnOnce() -> Result<SignIn<'a>, Reject>,
-    emit: &mut dyn FnMut(Decoded<'a>),
+    emit: Emit<'_, 'a>,
 ) -> Result<(), Reject> {
     match attempt {
         Ok((category, ending)) => {
@@ -148,7 +151,7 @@ pub(super) fn emit_attempt<'a>(
             emit_with(sign_in, None, emit)
         }
         Err(reason) => {
-            emit(Decoded::Skipped(reason));
+            emit(Ok(Decoded::Skipped(reason)));
             Ok(())
         }
     }
@@ -158,14 +161,14 @@ pub(super) fn emit_attempt<'a>(
 pub(super) fn emit_with<'a>(
     sign_in: SignIn<'a>,
     risk: Option<SignInRisk<'a>>,
-    emit: &mut dyn FnMut(Decoded<'a>),
+    emit: Emit<'_, 'a>,
 ) -> Result<(), Reject> {
     let sign_in = finish(sign_in)?;
     // Risk is rare, and copies the sign-in's names.
     let finding = risk.filter(|_| carries_risk(&sign_in)).map(|risk| risk.of(&sign_in)).transpose()?;
-    emit(Decoded::SignIn(sign_in));
+    emit(Ok(Decoded::SignIn(sign_in)));
     if let Some(finding) = finding {
-        emit(Decoded::UpstreamFinding(finding));
+        emit(Ok(Decoded::UpstreamFinding(finding)));
     }
     Ok(())
 }

@@ -98,13 +98,13 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
     let mut log = At::read(text)?;
     let surfaced = log.json(At::Surfaced);
     if !surfaced.is_empty() {
-        emit(Decoded::UpstreamFinding(surfaced_finding(&mut log, surfaced)?));
+        emit(Ok(Decoded::UpstreamFinding(surfaced_finding(&mut log, surfaced)?)));
         return Ok(());
     }
     // An enrolment, and the logs of administrators, telephony and activity, have no result or another type.
     let is_authentication = !log.has(At::EventType) || log.is(At::EventType, "authentication");
     if !is_authentication || !log.has(At::Result) {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     }
     let ending = ending(&log);

@@ -143,12 +143,12 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
     let mut document = At::read(text)?;
     if ["alert", "signal", "metric", "state", "asset", "enrichment"].iter().any(|kind| document.is(At::Kind, kind))
     {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     }
     // Our own output must not come back as news.
     if document.is(At::Module, "farsign") {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     }
     for vendor in VENDORS.iter().filter(|vendor| is_likely(vendor, text, &document)) {
@@ -163,12 +163,12 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
         }
     }
     let provider = provider_of(&document);
-    emit(decoded(&mut document, provider)?);
+    emit(Ok(decoded(&mut document, provider)?));
     Ok(())
 }
 
-pub(super) fn is_success(decoded: &Decoded<'_>) -> bool {
-    matches!(decoded, Decoded::SignIn(sign_in) if sign_in.outcome == Outcome::Success)
+pub(super) fn is_success(decoded: &Result<Decoded<'_>, Reject>) -> bool {
+    matches!(decoded, Ok(Decoded::SignIn(sign_in)) if sign_in.outcome == Outcome::Success)
 }
 
 fn dataset_of<'d>(document: &'d Document<'_>) -> &'d str {

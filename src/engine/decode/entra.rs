@@ -54,15 +54,15 @@ pub(super) fn decode_record<'a>(
     match log_of(record) {
         None => Err(Reject::new(RejectReason::UnknownFormat, "no known form of an entra record")),
         Some(Log::Skipped(reason)) => {
-            emit(Decoded::Skipped(reason));
+            emit(Ok(Decoded::Skipped(reason)));
             Ok(())
         }
         Some(_) if record.properties == Properties::Unreadable => Err(wrong_type("properties")),
         Some(Log::Risk(log)) => match text.object() {
             Cow::Borrowed(object) => entra_risk::read(log, object, has_properties, emit),
-            Cow::Owned(object) => {
-                entra_risk::read(log, &object, has_properties, &mut |decoded| emit(decoded.into_owned()))
-            }
+            Cow::Owned(object) => entra_risk::read(log, &object, has_properties, &mut |decoded| {
+                emit(decoded.map(Decoded::into_owned))
+            }),
         },
         Some(Log::Users(category)) => {
             let (fields, outer) = match record.properties {
@@ -75,7 +75,7 @@ pub(super) fn decode_record<'a>(
                 let risk = entra_risk::of_sign_in(&text.object(), has_properties);
                 return draft::emit_with(sign_in, risk, emit);
             }
-            emit(Decoded::SignIn(sign_in));
+            emit(Ok(Decoded::SignIn(sign_in)));
             Ok(())
         }
     }

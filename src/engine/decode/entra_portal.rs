@@ -116,7 +116,7 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
     put_location(&mut fields, &row.text(At::Location));
     let is_silent = row.flag(At::IsInteractive) == Some(false);
     let category = if is_silent { Category::NonInteractive } else { Category::Interactive };
-    emit(Decoded::SignIn(entra::sign_in(category, &mut fields, &mut Fields::new())?));
+    emit(Ok(Decoded::SignIn(entra::sign_in(category, &mut fields, &mut Fields::new())?)));
     Ok(())
 }
 

@@ -150,9 +150,9 @@ pub(super) fn read<'a>(
     let mut opened = Opened::of(text, has_properties)?;
     let tenant = opened.tenant();
     match opened.inner.take() {
-        None => emit(decode(log, text, &mut opened, tenant)?),
-        Some(Cow::Borrowed(inner)) => emit(decode(log, inner, &mut opened, tenant)?),
-        Some(Cow::Owned(inner)) => emit(decode(log, &inner, &mut opened, tenant)?.into_owned()),
+        None => emit(Ok(decode(log, text, &mut opened, tenant)?)),
+        Some(Cow::Borrowed(inner)) => emit(Ok(decode(log, inner, &mut opened, tenant)?)),
+        Some(Cow::Owned(inner)) => emit(Ok(decode(log, &inner, &mut opened, tenant)?.into_owned())),
     }
     Ok(())
 }
@@ -303,7 +303,7 @@ impl<'t, 'a: 't> Parts<'_, 't, 'a> {
         let name = text::fold(self.record.text(At::UserPrincipalName));
         let own_id = self.record.id(At::UserId, "userId")?;
         // A risky user's id is the user's.
-        let user_id = [own_id, if is_user { id.clone() } else { Cow::Borrowed("") }, name];
+        let user_id = [own_id, if is_user { id.clone() } else { Cow::Borrowed("") }, name.clone()];
         let user_id = user_id.into_iter().find(|id| !id.is_empty());
         let user_id = user_id.ok_or_else(|| Reject::new(RejectReason::NoUser, "no user id and no user name"))?;
         let word = match state {
@@ -314,8 +314,10 @@ impl<'t, 'a: 't> Parts<'_, 't, 'a> {
         let told_apart = if is_user { format!("{}/{word}", event_time.seconds()) } else { word.to_owned() };
         let event_id = if id.is_empty() { id } else { Cow::Owned(format!("{id}/{told_apart}")) };
         let mut feedback = Feedback {
+            provider: Some(Provider::Entra),
             tenant_id: text::check_id(self.tenant_id(), "tenantId")?,
             user_id: text::check_id(text::fold_id(user_id), "userId")?,
+            user_principal_name: text::cut(name),
             event_id,
             event_time,
             action,

@@ -58,6 +58,7 @@ paths! {
         Payload = Json "payload",
         Event = Json "event",
         Original = Json "event/original",
+        Class = Scalar "class_uid",
         Outcome = Scalar "event/outcome",
         Category = Json "event/category",
         Raw = Scalar "_raw",
@@ -161,6 +162,8 @@ pub(super) struct Opened<'a> {
     pub(super) is_understood: bool,
     /// It is a document of Elastic's, whichever keys stood first.
     pub(super) is_document: bool,
+    /// It is an event of OCSF's, whichever keys stood first.
+    pub(super) is_ocsf: bool,
 }
 
 /// Opens an envelope; `None` where it is no JSON object.
@@ -175,7 +178,9 @@ pub(super) fn open<'a>(wrapping: &Wrapping, text: &'a str, around: &Around) -> O
     // One allocation for each envelope.
     let is_there = |found: &Scalar<'_>| !found.is_absent() || matches!(found, Scalar::Json(_));
     let contents = wrapping.contents.iter().map(|at| values.take(*at)).filter(is_there).collect();
-    Some(Opened { contents, around: Around { time, ..*around }, is_understood, is_document: wrapping.is_document })
+    let is_ocsf = values.has(At::Class);
+    let around = Around { time, ..*around };
+    Some(Opened { contents, around, is_understood, is_document: wrapping.is_document, is_ocsf })
 }
 
 /// JSON pointers at which an object may have the record that it is an envelope of.

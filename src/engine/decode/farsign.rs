@@ -101,9 +101,15 @@ fn sign_in<'a>(fields: &mut Fields<'a>) -> Result<SignIn<'a>, Reject> {
 fn feedback<'a>(fields: &mut Fields<'a>) -> Result<Feedback<'a>, Reject> {
     let event_time = time_of(fields)?;
     let name = text::fold(fields.take(Key::UserPrincipalName).into_text());
+    let provider = match fields.get(Key::Provider) {
+        Scalar::Absent => None,
+        _ => Some(word(fields, Key::Provider, "provider", &PROVIDERS, None)?),
+    };
     let mut feedback = Feedback {
+        provider,
         tenant_id: tenant_of(fields)?,
         user_id: user_of(fields, &name)?,
+        user_principal_name: name,
         event_id: fields.take(Key::Id).into_id("id")?,
         event_time,
         action: word(fields, Key::Action, "action", &ACTIONS, None)?,
@@ -221,11 +227,11 @@ const CATEGORIES: [(&str, Category); 3] = [
     ("nonInteractive", Category::NonInteractive),
     ("adfs", Category::Adfs),
 ];
-const OUTCOMES: [(&str, Outcome); 4] = [
-    ("success", Outcome::Success),
-    ("interrupted", Outcome::Interrupted),
-    ("blocked", Outcome::Blocked),
-    ("failed", Outcome::Failed),
+const OUTCOMES: [(&str, Outcome); Outcome::ALL.len()] = [
+    (Outcome::Success.name(), Outcome::Success),
+    (Outcome::Interrupted.name(), Outcome::Interrupted),
+    (Outcome::Blocked.name(), Outcome::Blocked),
+    (Outcome::Failed.name(), Outcome::Failed),
 ];
 const CREDENTIALS: [(&str, Credential); 3] =
     [("right", Credential::Right), ("wrong", Credential::Wrong), ("unknown", Credential::Unknown)];

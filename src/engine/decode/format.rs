@@ -110,8 +110,9 @@ impl Format {
     }
 }
 
-/// Where a reader puts what it finds in one record.
-pub(super) type Emit<'e, 'a> = &'e mut dyn FnMut(Decoded<'a>);
+/// Where a reader puts what it finds in one record. Where that is a list, also the reject of an element, with its offset in
+/// the record: one that cannot be used does not cost the others.
+pub(super) type Emit<'e, 'a> = &'e mut dyn FnMut(Result<Decoded<'a>, Reject>);
 
 /// How one format is recognised and read.
 pub(super) struct Reader {
@@ -121,7 +122,7 @@ pub(super) struct Reader {
     /// Is this line of text the format's?
     pub(super) is_line: Option<fn(&str) -> bool>,
     /// Reads one record: an object's text, or a line where [`Self::is_line`] is some. It may find several things in
-    /// it, and nothing that comes before a reject is taken back.
+    /// it; an error is the reject of the record as a whole, or of what is left of it.
     pub(super) read: ReadRecord,
 }
 

@@ -26,7 +26,7 @@ use std::borrow::Cow;
 use super::draft::{self, SignInRisk, blank, emit_with};
 use super::format::{Emit, Format, Reader};
 use super::google_events::{Meaning, Parameters, meaning_of};
-use super::paths::{Values, elements, paths};
+use super::paths::{Values, elements, object, offset_in, paths};
 use super::{Around, Decoded, Reject, SkipReason, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::{EventTime, Provider, ProviderLocation, SignIn, UpstreamFinding};
@@ -107,7 +107,7 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
     let mut activity = At::read(text)?;
     activity.cut();
     if !is_of_logins(&activity) {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     }
     let list = if activity.has(At::Events) { activity.json(At::Events) } else { activity.json(At::CloudEvents) };
@@ -115,18 +115,18 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
         let (name, parameters) = only_event(&activity);
         return event(&activity, &name, parameters, 0, emit);
     }
-    // The outcome of one event says nothing of the next.
-    let mut outcome = Ok(());
-    for (index, element) in elements(list).filter(|element| element.starts_with('{')).enumerate() {
-        let found = EventAt::read(element).and_then(|mut found| {
+    for (index, element) in elements(list).enumerate() {
+        let found = object(element).and_then(EventAt::read).and_then(|mut found| {
             let name = found.first_text([EventAt::Name, EventAt::CloudName]).to_ascii_lowercase();
             let lists = [found.json(EventAt::Parameters), found.json(EventAt::CloudParameters)];
             let parameters = lists.into_iter().find(|list| !list.is_empty()).unwrap_or_default();
             event(&activity, &name, parameters, index, emit)
         });
-        outcome = outcome.and(found);
+        if let Err(reject) = found {
+            emit(Err(reject.moved(offset_in(text, element))));
+        }
     }
-    outcome
+    Ok(())
 }
 
 /// Is it one of the logs that sign-ins and warnings are in, or one that does not say which it is?
@@ -178,10 +178,10 @@ fn event<'a>(
         || activity.str(At::Method).contains(".Saml")
         || parameters.is_of_saml();
     match meaning_of(name, is_saml, &parameters) {
-        Meaning::Nothing => emit(Decoded::Skipped(SkipReason::NotASignIn)),
+        Meaning::Nothing => emit(Ok(Decoded::Skipped(SkipReason::NotASignIn))),
         Meaning::Finding(kind, level) => {
             let finding = finding(activity.clone(), parameters, (name, index), (kind, level))?;
-            emit(Decoded::UpstreamFinding(finding));
+            emit(Ok(Decoded::UpstreamFinding(finding)));
         }
         Meaning::SignIn(category, ending) => {
             let risk = risk(&parameters);

@@ -232,12 +232,18 @@ fn step(parameters: &Parameters<'_>) -> Ending {
     let has_passed = status.contains("pass");
     let has_failed = !has_passed && !status.is_empty();
     let is_second = parameters.named.flag(Named::IsSecondFactor) == Some(true);
-    let last = if is_second { Some(Method::Second) } else { parameters.methods().last().copied() };
+    let methods = parameters.methods();
+    let last = if is_second { Some(Method::Second) } else { methods.last().copied() };
+    // A prompt on the phone can be asked for instead of a password.
+    let is_by_password = parameters.named.is(Named::LoginType, "google_password");
+    let is_proven = is_second || is_by_password || methods.contains(&Method::Password);
     let passed = Ending { outcome: Outcome::Interrupted, ..Ending::SUCCESS };
     let unknown = Ending { credential: Credential::Unknown, ..passed };
     match last {
         Some(Method::Second) if has_passed => Ending { mfa: Mfa::Performed, ..passed },
+        Some(Method::Second) if has_failed && !is_proven => Ending::MFA_UNPROVEN,
         Some(Method::Second) if has_failed => Ending::MFA_DENIED,
+        Some(Method::Second) if !is_proven => Ending { credential: Credential::Unknown, ..Ending::MFA_PENDING },
         Some(Method::Second) => Ending::MFA_PENDING,
         Some(Method::Password) if has_passed => passed,
         Some(Method::Password) if has_failed => Ending::WRONG,

@@ -125,10 +125,10 @@ type Finding<'a> = Values<'a, { At::COUNT }>;
 fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let mut finding = At::read(text)?;
     if finding.has(At::HubGenerator) && !open_hub(&mut finding)? || is_closed(&finding) {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     }
-    emit(match principal(&mut finding) {
+    emit(Ok(match principal(&mut finding) {
         None => Decoded::Skipped(SkipReason::NotASignIn),
         Some(principal) => match principal.person() {
             None => Decoded::Skipped(SkipReason::ServicePrincipal),
@@ -138,7 +138,7 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
             }
             Some(person) => Decoded::UpstreamFinding(upstream(&mut finding, person)?),
         },
-    });
+    }));
     Ok(())
 }
 

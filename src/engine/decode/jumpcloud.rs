@@ -91,7 +91,7 @@ type Event<'a> = Values<'a, { At::COUNT }>;
 fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let mut event = At::read(text)?;
     let Some((category, protocol)) = attempt(event.str(At::EventType).trim()) else {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     };
     let ending = ending(&event)?;
@@ -101,7 +101,7 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
         sign_in.authentication_protocol = Cow::Borrowed(protocol);
     }
     ending.put(&mut sign_in);
-    emit(Decoded::SignIn(finish(sign_in)?));
+    emit(Ok(Decoded::SignIn(finish(sign_in)?)));
     Ok(())
 }
 

@@ -127,14 +127,14 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
     match event.text_uncut(At::Message) {
         Cow::Borrowed(message) => read_line(message, &around, emit),
         // What is copied here lives no longer than the call.
-        Cow::Owned(message) => read_line(&message, &around, &mut |decoded| emit(decoded.into_owned())),
+        Cow::Owned(message) => read_line(&message, &around, &mut |decoded| emit(decoded.map(Decoded::into_owned))),
     }
 }
 
 fn read_line<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let text = without_colours(text);
     let Some(start) = event_start(text) else {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     };
     let (head, pairs) = text.split_at(start);
@@ -226,7 +226,11 @@ fn is_of_user(error: &str) -> bool {
 
 fn refusal(event: &Event<'_>) -> Ending {
     match event.str(At::Error).trim() {
-        "invalid_user_credentials" if has_second_factor(event) => Ending::MFA_DENIED,
+        // Keycloak's kinds of second factor come behind a password; of one that was merely selected nobody knows.
+        "invalid_user_credentials" if has_second_factor(event) && event.has(At::CredentialType) => {
+            Ending::MFA_DENIED
+        }
+        "invalid_user_credentials" if has_second_factor(event) => Ending::MFA_UNPROVEN,
         "invalid_user_credentials" => Ending::WRONG,
         "user_not_found" => Ending::NO_SUCH_USER,
         "user_disabled" => Ending::DISABLED,

@@ -107,11 +107,11 @@ pub(super) fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<
         record = At::read(inner)?;
     }
     if !is_sign_in(&record) {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
     } else if is_of_application(&record) {
-        emit(Decoded::Skipped(SkipReason::ServicePrincipal));
+        emit(Ok(Decoded::Skipped(SkipReason::ServicePrincipal)));
     } else {
-        emit(Decoded::SignIn(sign_in(&mut record)?));
+        emit(Ok(Decoded::SignIn(sign_in(&mut record)?)));
     }
     Ok(())
 }

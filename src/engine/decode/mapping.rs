@@ -220,6 +220,16 @@ impl Mappings {
         Mappings { rules, paths, slots }
     }
 
+    /// Is any mapping for this object?
+    pub(super) fn are_for(&self, text: &str) -> bool {
+        let mut slots = vec![Scalar::Absent; self.slots.len()];
+        if self.is_empty() || self.paths.read_into(text, &mut slots).is_err() {
+            return false;
+        }
+        let values = Mapped { slots, index: &self.slots };
+        self.rules.iter().any(|rule| values.meets(&rule.conditions))
+    }
+
     /// Reads an object by the first mapping that is for it; `Ok(false)` when none is.
     pub(super) fn read<'a>(&self, text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<bool, Reject> {
         // One allocation for each record that a mapping is asked about.
@@ -252,9 +262,13 @@ impl<'a> Mapped<'a, '_> {
         })
     }
 
-    /// The first value that says something, as written.
+    /// The first value that says something, as written. "unknown" and the like say nothing, unless they are in the table.
     fn scalar(&self, rule: &Rule) -> Scalar<'a> {
-        let found = rule.pointers.iter().map(|pointer| self.at(pointer)).find(|scalar| !scalar.is_absent());
+        let is_word = |scalar: &Scalar<'_>| {
+            !rule.words.is_empty() && written(scalar).is_some_and(|found| rule.words.contains_key(&folded(&found)))
+        };
+        let says = |scalar: &&Scalar<'a>| !scalar.is_absent() || is_word(scalar);
+        let found = rule.pointers.iter().map(|pointer| self.at(pointer)).find(says);
         match (found, &rule.constant) {
             (Some(found), _) => found.clone(),
             (None, Some(constant)) => Scalar::Text(Cow::Owned(constant.clone())),
@@ -272,7 +286,7 @@ impl<'a> Mapped<'a, '_> {
         let Some(found) = written(&scalar) else {
             return rule.otherwise.clone().map_or(Scalar::Absent, |word| Scalar::Text(Cow::Owned(word)));
         };
-        let word = rule.words.get(&found.trim().to_lowercase()).or(rule.otherwise.as_ref());
+        let word = rule.words.get(&folded(&found)).or(rule.otherwise.as_ref());
         word.map_or(scalar, |word| Scalar::Text(Cow::Owned(word.clone())))
     }
 
@@ -301,7 +315,7 @@ impl<'a> Mapped<'a, '_> {
         let ending = match known {
             Some(Some(OutcomeWord(ending))) => ending,
             Some(None) => {
-                emit(Decoded::Skipped(SkipReason::NotASignIn));
+                emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
                 return Ok(());
             }
             None => {
@@ -380,6 +394,11 @@ fn written<'s>(scalar: &'s Scalar<'_>) -> Option<Cow<'s, str>> {
         Scalar::Flag(flag) => Some(Cow::Borrowed(if *flag { "true" } else { "false" })),
         Scalar::Absent | Scalar::Json(_) | Scalar::Other => None,
     }
+}
+
+/// A word as tables have it.
+fn folded(word: &str) -> String {
+    word.trim().to_lowercase()
 }
 
 /// A time in a `strptime` form; without a zone it is UTC.

@@ -60,7 +60,7 @@ use std::borrow::Cow;
 use sonic_rs::LazyValue;
 
 pub use address::parse_address;
-pub use decoder::{Decoder, decode};
+pub use decoder::{Decoder, ELEMENTS_MAX, decode};
 pub use entra::TENANT_UNKNOWN;
 pub use entra_codes::{Meaning, meaning_of};
 pub use entra_portal::IS_INTERACTIVE;

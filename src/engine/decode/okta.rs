@@ -5,7 +5,7 @@
 //! |---|---|
 //! | `user.session.start` | an interactive sign-in |
 //! | `user.authentication.sso`, `user.session.context.change`, `security.session.detect_client_roaming` | a sign-in without the user's doing: the session is used again, or from elsewhere |
-//! | `user.authentication.auth_via_mfa`, `user.mfa.okta_verify.deny_push` … | a step: passed, or the second factor denied behind a right first one; with a password as the factor, a right or wrong first one |
+//! | `user.authentication.auth_via_mfa`, `user.mfa.okta_verify.deny_push` … | a step: passed, or the second factor denied behind a right first one, unless the event tells of another first one; with a password as the factor, a right or wrong first one |
 //! | `user.authentication.auth_via_…`, `.auth`, `.authenticate`, `.verify` | a step at another door (directory, federation); failed: a wrong first factor. RADIUS and rich clients end here: let in |
 //! | `policy.evaluate_sign_on` | a step; `DENY`: refused behind a right first factor |
 //! | `application.policy.sign_on.deny_access`, `app.generic.unauth_app_access_attempt` | refused behind a right first factor |
@@ -20,7 +20,10 @@
 //! ## Traps
 //! - One login is three to six events; `authnRequestId` is the transaction of its first.
 //! - Identity Engine's `auth_via_mfa` is any factor: with `PASSWORD_AS_FACTOR` a failure is a wrong password.
-//! - Identity Engine evaluates policies when it knows no more than the user's name (`/idp/idx/identify`).
+//! - Identity Engine evaluates policies when it knows no more than the user's name (`/idp/idx/identify` and others): only
+//!   behind an answer to a challenge is a factor known to be right.
+//! - Where a policy needs no password, a denied push proves none; few events tell (`authMethodFirstType`, or FastPass
+//!   as the factor). Elsewhere a denied factor is taken for the second one, as it is by default.
 //! - `VERIFICATION_ERROR` is said of a wrong password and of an unknown user: nobody knows, unless the actor's id is
 //!   "unknown".
 //! - The user of an event about another is in `target`; the actor may be an administrator. `alternateId` "unknown" is no
@@ -92,6 +95,7 @@ paths! {
         FactorIntent = Scalar "debugContext/debugData/factorIntent",
         GrantType = Scalar "debugContext/debugData/grantType",
         DeviceHash = Scalar "debugContext/debugData/dtHash",
+        FirstMethod = Scalar "debugContext/debugData/authMethodFirstType",
         SecondMethod = Scalar "debugContext/debugData/authMethodSecondType",
         Risk = Json "debugContext/debugData/risk",
         LogOnly = Json "debugContext/debugData/logOnlySecurityData",
@@ -130,15 +134,15 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
     let kind = event.text(At::EventType).to_ascii_lowercase();
     if let Some(about) = findings::Kind::of(&kind) {
         let finding = findings::finding(&mut event, &kind, about)?;
-        emit(finding.map_or(Decoded::Skipped(SkipReason::NotASignIn), Decoded::UpstreamFinding));
+        emit(Ok(finding.map_or(Decoded::Skipped(SkipReason::NotASignIn), Decoded::UpstreamFinding)));
         return Ok(());
     }
     if is_grant(&kind) && event.is(At::ActorType, "PublicClientApp") && target_of(&event, &USERS).is_none() {
-        emit(Decoded::Skipped(SkipReason::ServicePrincipal));
+        emit(Ok(Decoded::Skipped(SkipReason::ServicePrincipal)));
         return Ok(());
     }
     let Some((category, ending)) = attempt(&kind, &event) else {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     };
     let risk = findings::risk(&event);
@@ -195,7 +199,7 @@ fn attempt(kind: &str, event: &Event<'_>) -> Option<(Category, Ending)> {
         _ if USED_AGAIN.contains(&kind) => (Category::NonInteractive, Ending::SUCCESS, Ending::BLOCKED),
         _ if DENIED.contains(&kind) => (Category::Interactive, Ending::BLOCKED, Ending::BLOCKED),
         _ if kind.starts_with("user.mfa.") && kind.contains("deny_push") => {
-            (Category::Interactive, Ending::MFA_DENIED, Ending::MFA_DENIED)
+            (Category::Interactive, denied(event), denied(event))
         }
         _ if is_grant(kind) => {
             let by_password = event.str(At::GrantType).to_ascii_lowercase().contains("password");
@@ -213,8 +217,24 @@ fn attempt(kind: &str, event: &Event<'_>) -> Option<(Category, Ending)> {
         Said::Refused => refused,
         Said::Limited => Ending::UNCLEAR,
     };
-    let is_early = kind == "policy.evaluate_sign_on" && event.str(At::RequestUri).starts_with("/idp/idx/identify");
+    let is_early = kind == "policy.evaluate_sign_on" && is_before_factors(event.str(At::RequestUri));
     Some((category, if is_early { early(ending) } else { ending }))
+}
+
+/// Identity Engine's steps that need no answer to a challenge.
+fn is_before_factors(uri: &str) -> bool {
+    const BEHIND: [&str; 3] = ["challenge/answer", "challenge/poll", "authenticators/poll"];
+    let step = uri.strip_prefix("/idp/idx/");
+    step.is_some_and(|step| !BEHIND.iter().any(|behind| step.starts_with(behind)))
+}
+
+/// A second factor was denied; behind a right first one unless the event tells of a login without password.
+fn denied(event: &Event<'_>) -> Ending {
+    let first = event.str(At::FirstMethod).to_ascii_lowercase();
+    let factor = event.str(At::Factor).to_ascii_uppercase();
+    let is_alone = !first.is_empty() && !first.contains("password");
+    // FastPass, which is both factors at once.
+    if is_alone || factor.contains("SIGNED_NONCE") { Ending::MFA_UNPROVEN } else { Ending::MFA_DENIED }
 }
 
 /// How an attempt ended at which the policy knew the user's name and maybe no factor.
@@ -248,7 +268,7 @@ fn factor(event: &Event<'_>) -> Option<(Ending, Ending)> {
     };
     Some(match is_password {
         true => (STEP, refusal(event)),
-        false => (Ending { mfa: Mfa::Performed, ..STEP }, Ending::MFA_DENIED),
+        false => (Ending { mfa: Mfa::Performed, ..STEP }, denied(event)),
     })
 }
 

@@ -78,13 +78,13 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
     let mut event = At::read(text)?;
     let Some(kind) = event.get(At::EventType).to_u32() else {
         if event.has(At::BulkAction) || event.has(At::IndexAction) {
-            emit(Decoded::Skipped(SkipReason::NotASignIn));
+            emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
             return Ok(());
         }
         return Err(Reject::new(RejectReason::UnknownFormat, "no `event_type_id`"));
     };
     let Some((category, ending)) = attempt(kind, &event).filter(|_| !event.has(At::ActingUser)) else {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     };
     let risk = risk(&mut event);
@@ -151,7 +151,8 @@ fn second_factor(event: &Event<'_>) -> Option<Ending> {
     if notes.contains("invalid")
         || ["denied", "declined", "rejected", "failed"].iter().any(|word| notes.contains(word))
     {
-        return Some(Ending::MFA_DENIED);
+        // A login without password asks for nothing else.
+        return Some(Ending::MFA_UNPROVEN);
     }
     let passed = Ending { outcome: Outcome::Interrupted, mfa: Mfa::Performed, ..Ending::SUCCESS };
     (notes.contains("valid") || notes.contains("success") || notes.contains("approved")).then_some(passed)

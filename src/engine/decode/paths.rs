@@ -246,6 +246,20 @@ pub(super) fn elements(array: &str) -> impl Iterator<Item = &str> {
     super::raw_elements(array)
 }
 
+/// An element that is an object.
+pub(super) fn object(element: &str) -> Result<&str, Reject> {
+    let is_object = element.starts_with('{');
+    is_object
+        .then_some(element)
+        .ok_or_else(|| Reject::new(RejectReason::WrongType, "an element that is no object"))
+}
+
+/// Where `part`, a part of `text`, begins in it; 0 when it is none.
+pub(super) fn offset_in(text: &str, part: &str) -> usize {
+    let within = (part.as_ptr() as usize).wrapping_sub(text.as_ptr() as usize);
+    if within <= text.len() { within } else { 0 }
+}
+
 /// A value under a path.
 struct Branch<'p, 's, 'a> {
     paths: &'p Paths,

@@ -95,19 +95,27 @@ impl People {
         }
         match decoded {
             Decoded::SignIn(it) => {
-                self.join(it.provider, &mut it.tenant_id, &mut it.user_id, &it.user_principal_name);
+                self.join(Some(it.provider), &mut it.tenant_id, &mut it.user_id, &it.user_principal_name);
             }
             Decoded::UpstreamFinding(it) => {
-                self.join(it.provider, &mut it.tenant_id, &mut it.user_id, &it.user_principal_name);
+                self.join(Some(it.provider), &mut it.tenant_id, &mut it.user_id, &it.user_principal_name);
             }
             // An administrator may name the person or any account.
-            Decoded::Feedback(it) => self.join(Provider::Other, &mut it.tenant_id, &mut it.user_id, ""),
+            Decoded::Feedback(it) => {
+                self.join(it.provider, &mut it.tenant_id, &mut it.user_id, &it.user_principal_name);
+            }
             Decoded::Skipped(_) => {}
         }
     }
 
     /// Costs one allocation for each id of a sign-in that is somebody's, and one to compare it.
-    fn join(&self, provider: Provider, tenant_id: &mut Cow<'_, str>, user_id: &mut Cow<'_, str>, principal: &str) {
+    fn join(
+        &self,
+        provider: Option<Provider>,
+        tenant_id: &mut Cow<'_, str>,
+        user_id: &mut Cow<'_, str>,
+        principal: &str,
+    ) {
         let belongs = self.tenants.is_empty()
             || **tenant_id == *self.organization
             || self.tenants.iter().any(|tenant| tenant_id.eq_ignore_ascii_case(tenant));
@@ -127,16 +135,25 @@ impl People {
         *tenant_id = Cow::Owned(self.organization.to_string());
     }
 
-    fn listed(&self, provider: Provider, name: &str) -> Option<&str> {
+    /// Of an account whose provider is not known it is the person that all providers' accounts of that name belong to.
+    fn listed(&self, provider: Option<Provider>, name: &str) -> Option<&str> {
         if name.is_empty() || self.persons.is_empty() {
             return None;
         }
-        let name: Box<str> = name.to_lowercase().into();
-        let own = Account { provider: Some(provider), name };
-        if let Some(person) = self.persons.get(&own) {
+        let mut account = Account { provider, name: name.to_lowercase().into() };
+        if let Some(person) = self.persons.get(&account) {
             return Some(person);
         }
-        self.persons.get(&Account { provider: None, ..own }).map(|person| &**person)
+        if provider.is_some() {
+            account.provider = None;
+            return self.persons.get(&account).map(|person| &**person);
+        }
+        let mut persons = Provider::ALL.into_iter().filter_map(|provider| {
+            account.provider = Some(provider);
+            self.persons.get(&account).map(|person| &**person)
+        });
+        let first = persons.next()?;
+        persons.all(|person| person == first).then_some(first)
     }
 
     /// The address that stands for the person, by the rules.
@@ -246,7 +263,7 @@ fn put(
 mod tests {
     use super::*;
     use crate::engine::decode::draft::blank;
-    use crate::engine::signin::EventTime;
+    use crate::engine::signin::{EventTime, Feedback, FeedbackAction};
 
     fn resolved(
         people: &People,
@@ -279,6 +296,35 @@ mod tests {
         assert_eq!(of(Provider::Okta, "alice", ""), "t/alice", "that account is AWS's");
         assert_eq!(of(Provider::Okta, "00u2", "bob@acme.example"), "acme/E18");
         assert_eq!(of(Provider::Okta, "00u3", "carol@acme.example"), "t/00u3");
+    }
+
+    #[test]
+    fn feedback_may_name_any_account() {
+        let list = "person,provider,account\nE17,okta,00u1\nE17,,alice@acme.example\nE17,aws,ops\nE18,google,ops\nE18,aws,bob\n";
+        let people = People::new("acme", &[], parse_people(list.as_bytes()).unwrap(), PeopleRules::default());
+        let of = |provider, id: &'static str, name: &'static str| {
+            let mut decoded = Decoded::Feedback(Feedback {
+                provider,
+                tenant_id: "t".into(),
+                user_id: id.into(),
+                user_principal_name: name.into(),
+                event_id: "f".into(),
+                event_time: EventTime::from_seconds(0),
+                action: FeedbackAction::Dismiss,
+                request_id: "".into(),
+            });
+            people.resolve(&mut decoded);
+            match decoded {
+                Decoded::Feedback(it) => format!("{}/{}", it.tenant_id, it.user_id),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(of(None, "00u1", ""), "acme/E17", "an account of one provider, which is not named");
+        assert_eq!(of(None, "bob", ""), "acme/E18");
+        assert_eq!(of(None, "ops", ""), "t/ops", "two providers' accounts of two persons");
+        assert_eq!(of(Some(Provider::Google), "ops", ""), "acme/E18");
+        assert_eq!(of(Some(Provider::Entra), "guid", "alice@acme.example"), "acme/E17", "by its principal name");
+        assert_eq!(of(Some(Provider::Entra), "bob", ""), "t/bob", "that account is AWS's");
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! | `PASSWORD.CHECK_FAILED` | a wrong first factor |
 //! | `USER.KERBEROS_FAILED` | a failure of which nobody says what was wrong |
 //! | `OTP.CHECK_SUCCESS` | a step: the second factor was right |
-//! | `OTP.CHECK_FAILED`, `OTP.CHECK_INVALID` | the second factor failed |
+//! | `OTP.CHECK_FAILED`, `OTP.CHECK_INVALID` | a factor failed; whether a password was right before, the activity does not tell |
 //! | `SESSION.UPDATED` of somebody | a sign-in without the user's doing: the session is used again |
 //! | `RISK_EVALUATION.CREATED`, `.UPDATED` at medium or above | an upstream finding |
 //! | every other | not a sign-in |
@@ -29,7 +29,7 @@ use std::borrow::Cow;
 use super::country::code_of;
 use super::draft::{Ending, blank, emit_with, finish_finding};
 use super::format::{Emit, Format, Reader};
-use super::paths::{Values, elements, paths};
+use super::paths::{Values, elements, object, offset_in, paths};
 use super::scalar::Scalar;
 use super::steps::contains;
 use super::{Around, Decoded, Reject, RejectReason, SkipReason, text};
@@ -129,13 +129,13 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
     if activities.is_empty() {
         return read_activity(activity, emit);
     }
-    // One that cannot be used does not cost the others; the first is the page's reject.
-    let mut first = None;
     for element in elements(activities) {
-        let read = At::read(element).and_then(|activity| read_activity(activity, emit));
-        first = first.or(read.err());
+        let read = object(element).and_then(At::read).and_then(|activity| read_activity(activity, emit));
+        if let Err(reject) = read {
+            emit(Err(reject.moved(offset_in(text, element))));
+        }
     }
-    first.map_or(Ok(()), Err)
+    Ok(())
 }
 
 fn read_activity<'a>(mut activity: Activity<'a>, emit: Emit<'_, 'a>) -> Result<(), Reject> {
@@ -146,7 +146,7 @@ fn read_activity<'a>(mut activity: Activity<'a>, emit: Emit<'_, 'a>) -> Result<(
     let who = Who::of(&activity)?;
     if action.starts_with("RISK_EVALUATION.") {
         let finding = finding(&mut activity, who)?;
-        emit(finding.map_or(Decoded::Skipped(SkipReason::NotASignIn), Decoded::UpstreamFinding));
+        emit(Ok(finding.map_or(Decoded::Skipped(SkipReason::NotASignIn), Decoded::UpstreamFinding)));
         return Ok(());
     }
     match attempt(&action, &activity, !who.is_nobody()) {
@@ -160,7 +160,7 @@ fn read_activity<'a>(mut activity: Activity<'a>, emit: Emit<'_, 'a>) -> Result<(
             emit_with(sign_in, None, emit)
         }
         None => {
-            emit(Decoded::Skipped(SkipReason::NotASignIn));
+            emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
             Ok(())
         }
     }
@@ -183,9 +183,9 @@ fn attempt(action: &str, activity: &Activity<'_>, is_named: bool) -> Option<(Cat
         }
         "USER.KERBEROS_FAILED" => (failed, failed),
         "OTP.CHECK_SUCCESS" | "OTP.CHECK_SUCCEEDED" => {
-            (Ending { mfa: Mfa::Performed, ..step }, Ending::MFA_DENIED)
+            (Ending { mfa: Mfa::Performed, ..step }, Ending::MFA_UNPROVEN)
         }
-        "OTP.CHECK_FAILED" | "OTP.CHECK_INVALID" => (Ending::MFA_DENIED, Ending::MFA_DENIED),
+        "OTP.CHECK_FAILED" | "OTP.CHECK_INVALID" => (Ending::MFA_UNPROVEN, Ending::MFA_UNPROVEN),
         _ => return None,
     };
     let is_silent = action == "SESSION.UPDATED";

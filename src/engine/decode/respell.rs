@@ -182,14 +182,16 @@ impl<'k> Writer<'k> {
     }
 }
 
+/// What a reader found in one record.
+pub(super) type Found = Vec<Result<Decoded<'static>, Reject>>;
+
 /// What the format's reader makes of a rewritten record; `None` where no such reader is there.
-pub(super) fn read_as(
-    format: Format,
-    record: &str,
-    around: &Around,
-) -> Option<Result<Vec<Decoded<'static>>, Reject>> {
+pub(super) fn read_as(format: Format, record: &str, around: &Around) -> Option<Result<Found, Reject>> {
     let mut found = Vec::new();
-    let mut emit = |decoded: Decoded<'_>| found.push(decoded.into_owned());
+    // Where something stands in the rewritten record says nothing of the one that came.
+    let mut emit = |decoded: Result<Decoded<'_>, Reject>| {
+        found.push(decoded.map(Decoded::into_owned).map_err(|reject| Reject { offset: 0, ..reject }));
+    };
     let read = if format == Format::Entra {
         let mut fields = Record::new();
         read_record(record, &mut fields)
@@ -201,7 +203,7 @@ pub(super) fn read_as(
     Some(read.map(|()| found))
 }
 
-pub(super) fn emit_all(found: Vec<Decoded<'static>>, emit: Emit<'_, '_>) {
+pub(super) fn emit_all(found: Found, emit: Emit<'_, '_>) {
     for decoded in found {
         emit(decoded);
     }

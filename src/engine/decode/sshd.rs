@@ -22,7 +22,8 @@
 //! - Without a year (RFC 3164) the year comes of what is known around the record: see `undated.rs`.
 //! - A process id comes round again: it ties lines, and is no session.
 //! - One attempt may be several lines (`Invalid user`, `Failed password for invalid user`, `Connection closed by …`).
-//! - The name is typed by whoever comes: it may be empty, hold spaces, or ` from 192.0.2.1 port 22`.
+//! - The name is typed by whoever comes: it may be empty, hold spaces, or ` from 192.0.2.1 port 22`. A failure of a name
+//!   that can be nobody's is not a sign-in.
 //! - Names are made printable: `DOMAIN\\user` is `DOMAIN\user`. The address may be a host name or `UNKNOWN`.
 
 mod messages;
@@ -37,7 +38,7 @@ use super::format::{Emit, Format, Reader};
 use super::paths::{Values, no_time, paths};
 use super::scalar::Scalar;
 use super::{Around, Decoded, READERS, Reject, SkipReason, text};
-use crate::engine::signin::{EventTime, Provider, SignIn};
+use crate::engine::signin::{EventTime, ID_LENGTH_MAX, Outcome, Provider, SignIn};
 use messages::Attempt;
 use syslog::Line;
 
@@ -98,19 +99,30 @@ fn read_message<'a>(
 ) -> Result<(), Reject> {
     let (count, message) = messages::repeated(message);
     let Some(attempt) = messages::attempt(message).filter(|_| count > 0) else {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     };
-    let sign_in = finish(sign_in(&attempt, source, time()?))?;
+    let sign_in = sign_in(&attempt, source, time()?);
+    if sign_in.outcome == Outcome::Failed && !is_name(&sign_in.user_id) {
+        // Whoever scans hosts types what he likes: it is nobody's attempt, and no record to look into.
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
+        return Ok(());
+    }
+    let sign_in = finish(sign_in)?;
     if count == 1 {
-        emit(Decoded::SignIn(sign_in));
+        emit(Ok(Decoded::SignIn(sign_in)));
         return Ok(());
     }
     for index in 1..=count.min(REPEATS_MAX) {
         let event_id = Cow::Owned(format!("{}/{index}", sign_in.event_id));
-        emit(Decoded::SignIn(SignIn { event_id, ..sign_in.clone() }));
+        emit(Ok(Decoded::SignIn(SignIn { event_id, ..sign_in.clone() })));
     }
     Ok(())
+}
+
+/// Can an account be called so?
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= ID_LENGTH_MAX && !name.chars().any(char::is_control)
 }
 
 fn sign_in<'a>(attempt: &Attempt<'a>, source: &Source<'a>, time: EventTime) -> SignIn<'a> {
@@ -171,7 +183,7 @@ fn read_json<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(
     let source = Source { host: &source.0, pid: &source.1, id: &source.2 };
     let around_line = Around { time: time_of(&record, around).ok().or(around.time), ..*around };
     // What is copied here lives no longer than the call.
-    let mut emit_copy = |decoded: Decoded<'_>| emit(decoded.into_owned());
+    let mut emit_copy = |decoded: Result<Decoded<'_>, Reject>| emit(decoded.map(Decoded::into_owned));
     let program = program.split(['[', '(', ':']).next().unwrap_or_default();
     if syslog::is_sshd(program) {
         return read_message(&message, &source, &|| time_of(&record, around), &mut emit_copy);
@@ -180,7 +192,7 @@ fn read_json<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(
     match others.find(|reader| reader.is_line.is_some_and(|is_line| is_line(&message))) {
         Some(reader) => (reader.read)(&message, &around_line, &mut emit_copy),
         None => {
-            emit_copy(Decoded::Skipped(SkipReason::NotASignIn));
+            emit_copy(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
             Ok(())
         }
     }

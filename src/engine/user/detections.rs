@@ -333,6 +333,7 @@ fn subject(bench: &Bench<'_>, text: &SignInText<'_>, facts: &Facts) -> Subject {
         device_display_name: text.device_display_name.to_owned(),
         token_issuer_type: text.token_issuer_type.to_owned(),
         address_text: text.address_text.to_owned(),
+        outcome: Some(facts.outcome),
         error_code: facts.error_code,
         interactive: facts.is_interactive(),
     }

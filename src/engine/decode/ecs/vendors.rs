@@ -495,6 +495,17 @@ const M365: &[Row] = &[
     ("InterSystemsId", &["o365/audit/InterSystemsId"]),
     ("IntraSystemId", &["o365/audit/IntraSystemId"]),
     ("ExtendedProperties", &["o365/audit/ExtendedProperties"]),
-    ("ExtendedProperties/UserAgent", &["user_agent/original"]),
+    // Flattened, their keys stand alone.
+    ("ExtendedProperties/UserAgent", &["o365/audit/ExtendedProperties/UserAgent", "user_agent/original"]),
+    ("ExtendedProperties/RequestType", &["o365/audit/ExtendedProperties/RequestType"]),
+    ("ExtendedProperties/UserAuthenticationMethod", &["o365/audit/ExtendedProperties/UserAuthenticationMethod"]),
     ("DeviceProperties", &["o365/audit/DeviceProperties"]),
+    ("DeviceProperties/Id", &["o365/audit/DeviceProperties/Id"]),
+    ("DeviceProperties/DisplayName", &["o365/audit/DeviceProperties/DisplayName"]),
+    ("DeviceProperties/OS", &["o365/audit/DeviceProperties/OS"]),
+    ("DeviceProperties/BrowserType", &["o365/audit/DeviceProperties/BrowserType"]),
+    ("DeviceProperties/IsCompliant", &["o365/audit/DeviceProperties/IsCompliant"]),
+    ("DeviceProperties/IsCompliantAndManaged", &["o365/audit/DeviceProperties/IsCompliantAndManaged"]),
+    ("DeviceProperties/TrustType", &["o365/audit/DeviceProperties/TrustType"]),
+    ("DeviceProperties/SessionId", &["o365/audit/DeviceProperties/SessionId"]),
 ];

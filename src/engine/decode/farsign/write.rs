@@ -61,10 +61,12 @@ pub fn write_farsign(sign_in: &SignIn<'_>, out: &mut Vec<u8>) {
 pub fn write_farsign_feedback(feedback: &Feedback<'_>, out: &mut Vec<u8>) {
     let line = FeedbackLine {
         kind: FEEDBACK,
+        provider: feedback.provider.map(|provider| name_of(provider, &PROVIDERS)),
         tenant_id: &feedback.tenant_id,
         id: &feedback.event_id,
         time: time_text(feedback.event_time),
         user_id: &feedback.user_id,
+        user_principal_name: &feedback.user_principal_name,
         action: name_of(feedback.action, &ACTIONS),
         request_id: &feedback.request_id,
     };
@@ -220,10 +222,14 @@ struct DevicePart<'s> {
 struct FeedbackLine<'s> {
     #[serde(rename = "type")]
     kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    provider: Option<&'static str>,
     tenant_id: &'s str,
     id: &'s str,
     time: String,
     user_id: &'s str,
+    #[serde(skip_serializing_if = "is_empty")]
+    user_principal_name: &'s str,
     action: &'static str,
     #[serde(skip_serializing_if = "is_empty")]
     request_id: &'s str,

@@ -92,10 +92,10 @@ pub(super) fn read<'a>(text: &'a str, emit: Emit<'_, 'a>) -> Result<(), Reject> 
     let mut found = At::read(text)?;
     let finding = if is_ours(&found) || is_closed(&found) { None } else { user_of(&found) };
     let Some(user) = finding else {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     };
-    emit(Decoded::UpstreamFinding(finish_finding(finding_of(&mut found, user)?)?));
+    emit(Ok(Decoded::UpstreamFinding(finish_finding(finding_of(&mut found, user)?)?)));
     Ok(())
 }
 

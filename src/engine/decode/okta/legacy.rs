@@ -39,7 +39,7 @@ type Party<'a> = super::Values<'a, { PartyAt::COUNT }>;
 pub(super) fn read<'a>(text: &'a str, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let mut event = At::read(text)?;
     let Some((category, ending)) = attempt(event.str(At::Kind)) else {
-        emit(Decoded::Skipped(SkipReason::NotASignIn));
+        emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     };
     let (actors, targets) = (event.json(At::Actors), event.json(At::Targets));
