@@ -3,6 +3,7 @@
 pub mod engine;
 
 pub mod config;
+pub mod diff;
 pub mod evaluate;
 pub mod geoip;
 pub mod health;

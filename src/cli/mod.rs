@@ -12,6 +12,7 @@ pub mod check;
 pub mod dead_letter;
 pub mod demo;
 mod deployment;
+pub mod diff;
 pub mod evaluate;
 pub mod geoip;
 pub mod health;
@@ -62,6 +63,8 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Try many configurations on the same logs: what each would have raised, caught and missed.
     Tune(Box<tune::Args>),
+    /// Hold two sets of detections against each other: what appears, vanishes, changes level, and why.
+    Diff(diff::Args),
     /// Make and verify the topics on Kafka.
     Topics(topics::TopicsArgs),
     /// Look at records that could not be read, and send them again.
@@ -86,6 +89,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Simulate(args) => simulate::run(args),
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Tune(args) => tune::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::DeadLetter(args) => dead_letter::run(&args),
         Command::Reset(args) => reset::run(&args),

@@ -98,6 +98,27 @@ impl Sink for Outputs {
     }
 }
 
+/// Files for several configurations, each its own; rejects are the stream's, and go nowhere.
+pub struct Tee(pub Vec<Outputs>);
+
+impl Sink for Tee {
+    fn detection(&mut self, variant: usize, detection: &Detection) -> io::Result<()> {
+        self.0[variant].detection(variant, detection)
+    }
+
+    fn risky_user(&mut self, variant: usize, user: &RiskyUser) -> io::Result<()> {
+        self.0[variant].risky_user(variant, user)
+    }
+
+    fn reject(&mut self, _: &str, _: &Block, _: &Rejected) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.iter_mut().try_for_each(Sink::flush)
+    }
+}
+
 /// The text, without a character that was cut off at its end; `None` when it is not UTF-8.
 fn readable(bytes: &[u8]) -> Option<&str> {
     match std::str::from_utf8(bytes) {

@@ -1,0 +1,185 @@
+//! `farsign diff`: two files of detections, or two configurations on the same logs, held against each other.
+//!
+//! What changed goes to stdout and is the same for the same files; talk goes to stderr.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use super::replay::{self, is_broken_pipe, watch_for_interrupt};
+use super::table_args::TableArgs;
+use super::{INTERRUPTED, PROBLEMS, say};
+use crate::config;
+use crate::diff::{self, Detections, Report, Settings};
+use crate::engine::enrich::Tables;
+use crate::engine::policy::EngineConfig;
+use crate::render::{OutputFormat, RenderContext};
+use crate::runtime::people;
+use crate::runtime::replay::input;
+use crate::runtime::replay::output::{Outputs, Tee};
+use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
+use crate::runtime::replay::settle::Order;
+use crate::runtime::replay::source;
+use crate::runtime::tables::TableFiles;
+use crate::tune::{self, Plan, Refused, Variant};
+
+/// Hold two sets of detections against each other
+///
+/// Two files as `farsign replay` writes them; or, with --against, what two configurations make of the same logs.
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// With --against, the first configuration (YAML)
+    #[arg(short, long, value_name = "FILE", requires = "against")]
+    config: Option<PathBuf>,
+    /// The second configuration (YAML): what is named are sign-in logs, and both judge them
+    #[arg(long, value_name = "FILE")]
+    against: Option<PathBuf>,
+    /// Examples of each group of changes
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    examples: usize,
+    /// Write everything here, as JSON
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Threads to work with [default: one a core]
+    #[arg(long, value_name = "N", requires = "against", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    threads: Option<u16>,
+    #[command(flatten)]
+    tables: TableArgs,
+    /// FIRST and SECOND; with --against files, folders and globs of sign-in logs
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<String>,
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let report = match &args.against {
+        None => of_files(args)?,
+        Some(against) => match of_configurations(args, against)? {
+            Judged::Report(report) => report,
+            Judged::Refused(problems) => {
+                say(&format!("error: {problems}"));
+                return Ok(ExitCode::from(PROBLEMS));
+            }
+            Judged::Interrupted => return Ok(ExitCode::from(INTERRUPTED)),
+        },
+    };
+    if let Some(path) = &args.json {
+        let failed = || format!("cannot write `{}`", path.display());
+        let mut file = BufWriter::new(File::create(path).with_context(failed)?);
+        serde_json::to_writer_pretty(&mut file, &report).with_context(failed)?;
+        writeln!(file).and_then(|()| file.flush()).with_context(failed)?;
+    }
+    let written = io::stdout().lock().write_all(diff::tables(&report).as_bytes());
+    match written.context("cannot write what changed") {
+        Err(error) if !is_broken_pipe(&error) => Err(error),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn of_files(args: &Args) -> anyhow::Result<Report> {
+    let [first, second] = args.paths.as_slice() else {
+        bail!("expected two files of detections, FIRST and SECOND; {} are named", args.paths.len());
+    };
+    let read = |path: &str| -> anyhow::Result<Detections> {
+        let failed = || format!("cannot use `{path}`");
+        let bytes = source::bytes(Path::new(path)).with_context(failed)?;
+        Detections::read(BufReader::new(bytes)).with_context(failed)
+    };
+    Ok(diff::compare(&read(first)?, &read(second)?, None, args.examples))
+}
+
+/// What judging by two configurations came to.
+enum Judged {
+    Report(Report),
+    /// The configurations have problems.
+    Refused(String),
+    Interrupted,
+}
+
+fn of_configurations(args: &Args, against: &Path) -> anyhow::Result<Judged> {
+    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let text = args.config.as_deref().map_or(Ok(String::new()), config::read)?;
+    let mut variants = match tune::build(&text, &environment, &Plan::default(), &[against.to_path_buf()]) {
+        Ok((variants, _)) => variants,
+        Err(Refused::Config { problems, .. }) if problems.unreadable => bail!(problems),
+        Err(refused) => return Ok(Judged::Refused(refused.to_string())),
+    };
+    for variant in &mut variants {
+        people::load(&mut variant.config)?;
+    }
+    let [first, second] = variants.as_slice() else {
+        return Ok(Judged::Refused("both configurations judge alike: there is nothing to compare".to_owned()));
+    };
+    let settings = settings(first, second);
+    let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let files = ["first", "second"].map(|name| folder.path().join(name));
+    if !judge(args, &variants, &files)? {
+        return Ok(Judged::Interrupted);
+    }
+    let read = |path: &PathBuf| Detections::read(BufReader::new(File::open(path)?));
+    let report = diff::compare(&read(&files[0])?, &read(&files[1])?, Some(&settings), args.examples);
+    Ok(Judged::Report(report))
+}
+
+/// Judges the logs by both, into the files; false when interrupted.
+fn judge(args: &Args, variants: &[Variant], files: &[PathBuf; 2]) -> anyhow::Result<bool> {
+    let base = &variants[0].config;
+    let table_files = args.tables.files(base);
+    let tables = table_files.load()?;
+    let engine = |variant: &Variant| {
+        // What is suppressed on one side is a cause.
+        Arc::new(EngineConfig { emit_suppressed: true, ..replay::engine(&variant.config, &tables) })
+    };
+    let engines: Vec<Arc<EngineConfig>> = variants.iter().map(engine).collect();
+    let of = |(variant, engine): (&Variant, &Arc<EngineConfig>)| context(variant, engine, &tables, &table_files);
+    let contexts: Vec<RenderContext> = variants.iter().zip(&engines).map(of).collect();
+    let options = Options {
+        inputs: input::expand(&args.paths)?,
+        decoder: args.tables.decoder(base),
+        threads: replay::threads(args.threads, base),
+        engine: engines[0].clone(),
+        tables: Arc::new(tables),
+        order: Order::Settled,
+        block_length: BLOCK_LENGTH,
+        round_items_max: ROUND_ITEMS_MAX,
+    };
+    let outputs =
+        files.iter().zip(contexts).map(|(path, context)| Ok(Outputs::new(replay::create(path)?, None, context)));
+    let mut tee = Tee(outputs.collect::<anyhow::Result<_>>()?);
+    let interrupted = watch_for_interrupt()?;
+    let (summary, _) = sequencer::run_variants(&options, &engines, &mut tee, &interrupted)?;
+    replay::warn(&summary);
+    Ok(!summary.interrupted)
+}
+
+/// As the comparison reads it, whatever form is configured.
+fn context(variant: &Variant, engine: &EngineConfig, tables: &Tables, files: &TableFiles) -> RenderContext {
+    RenderContext { format: OutputFormat::Graph, ..replay::context(&variant.config, engine, tables, files) }
+}
+
+/// The keys in which two configurations differ.
+fn settings(first: &Variant, second: &Variant) -> Settings {
+    let tree = |variant: &Variant| serde_json::to_value(&variant.config.effective).unwrap_or_default();
+    let mut settings = Settings::new();
+    differences(&tree(first), &tree(second), &mut String::new(), &mut settings);
+    settings
+}
+
+fn differences(first: &Value, second: &Value, path: &mut String, settings: &mut Settings) {
+    if let (Value::Object(before), Value::Object(now)) = (first, second) {
+        for (key, value) in before {
+            let length = path.len();
+            path.push_str(if path.is_empty() { "" } else { "." });
+            path.push_str(key);
+            differences(value, now.get(key).unwrap_or(&Value::Null), path, settings);
+            path.truncate(length);
+        }
+    } else if first != second {
+        settings.insert(path.clone(), [first.to_string(), second.to_string()]);
+    }
+}

@@ -1,0 +1,144 @@
+//! Lines of detections → the last version of each, as far as a comparison looks at it.
+
+use std::collections::BTreeMap;
+use std::io::BufRead;
+
+use anyhow::Context;
+use serde::Deserialize;
+
+use crate::engine::finding::{RiskDetail, RiskState};
+
+/// The part of a `riskDetection` line that is read here.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Line {
+    id: String,
+    request_id: Option<String>,
+    risk_event_type: String,
+    risk_state: String,
+    risk_level: String,
+    risk_detail: String,
+    risk_score: u8,
+    activity_date_time: String,
+    user_id: Option<String>,
+    user_principal_name: Option<String>,
+    farsign: FarsignPart,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FarsignPart {
+    sentence: Option<String>,
+    suppressed_by: Option<String>,
+    configuration_hash: String,
+    evidence: Option<EvidencePart>,
+}
+
+#[derive(Deserialize)]
+struct EvidencePart {
+    thresholds: Vec<Threshold>,
+}
+
+#[derive(Deserialize)]
+struct Threshold {
+    key: String,
+    value: f64,
+}
+
+/// Whether a detection is an alert.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Stands,
+    /// By this reason.
+    Suppressed(String),
+    Withdrawn,
+}
+
+/// The last version of a detection.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Detection {
+    /// Empty: about the user as a whole.
+    pub request_id: String,
+    /// Graph `riskEventType`.
+    pub kind: String,
+    /// Graph `riskLevel`.
+    pub level: String,
+    /// 0 to 100.
+    pub score: u8,
+    pub standing: Standing,
+    /// RFC 3339, of the sign-in.
+    pub time: String,
+    /// The principal name, or the id where there is none.
+    pub user: String,
+    pub sentence: String,
+    /// What it was judged by, by key.
+    pub thresholds: BTreeMap<String, f64>,
+}
+
+impl Detection {
+    pub fn stands(&self) -> bool {
+        self.standing == Standing::Stands
+    }
+
+    /// Low 1, medium 2, high 3.
+    pub fn rank(&self) -> u8 {
+        ["none", "low", "medium", "high"].iter().position(|level| *level == self.level).unwrap_or(0) as u8
+    }
+}
+
+/// All of one file, by id.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Detections {
+    pub by_id: BTreeMap<String, Detection>,
+    /// Of the last line: what they were judged by.
+    pub config_hash: String,
+}
+
+impl Detections {
+    /// Reads detections of `output.format: graph`, one JSON object a line. Memory grows by some hundred bytes for each.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or a line is no such detection; it is named.
+    pub fn read(lines: impl BufRead) -> anyhow::Result<Detections> {
+        let mut detections = Detections::default();
+        for (line, number) in lines.lines().zip(1u64..) {
+            let line = line.context("it cannot be read to its end")?;
+            let failed = || format!("line {number} is not a detection of `output.format: graph`");
+            detections.take(serde_json::from_str(&line).with_context(failed)?);
+        }
+        Ok(detections)
+    }
+
+    fn take(&mut self, line: Line) {
+        self.config_hash = line.farsign.configuration_hash;
+        let withdrawn = line.risk_state == RiskState::Dismissed.name()
+            && line.risk_detail == RiskDetail::AiConfirmedSigninSafe.name();
+        let standing = match line.farsign.suppressed_by {
+            _ if withdrawn => Standing::Withdrawn,
+            Some(reason) => Standing::Suppressed(reason),
+            None => Standing::Stands,
+        };
+        let before = self.by_id.get(&line.id);
+        // An update of a detection so old that only its summary is kept has no evidence of its own.
+        let (thresholds, sentence) = match (line.farsign.evidence, before) {
+            (None, Some(before)) => (before.thresholds.clone(), before.sentence.clone()),
+            (evidence, _) => {
+                let thresholds = evidence.into_iter().flat_map(|evidence| evidence.thresholds);
+                let thresholds = thresholds.map(|threshold| (threshold.key, threshold.value)).collect();
+                (thresholds, line.farsign.sentence.unwrap_or_default())
+            }
+        };
+        let detection = Detection {
+            request_id: line.request_id.unwrap_or_default(),
+            kind: line.risk_event_type,
+            level: line.risk_level,
+            score: line.risk_score,
+            standing,
+            time: line.activity_date_time,
+            user: line.user_principal_name.or(line.user_id).unwrap_or_default(),
+            sentence,
+            thresholds,
+        };
+        self.by_id.insert(line.id, detection);
+    }
+}
