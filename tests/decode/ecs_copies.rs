@@ -101,6 +101,28 @@ fn okta_record() -> Value {
     })
 }
 
+/// What proves a password before a push is not lost on the way.
+#[test]
+fn a_denied_push_of_okta_is_the_records() {
+    let (mut document, mut record) = (okta_document(), okta_record());
+    document["okta"]["event_type"] = json!("user.authentication.auth_via_mfa");
+    document["event"]["action"] = json!("user.authentication.auth_via_mfa");
+    document["event"]["outcome"] = json!("failure");
+    document["okta"]["outcome"] = json!({"result": "FAILURE"});
+    record["eventType"] = json!("user.authentication.auth_via_mfa");
+    record["outcome"]["result"] = json!("FAILURE");
+    for (data, credential) in [
+        (json!({"factor": "OKTA_VERIFY_PUSH", "authMethodFirstType": "okta_password:password:p1"}), "Right"),
+        (json!({"factor": "OKTA_VERIFY_PUSH"}), "Unknown"),
+    ] {
+        document["okta"]["debug_context"]["debug_data"] = json!({"flattened": data});
+        record["debugContext"]["debugData"] = data;
+        assert_eq!(essence(&document), essence(&record), "{document}");
+        assert_eq!(essence(&dotted(&document)), essence(&record), "{document}");
+        assert!(essence(&record)[0].contains(&format!("Blocked {credential} Denied")), "{record}");
+    }
+}
+
 const AZURE_ID: &str = "11111111-2222-4333-8444-555555555555";
 const AZURE_USER: &str = "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee";
 

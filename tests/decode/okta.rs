@@ -69,26 +69,47 @@ fn any_factor_is_auth_via_mfa_in_identity_engine() {
     let wrong = event("user.authentication.auth_via_mfa", "FAILURE", "INVALID_CREDENTIALS", &debug(password));
     check_ending(&wrong, "Failed/Wrong/Unknown/Normal Interactive");
     check_ending(&factor("SUCCESS", password), "Interrupted/Right/Unknown/Normal Interactive");
-    let push = r#""factor":"OKTA_VERIFY_PUSH","pushOnlyResponseType":"OV_RESPONSE_DENY""#;
-    check_ending(&factor("FAILURE", push), "Blocked/Right/Denied/Normal Interactive");
-    check_ending(&factor("SUCCESS", push), "Interrupted/Right/Performed/Normal Interactive");
-    check_ending(&factor("UNANSWERED", push), "Blocked/Right/Denied/Normal Interactive");
-    check_ending(&factor("CHALLENGE", push), "Interrupted/Right/Pending/Normal Interactive");
     check(&factor("SUCCESS", r#""factorIntent":"CREDENTIAL_ENROLLMENT""#), &["skipped notASignIn"]);
-    check(&factor("SKIPPED", push), &["skipped notASignIn"]);
-    check_ending(
-        &event("user.mfa.okta_verify.deny_push", "SUCCESS", "", ""),
-        "Blocked/Right/Denied/Normal Interactive",
-    );
-    // A login without password proves none.
-    let first = |method: &str| format!(r#""factor":"OKTA_VERIFY_PUSH","authMethodFirstType":"{method}""#);
-    check_ending(
-        &factor("FAILURE", &first("okta_password:password:p1")),
-        "Blocked/Right/Denied/Normal Interactive",
-    );
-    check_ending(&factor("FAILURE", &first("okta_verify:push:p2")), "Blocked/Unknown/Denied/Normal Interactive");
-    let fast_pass = r#""factor":"OKTA_VERIFY_SIGNED_NONCE""#;
-    check_ending(&factor("FAILURE", fast_pass), "Blocked/Unknown/Denied/Normal Interactive");
+    check(&factor("SKIPPED", PUSH), &["skipped notASignIn"]);
+}
+
+const PUSH: &str = r#""factor":"OKTA_VERIFY_PUSH","pushOnlyResponseType":"OV_RESPONSE_DENY""#;
+
+/// Policies without password ask for a push at once: denied, it tells of no password.
+#[test]
+fn a_denied_push_proves_a_password_only_where_one_was_given() {
+    let first = |method: &str| format!(r#"{PUSH},"authMethodFirstType":"{method}""#);
+    let uri = |uri: &str| format!(r#"{PUSH},"requestUri":"{uri}""#);
+    let by_email = first("okta_email:email:e1");
+    let (proven, unproven) = ("Right", "Unknown");
+    for (data, credential) in [
+        (first("okta_password:password:p1"), proven),
+        (format!(r#"{by_email},"authMethodSecondType":"okta_password:password:p1""#), proven),
+        (uri("/api/v1/authn/factors/opf1/verify"), proven),
+        (PUSH.to_owned(), unproven),
+        (by_email, unproven),
+        (first("okta_verify:push:p2"), unproven),
+        (uri("/idp/idx/authenticators/poll"), unproven),
+        (uri("/api/v1/authn/recovery/factors/SMS/verify"), unproven),
+        (r#""factor":"SIGNED_NONCE","requestUri":"/idp/idx/authenticators/poll""#.to_owned(), unproven),
+    ] {
+        let denied = format!("Blocked/{credential}/Denied/Normal Interactive");
+        let factor = |result: &str| event("user.authentication.auth_via_mfa", result, "", &debug(&data));
+        check_ending(&factor("FAILURE"), &denied);
+        check_ending(&factor("UNANSWERED"), &denied);
+        check_ending(&factor("CHALLENGE"), &format!("Interrupted/{credential}/Pending/Normal Interactive"));
+        check_ending(&factor("SUCCESS"), "Interrupted/Right/Performed/Normal Interactive");
+        check_ending(&event("user.mfa.okta_verify.deny_push", "SUCCESS", "", &debug(&data)), &denied);
+        // Nor is it anybody's risk.
+        let risky = event(
+            "user.authentication.auth_via_mfa",
+            "FAILURE",
+            "",
+            &debug(&format!(r#"{data},"risk":"{{level=HIGH}}""#)),
+        );
+        let findings = summary(Format::Auto, &risky).iter().filter(|line| line.starts_with("finding")).count();
+        assert_eq!(findings, usize::from(credential == proven), "{risky}");
+    }
 }
 
 #[test]
@@ -102,6 +123,12 @@ fn identity_engine_refuses_before_and_behind_a_factor() {
     for behind in ["challenge/answer", "challenge/poll", "authenticators/poll"] {
         check_ending(&denied(behind), "Blocked/Right/Unknown/Normal Interactive");
     }
+    // The password was given together with the name.
+    let told = r#""requestUri":"/idp/idx/identify","authMethodFirstType":"okta_password:password:p1""#;
+    check_ending(
+        &event("policy.evaluate_sign_on", "DENY", "", &debug(told)),
+        "Blocked/Right/Unknown/Normal Interactive",
+    );
 }
 
 #[test]
@@ -115,6 +142,18 @@ fn policies() {
     let early = r#""requestUri":"/idp/idx/identify""#;
     check_ending(&policy("CHALLENGE", early), "Interrupted/Unknown/Unknown/Normal Interactive");
     check_ending(&policy("DENY", early), "Blocked/Unknown/Unknown/Normal Interactive");
+    // Whether anything was given there, nobody knows; whoever is let in has a session.
+    for elsewhere in
+        ["", r#""requestUri":"/app/mail/0oa1/sso/wsfed/active""#, r#""requestUri":"/api/v1/authn/recovery/token""#]
+    {
+        check_ending(&policy("DENY", elsewhere), "Blocked/Unknown/Unknown/Normal Interactive");
+        check_ending(&policy("ALLOW", elsewhere), "Interrupted/Right/Unknown/Normal Interactive");
+    }
+    let refused = |data: &str| {
+        event("user.session.start", "FAILURE", "Sign-on policy evaluation resulted in DENY", &debug(data))
+    };
+    check_ending(&refused(classic), "Blocked/Right/Unknown/Normal Interactive");
+    check_ending(&refused(early), "Blocked/Unknown/Unknown/Normal Interactive");
     check_ending(
         &event("application.policy.sign_on.deny_access", "FAILURE", "", ""),
         "Blocked/Right/Unknown/Normal Interactive",
@@ -233,8 +272,8 @@ fn risk_in_every_form() {
 
 #[test]
 fn a_phishing_page_in_between() {
-    let record =
-        event("user.authentication.auth_via_mfa", "FAILURE", "FastPass declined phishing attempt", &debug(""));
+    let data = debug(r#""factor":"SIGNED_NONCE","requestUri":"/idp/idx/authenticators/poll""#);
+    let record = event("user.authentication.auth_via_mfa", "FAILURE", "FastPass declined phishing attempt", &data);
     check(
         &record,
         &[
@@ -341,14 +380,16 @@ fn envelopes_and_lowered_keys() {
 
 #[test]
 fn the_first_api() {
-    let event = |kind: &str| {
+    let event_at = |uri: &str, kind: &str| {
         format!(
             r#"{{"eventId":"tev1","sessionId":"s1","requestId":"r1","published":"2017-03-04T05:06:07.000Z",
-            "action":{{"message":"User login","categories":["Sign-in"],"objectType":"{kind}"}},
+            "action":{{"message":"User login","categories":["Sign-in"],"objectType":"{kind}",
+            "requestUri":"{uri}"}},
             "actors":[{{"id":"00uada","displayName":"Ada","login":"ada@acme.example","objectType":"User"}},
             {{"id":"Mozilla/5.0","displayName":"FIREFOX","ipAddress":"192.0.2.7","objectType":"Client"}}],"targets":[]}}"#
         )
     };
+    let event = |kind: &str| event_at("/api/v1/authn/factors/f1/verify", kind);
     let endings = [
         ("core.user_auth.login_success", "Success/Right/Unknown/Normal Interactive"),
         ("core.user_auth.login_failed", "Failed/Unknown/Unknown/Normal Interactive"),
@@ -358,5 +399,9 @@ fn the_first_api() {
     for (kind, ending) in endings {
         check(&event(kind), &[&format!("{RIGHT} {ending} 192.0.2.7 -")]);
     }
+    check(
+        &event_at("", "core.user.factor.attempt_fail"),
+        &[&format!("{RIGHT} Blocked/Unknown/Denied/Normal Interactive 192.0.2.7 -")],
+    );
     check(&event("core.user_auth.logout_success"), &["skipped notASignIn"]);
 }

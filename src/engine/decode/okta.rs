@@ -5,9 +5,9 @@
 //! |---|---|
 //! | `user.session.start` | an interactive sign-in |
 //! | `user.authentication.sso`, `user.session.context.change`, `security.session.detect_client_roaming` | a sign-in without the user's doing: the session is used again, or from elsewhere |
-//! | `user.authentication.auth_via_mfa`, `user.mfa.okta_verify.deny_push` … | a step: passed, or the second factor denied behind a right first one, unless the event tells of another first one; with a password as the factor, a right or wrong first one |
+//! | `user.authentication.auth_via_mfa`, `user.mfa.okta_verify.deny_push` … | a step: passed, or the second factor denied, behind a right first one where the event proves that; with a password as the factor, a right or wrong first one |
 //! | `user.authentication.auth_via_…`, `.auth`, `.authenticate`, `.verify` | a step at another door (directory, federation); failed: a wrong first factor. RADIUS and rich clients end here: let in |
-//! | `policy.evaluate_sign_on` | a step; `DENY`: refused behind a right first factor |
+//! | `policy.evaluate_sign_on` | a step; `DENY`: refused, behind a right first factor where the event proves that |
 //! | `application.policy.sign_on.deny_access`, `app.generic.unauth_app_access_attempt` | refused behind a right first factor |
 //! | `user.account.lock` | a failed sign-in at a locked account |
 //! | `app.oauth2.…token.grant…` of a user | a sign-in without the user's doing, unless by password |
@@ -22,8 +22,9 @@
 //! - Identity Engine's `auth_via_mfa` is any factor: with `PASSWORD_AS_FACTOR` a failure is a wrong password.
 //! - Identity Engine evaluates policies when it knows no more than the user's name (`/idp/idx/identify` and others): only
 //!   behind an answer to a challenge is a factor known to be right.
-//! - Where a policy needs no password, a denied push proves none; few events tell (`authMethodFirstType`, or FastPass
-//!   as the factor). Elsewhere a denied factor is taken for the second one, as it is by default.
+//! - A policy may ask for a push and for no password: a denied one is no proof of any. What proves it is a password among
+//!   the methods told (`authMethodFirstType`), or the Authentication API, which asks for factors behind the primary
+//!   authentication.
 //! - `VERIFICATION_ERROR` is said of a wrong password and of an unknown user: nobody knows, unless the actor's id is
 //!   "unknown".
 //! - The user of an event about another is in `target`; the actor may be an administrator. `alternateId` "unknown" is no
@@ -180,6 +181,9 @@ fn said(event: &Event<'_>) -> Option<Said> {
     }
 }
 
+const POLICY: &str = "policy.evaluate_sign_on";
+const FACTOR: &str = "user.authentication.auth_via_mfa";
+
 const STEP: Ending = Ending { outcome: Outcome::Interrupted, ..Ending::SUCCESS };
 
 /// What kind of sign-in an event is, and how it ended; `None` where it is none.
@@ -189,11 +193,11 @@ fn attempt(kind: &str, event: &Event<'_>) -> Option<(Category, Ending)> {
     const DENIED: [&str; 2] = ["application.policy.sign_on.deny_access", "app.generic.unauth_app_access_attempt"];
     let (category, passed, refused) = match kind {
         "user.session.start" => (Category::Interactive, with_mfa(event), refusal(event)),
-        "user.authentication.auth_via_mfa" => {
+        FACTOR => {
             let (passed, refused) = factor(event)?;
             (Category::Interactive, passed, refused)
         }
-        "policy.evaluate_sign_on" => (Category::Interactive, STEP, Ending::BLOCKED),
+        POLICY => (Category::Interactive, STEP, Ending::BLOCKED),
         // The attempt that was one too many.
         "user.account.lock" => (Category::Interactive, Ending::LOCKED, Ending::LOCKED),
         _ if USED_AGAIN.contains(&kind) => (Category::NonInteractive, Ending::SUCCESS, Ending::BLOCKED),
@@ -213,28 +217,47 @@ fn attempt(kind: &str, event: &Event<'_>) -> Option<(Category, Ending)> {
     };
     let ending = match said(event)? {
         Said::Passed => passed,
+        Said::Challenged if kind == FACTOR && !is_behind_password(event) => {
+            Ending { credential: Credential::Unknown, ..Ending::MFA_PENDING }
+        }
         Said::Challenged => Ending::MFA_PENDING,
         Said::Refused => refused,
         Said::Limited => Ending::UNCLEAR,
     };
-    let is_early = kind == "policy.evaluate_sign_on" && is_before_factors(event.str(At::RequestUri));
+    // What lets in elsewhere than on the way of a login goes by the session.
+    let is_on_way = ending != STEP || event.str(At::RequestUri).starts_with("/idp/idx/");
+    let is_early = kind == POLICY && is_on_way && !is_behind_factor(event);
     Some((category, if is_early { early(ending) } else { ending }))
 }
 
-/// Identity Engine's steps that need no answer to a challenge.
-fn is_before_factors(uri: &str) -> bool {
-    const BEHIND: [&str; 3] = ["challenge/answer", "challenge/poll", "authenticators/poll"];
-    let step = uri.strip_prefix("/idp/idx/");
-    step.is_some_and(|step| !BEHIND.iter().any(|behind| step.starts_with(behind)))
+/// Does the event tell of a factor that was right before, or does its step come behind one only?
+fn is_behind_factor(event: &Event<'_>) -> bool {
+    const BEHIND: [&str; 3] =
+        ["/idp/idx/challenge/answer", "/idp/idx/challenge/poll", "/idp/idx/authenticators/poll"];
+    let uri = event.str(At::RequestUri);
+    event.has(At::FirstMethod) || is_of_authn(uri) || BEHIND.iter().any(|behind| uri.starts_with(behind))
 }
 
-/// A second factor was denied; behind a right first one unless the event tells of a login without password.
+/// Does the event prove that a password was right before? Where it names the methods of the login, one must be that.
+fn is_behind_password(event: &Event<'_>) -> bool {
+    if event.has(At::FirstMethod) {
+        let methods = [At::FirstMethod, At::SecondMethod];
+        return methods.iter().any(|at| event.str(*at).to_ascii_lowercase().contains("password"));
+    }
+    is_of_authn(event.str(At::RequestUri))
+}
+
+/// Is it a step of the Authentication API's, which looks at policies and asks for factors behind the primary
+/// authentication? Recovery, beneath it too, needs no password.
+fn is_of_authn(uri: &str) -> bool {
+    uri.strip_prefix("/api/v1/authn").is_some_and(|step| step.is_empty() || step.starts_with("/factors/"))
+}
+
+/// A second factor was denied, or one that was asked for alone.
 fn denied(event: &Event<'_>) -> Ending {
-    let first = event.str(At::FirstMethod).to_ascii_lowercase();
-    let factor = event.str(At::Factor).to_ascii_uppercase();
-    let is_alone = !first.is_empty() && !first.contains("password");
-    // FastPass, which is both factors at once.
-    if is_alone || factor.contains("SIGNED_NONCE") { Ending::MFA_UNPROVEN } else { Ending::MFA_DENIED }
+    // The user's own device has answered, and said that the page was another's.
+    let is_of_device = event.str(At::Reason).to_ascii_lowercase().contains("declined phishing");
+    if is_of_device || is_behind_password(event) { Ending::MFA_DENIED } else { Ending::MFA_UNPROVEN }
 }
 
 /// How an attempt ended at which the policy knew the user's name and maybe no factor.
@@ -286,8 +309,10 @@ fn refusal(event: &Event<'_>) -> Ending {
         Ending::DISABLED
     } else if holds(&["INVALID CREDENTIALS", "INVALID LOGIN CREDENTIALS", "INVALID PASSWORD", "WRONG PASSWORD"]) {
         Ending::WRONG
-    } else if holds(&["PASSWORD EXPIRED", "DECLINED PHISHING"]) || reason.starts_with("SIGN ON POLICY") {
+    } else if holds(&["PASSWORD EXPIRED", "DECLINED PHISHING"]) {
         Ending::BLOCKED
+    } else if reason.starts_with("SIGN ON POLICY") {
+        if is_behind_factor(event) { Ending::BLOCKED } else { early(Ending::BLOCKED) }
     } else {
         Ending::UNCLEAR
     }

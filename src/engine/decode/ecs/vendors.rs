@@ -163,6 +163,10 @@ const OKTA: &[Row] = &[
         &["okta/debug_context/debug_data/dt_hash", "okta/debug_context/debug_data/flattened/dtHash"],
     ),
     (
+        "debugContext/debugData/authMethodFirstType",
+        &["okta/debug_context/debug_data/flattened/authMethodFirstType"],
+    ),
+    (
         "debugContext/debugData/authMethodSecondType",
         &[
             "okta/debug_context/debug_data/flattened/authMethodSecondType",

@@ -7,7 +7,7 @@ use super::super::draft::{Ending, blank, emit_with};
 use super::super::format::Emit;
 use super::super::paths::{elements, paths};
 use super::super::{Decoded, Reject, SkipReason};
-use super::STEP;
+use super::{STEP, is_of_authn};
 use crate::engine::signin::{Category, Mfa, Provider};
 
 paths! {
@@ -18,6 +18,7 @@ paths! {
         SessionId = Scalar "sessionId",
         RequestId = Scalar "requestId",
         Kind = Scalar "action/objectType",
+        RequestUri = Scalar "action/requestUri",
         Actors = Json "actors",
         Targets = Json "targets",
     }
@@ -38,7 +39,7 @@ type Party<'a> = super::Values<'a, { PartyAt::COUNT }>;
 
 pub(super) fn read<'a>(text: &'a str, emit: Emit<'_, 'a>) -> Result<(), Reject> {
     let mut event = At::read(text)?;
-    let Some((category, ending)) = attempt(event.str(At::Kind)) else {
+    let Some((category, ending)) = attempt(event.str(At::Kind), event.str(At::RequestUri)) else {
         emit(Ok(Decoded::Skipped(SkipReason::NotASignIn)));
         return Ok(());
     };
@@ -66,14 +67,15 @@ pub(super) fn read<'a>(text: &'a str, emit: Emit<'_, 'a>) -> Result<(), Reject> 
     emit_with(sign_in, None, emit)
 }
 
-fn attempt(kind: &str) -> Option<(Category, Ending)> {
+fn attempt(kind: &str, uri: &str) -> Option<(Category, Ending)> {
     Some(match kind {
         "core.user_auth.login_success" => (Category::Interactive, Ending::SUCCESS),
         "core.user_auth.login_failed" => (Category::Interactive, Ending::UNCLEAR),
         "core.user_auth.login_denied" => (Category::Interactive, Ending::BLOCKED),
         "core.user_auth.account_locked" => (Category::Interactive, Ending::LOCKED),
         "core.user.factor.attempt_success" => (Category::Interactive, Ending { mfa: Mfa::Performed, ..STEP }),
-        "core.user.factor.attempt_fail" => (Category::Interactive, Ending::MFA_DENIED),
+        "core.user.factor.attempt_fail" if is_of_authn(uri) => (Category::Interactive, Ending::MFA_DENIED),
+        "core.user.factor.attempt_fail" => (Category::Interactive, Ending::MFA_UNPROVEN),
         "app.auth.sso" => (Category::NonInteractive, Ending::SUCCESS),
         _ => return None,
     })
