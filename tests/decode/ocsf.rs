@@ -406,13 +406,25 @@ fn a_failure_by_number_alone_is_no_success() {
 
 #[test]
 fn a_success_by_number_alone_is_no_failure() {
-    let record = json!({
-        "class_uid": 3002, "activity_id": 1, "status_id": 1, "time": 1_772_439_330_123_i64, "type_uid": 300201,
-        "metadata": {"uid": "u-1", "event_code": "user.session.start", "product": {"name": "Okta System Log", "vendor_name": "Okta"}},
-        "actor": {"user": {"name": "alice@corp.example", "uid": "u9"}}, "src_endpoint": {"ip": "192.0.2.50"},
-    });
-    let seen = summary(Format::Auto, &record.to_string());
-    assert!(seen[0].contains(" Success/Right/"), "{seen:?}");
+    let seen = |kind: &str, status: Value| {
+        let mut record = json!({
+            "class_uid": 3002, "activity_id": 1, "time": 1_772_439_330_123_i64, "type_uid": 300201,
+            "metadata": {"uid": "u-1", "event_code": kind, "product": {"name": "Okta System Log", "vendor_name": "Okta"}},
+            "actor": {"user": {"name": "alice@corp.example", "uid": "u9"}}, "src_endpoint": {"ip": "192.0.2.50"},
+        });
+        record["status_id"] = status;
+        summary(Format::Auto, &record.to_string()).join("\n")
+    };
+    for status in [json!(1), json!("1")] {
+        assert!(seen("user.session.start", status.clone()).contains(" Success/Right/Unknown/"));
+        assert!(
+            seen("user.authentication.auth_via_mfa", status.clone()).contains(" Interrupted/Right/Performed/")
+        );
+        // That it was told is the success; what it tells is a refusal.
+        assert!(seen("user.mfa.okta_verify.deny_push", status.clone()).contains(" Blocked/Unknown/Denied/"));
+        assert!(seen("app.generic.unauth_app_access_attempt", status).contains(" Blocked/Right/"));
+    }
+    assert!(seen("user.session.start", json!(2)).contains(" Failed/Unknown/"));
 }
 
 /// Shippers write keys in any order, and some of an event's are those of an envelope.

@@ -163,8 +163,6 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
         && !(provider == Provider::Okta && activity_of(&record) == LOGON && found.iter().all(is_skipped))
         // A failure that the reader took for a success was not in its words.
         && !(has_passed(&record) == Some(false) && found.iter().any(is_success))
-        // And a success that is told by number alone has no word for the reader.
-        && !(has_passed(&record) == Some(true) && !record.has(At::Status) && found.iter().any(is_failure))
     {
         emit_all(found, emit);
         return Ok(());
@@ -187,10 +185,6 @@ fn read<'a>(text: &'a str, around: &Around, emit: Emit<'_, 'a>) -> Result<(), Re
 /// Mappings of Okta's log misspell its types, or have some that its reader does not know; a logon is one all the same.
 fn is_skipped(decoded: &Result<Decoded<'_>, Reject>) -> bool {
     *decoded == Ok(Decoded::Skipped(SkipReason::NotASignIn))
-}
-
-fn is_failure(decoded: &Result<Decoded<'_>, Reject>) -> bool {
-    matches!(decoded, Ok(Decoded::SignIn(sign_in)) if matches!(sign_in.outcome, Outcome::Failed | Outcome::Blocked))
 }
 
 /// The class by its number, by the type's, or by its name.

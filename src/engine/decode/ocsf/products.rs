@@ -19,7 +19,9 @@ static PRODUCTS: [Product; 2] = [
         provider: Provider::Okta,
         format: Format::Okta,
         // Without the event's own type there is nothing that its reader knows better.
-        spelling: LazyLock::new(|| Spelling::new("metadata/event_code", OKTA)),
+        spelling: LazyLock::new(|| {
+            Spelling::new("metadata/event_code", OKTA).with_words("outcome/result", STATUS)
+        }),
     },
     Product {
         provider: Provider::Aws,
@@ -34,6 +36,9 @@ pub(super) fn of(provider: Provider) -> Option<&'static Product> {
     PRODUCTS.iter().find(|product| product.provider == provider)
 }
 
+/// The numbers of a status, which pipelines keep that drop its words.
+const STATUS: &[(&str, &str)] = &[("1", "SUCCESS"), ("2", "FAILURE"), ("succeeded", "SUCCESS")];
+
 const OKTA: &[Row] = &[
     ("uuid", &["metadata/uid"]),
     ("published", &["time_dt", "time"]),
@@ -43,7 +48,7 @@ const OKTA: &[Row] = &[
     ("actor/alternateId", &["user/email_addr", "actor/user/email_addr", "user/name", "actor/user/name"]),
     ("actor/displayName", &["user/name", "actor/user/name"]),
     ("target", &["unmapped/target"]),
-    ("outcome/result", &["unmapped/outcome/result", "status"]),
+    ("outcome/result", &["unmapped/outcome/result", "status", "status_id"]),
     ("outcome/reason", &["unmapped/outcome/reason", "status_detail"]),
     ("client/ipAddress", &["src_endpoint/ip"]),
     ("client/geographicalContext/city", &["src_endpoint/location/city"]),
