@@ -55,7 +55,7 @@ pub(super) fn meaning_of(kind: &str) -> Meaning {
         | "gd_otp_rate_limit_exceed"
         | "gd_recovery_failed"
         | "gd_webauthn_challenge_failed" => interactive(Ending::MFA_DENIED),
-        // Tried or chosen: the check comes before the password's, so that none is known to be the user's.
+        // Somebody tried or chose a leaked password: Auth0 does not say that it is the user's.
         "pwd_leak" | "signup_pwd_leak" | "reset_pwd_leak" => Meaning::Leak(RiskLevel::Medium),
         "seccft" | "feccft" => Meaning::Skipped(SkipReason::ServicePrincipal),
         _ => Meaning::Skipped(SkipReason::NotASignIn),
