@@ -3,7 +3,7 @@
 CARGO ?= cargo
 FUZZ_SECONDS ?= 60
 
-.PHONY: help setup demo test lint bench bench-kafka bench-quality fit-scores chaos fuzz kafka
+.PHONY: help setup demo test lint bench bench-kafka bench-quality bench-tune fit-scores chaos fuzz kafka
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 22
@@ -12,7 +12,7 @@ setup: ## check the toolchain and install missing system packages
 	@scripts/setup.sh $(NEEDS)
 
 # They go without Java, Maven and Prometheus, which the tests need.
-demo bench bench-quality fit-scores fuzz: NEEDS = --build
+demo bench bench-quality bench-tune fit-scores fuzz: NEEDS = --build
 
 demo: setup ## simulate an organisation under attack, replay its logs, explain the alerts
 	$(CARGO) run --release --locked -- demo
@@ -38,6 +38,10 @@ ifdef RECORD
 else
 	$(BENCH)
 endif
+
+bench-tune: setup ## measure many configurations over one stream, beside one replay of it
+	@scripts/bench-header.sh
+	$(CARGO) bench --locked --bench tune
 
 bench-kafka: setup ## measure farsign run on a real broker, beside a consumer alone
 	@scripts/bench-header.sh

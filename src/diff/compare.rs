@@ -126,7 +126,7 @@ fn absent(
     if missing.detections.config_hash == there.detections.config_hash {
         "judged by the same configuration: the inputs differ, or what was learnt".to_owned()
     } else {
-        "no threshold of its own differs: what was learnt, quarantined or repeated does".to_owned()
+        "none of its own thresholds decides it: what was learnt, quarantined or repeated does".to_owned()
     }
 }
 
@@ -147,9 +147,10 @@ fn regraded([before, now]: [Option<&Detection>; 2], settings: Option<&Settings>)
 /// The settings that the detection's thresholds are, or that are of its detection.
 fn of_settings(shown: &Detection, settings: &Settings) -> String {
     let told = |key: &str, [before, now]: &[String; 2]| format!("{key} is {before}, then {now}");
-    let own = settings.iter().filter(|(key, _)| {
+    let own = settings.iter().filter(|(key, values)| {
         let key = key.strip_prefix("detections.").unwrap_or(key);
-        shown.thresholds.contains_key(key)
+        let numbers = values.each_ref().map(|value| value.parse().unwrap_or(f64::NAN));
+        shown.thresholds.contains_key(key) && shown.may_turn_on(key, numbers)
     });
     let changed: Vec<String> = own.map(|(key, values)| told(key, values)).collect();
     if !changed.is_empty() {
@@ -158,8 +159,9 @@ fn of_settings(shown: &Detection, settings: &Settings) -> String {
     // The section of the detection: by the keys of its thresholds.
     let sections: BTreeSet<&str> = shown.thresholds.keys().filter_map(|key| key.split('.').next()).collect();
     let of_section = settings.iter().filter(|(key, _)| {
-        let section = key.strip_prefix("detections.").and_then(|key| key.split('.').next());
-        section.is_some_and(|section| sections.contains(section))
+        let key = key.strip_prefix("detections.").unwrap_or(key);
+        !shown.thresholds.contains_key(key)
+            && key.split('.').next().is_some_and(|section| sections.contains(section))
     });
     of_section.map(|(key, values)| told(key, values)).collect::<Vec<_>>().join("; ")
 }
@@ -168,7 +170,8 @@ fn of_settings(shown: &Detection, settings: &Settings) -> String {
 fn of_thresholds(shown: &Detection, missing: &Side<'_>, there: &Side<'_>, order: [usize; 2]) -> String {
     let differs = |(key, value): (&String, &f64)| {
         let others = missing.thresholds.get(key.as_str())?;
-        if others.contains(&value.to_bits()) {
+        let may_turn = others.iter().any(|other| shown.may_turn_on(key, [*value, f64::from_bits(*other)]));
+        if others.contains(&value.to_bits()) || !may_turn {
             return None;
         }
         let list = |values: &BTreeSet<u64>| {

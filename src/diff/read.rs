@@ -35,8 +35,18 @@ struct FarsignPart {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct EvidencePart {
     thresholds: Vec<Threshold>,
+    total_bits: Option<f64>,
+    travel: Option<TravelPart>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TravelPart {
+    speed_kmh: f64,
+    distance_km: f64,
 }
 
 #[derive(Deserialize)]
@@ -73,11 +83,32 @@ pub struct Detection {
     pub sentence: String,
     /// What it was judged by, by key.
     pub thresholds: BTreeMap<String, f64>,
+    /// What was held against thresholds, by the end of their keys.
+    pub measures: Vec<(&'static str, f64)>,
+}
+
+impl EvidencePart {
+    fn measures(&self) -> Vec<(&'static str, f64)> {
+        let bits = self.total_bits.map(|bits| ("_bits", bits));
+        let travel = self.travel.as_ref();
+        let travel =
+            travel.map(|travel| [(".max_speed_kmh", travel.speed_kmh), (".min_distance_km", travel.distance_km)]);
+        bits.into_iter().chain(travel.into_iter().flatten()).collect()
+    }
 }
 
 impl Detection {
     pub fn stands(&self) -> bool {
         self.standing == Standing::Stands
+    }
+
+    /// May it stand by one value of a threshold and not by the other? Not if what was measured is on one side of both.
+    pub fn may_turn_on(&self, key: &str, values: [f64; 2]) -> bool {
+        let measured = self.measures.iter().find(|(end, _)| key.ends_with(end));
+        measured.is_none_or(|(_, measured)| {
+            let [low, high] = if values[0] <= values[1] { values } else { [values[1], values[0]] };
+            (low..=high).contains(measured)
+        })
     }
 
     /// Low 1, medium 2, high 3.
@@ -120,12 +151,13 @@ impl Detections {
         };
         let before = self.by_id.get(&line.id);
         // An update of a detection so old that only its summary is kept has no evidence of its own.
-        let (thresholds, sentence) = match (line.farsign.evidence, before) {
-            (None, Some(before)) => (before.thresholds.clone(), before.sentence.clone()),
+        let (thresholds, measures, sentence) = match (line.farsign.evidence, before) {
+            (None, Some(before)) => (before.thresholds.clone(), before.measures.clone(), before.sentence.clone()),
             (evidence, _) => {
+                let measures = evidence.as_ref().map(EvidencePart::measures).unwrap_or_default();
                 let thresholds = evidence.into_iter().flat_map(|evidence| evidence.thresholds);
                 let thresholds = thresholds.map(|threshold| (threshold.key, threshold.value)).collect();
-                (thresholds, line.farsign.sentence.unwrap_or_default())
+                (thresholds, measures, line.farsign.sentence.unwrap_or_default())
             }
         };
         let detection = Detection {
@@ -138,6 +170,7 @@ impl Detections {
             user: line.user_principal_name.or(line.user_id).unwrap_or_default(),
             sentence,
             thresholds,
+            measures,
         };
         self.by_id.insert(line.id, detection);
     }

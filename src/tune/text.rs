@@ -113,8 +113,8 @@ fn by_type(report: &Report) -> String {
         report.variants.iter().flat_map(|variant| variant.detections.keys().map(String::as_str)).collect();
     let differs = |kind: &&str| others.iter().any(|variant| of(variant, kind) != of(base, kind));
     let (kinds, same): (Vec<&str>, Vec<&str>) = kinds.into_iter().partition(differs);
-    let header: Vec<&str> = ["#", "variant"].into_iter().chain(kinds.iter().copied()).collect();
-    let first = |variant: &VariantReport| [variant.number.to_string(), variant.name.clone()].into_iter();
+    let header: Vec<&str> = std::iter::once("#").chain(kinds.iter().copied()).collect();
+    let first = |variant: &VariantReport| std::iter::once(variant.number.to_string());
     let mut rows = vec![first(base).chain(kinds.iter().map(|kind| count(of(base, kind)))).collect::<Vec<_>>()];
     for variant in others {
         let change = |kind: &&str| match of(variant, kind) as i64 - of(base, kind) as i64 {
@@ -123,7 +123,7 @@ fn by_type(report: &Report) -> String {
         };
         rows.push(first(variant).chain(kinds.iter().map(change)).collect());
     }
-    let numbers: Vec<usize> = (0..header.len()).filter(|column| *column != 1).collect();
+    let numbers: Vec<usize> = (0..header.len()).collect();
     let table = if kinds.is_empty() { String::new() } else { wide_table(&header, &numbers, rows) };
     let of_same = |kind: &&str| format!("{kind} {}", count(of(base, kind)));
     let same = same.iter().map(of_same).collect::<Vec<_>>().join(", ");

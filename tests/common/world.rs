@@ -235,6 +235,8 @@ fn result(outcome: &str) -> (u32, Outcome, Credential, Mfa) {
         "ok-mfa" => (0, Outcome::Success, Credential::Right, Mfa::Performed),
         "wrong-password" => (50_126, Outcome::Failed, Credential::Wrong, Mfa::Unknown),
         "mfa-stopped" => (500_121, Outcome::Blocked, Credential::Right, Mfa::Denied),
+        "mfa-unproven" => (0, Outcome::Blocked, Credential::Unknown, Mfa::Denied),
+        "mfa-step" => (0, Outcome::Interrupted, Credential::Right, Mfa::Performed),
         "mfa-reported" => (500_121, Outcome::Blocked, Credential::Right, Mfa::Reported),
         "interrupted" => (50_074, Outcome::Interrupted, Credential::Right, Mfa::Pending),
         "locked" => (50_053, Outcome::Failed, Credential::Unknown, Mfa::Unknown),

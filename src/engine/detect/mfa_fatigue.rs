@@ -2,7 +2,8 @@
 //!
 //! ## What it sees
 //! Prompts for a second factor that were denied, failed or ran out, counted over a short time, where they come from
-//! neither a network nor a device of the user's; and one that is passed after them.
+//! neither a network nor a device of the user's; and one that is passed after them. Where a record does not tell whether the
+//! password was right, its prompt is counted, and not judged: then only one that is passed in the end is found.
 //! ## Why it matters
 //! ATT&CK T1621: whoever asks has the password, and needs one tap of a tired owner.
 //! ## What it misses, and who trips it falsely
@@ -24,7 +25,8 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     let rules = &case.judge.policy.mfa_fatigue;
     let facts = case.facts;
     let denied = facts.mfa.is_denied();
-    let passed = facts.mfa == Mfa::Performed && facts.outcome == Outcome::Success;
+    // With some providers passing the prompt is a step of its own.
+    let passed = facts.mfa == Mfa::Performed && matches!(facts.outcome, Outcome::Success | Outcome::Interrupted);
     if !rules.enabled || !(denied || passed) || case.state.denials.is_empty() {
         return None;
     }
@@ -89,8 +91,6 @@ pub(super) fn first_denial<'a>(case: &Case<'a>) -> Option<&'a Stop> {
 fn sentence(case: &Case<'_>, prompts: u32, passed: bool) -> String {
     let here = place_name(case.text.place, case.facts.country);
     let minutes = case.judge.policy.mfa_fatigue.window_minutes;
-    let end = if passed { ", and then one was passed" } else { "" };
-    format!(
-        "{prompts} prompts for a second factor were denied within {minutes} minutes behind the right password{end} ({here})."
-    )
+    let end = if passed { ", and then one was passed" } else { " behind the right password" };
+    format!("{prompts} prompts for a second factor were denied within {minutes} minutes{end} ({here}).")
 }

@@ -1,5 +1,6 @@
-//! Prompts for a second factor that were denied, or ran out, behind a right password: who floods a user with them
-//! knows the password. Kept by event time, few and not for long.
+//! Prompts for a second factor that were denied, or ran out, behind no wrong password: who floods a user with them knows
+//! it, as a rule. Some providers tell of the prompt alone; then it counts all the same, and only the one that is passed can
+//! carry risk. Kept by event time, few and not for long.
 
 use super::UserState;
 use super::familiarity::{Decay, compact_day};
@@ -41,7 +42,7 @@ impl UserState {
             let since = facts.time.minus_seconds(DENIAL_HOURS_MAX * 3_600);
             self.denials.retain(|denial| denial.stop.time >= since);
         }
-        if facts.credential != Credential::Right || !facts.mfa.is_denied() {
+        if facts.credential == Credential::Wrong || !facts.mfa.is_denied() {
             return;
         }
         if self.denials.len() >= DENIALS_MAX {
