@@ -14,6 +14,7 @@ pub mod demo;
 mod deployment;
 pub mod diff;
 pub mod evaluate;
+pub mod explain;
 pub mod geoip;
 pub mod health;
 pub mod probe;
@@ -65,6 +66,8 @@ enum Command {
     Tune(Box<tune::Args>),
     /// Hold two sets of detections against each other: what appears, vanishes, changes level, and why.
     Diff(diff::Args),
+    /// Explain why a sign-in was judged as it was, and what would have had to differ.
+    Explain(explain::Args),
     /// Make and verify the topics on Kafka.
     Topics(topics::TopicsArgs),
     /// Look at records that could not be read, and send them again.
@@ -90,6 +93,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Evaluate(args) => evaluate::run(&args),
         Command::Tune(args) => tune::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Explain(args) => explain::run(&args),
         Command::Topics(args) => topics::run(&args),
         Command::DeadLetter(args) => dead_letter::run(&args),
         Command::Reset(args) => reset::run(&args),

@@ -33,6 +33,7 @@ use profile::Profiles;
 use rules::Rules;
 use signin::EventTime;
 use user::codec::{self, StateCodecError};
+use user::explain::Explained;
 use user::record::{Bench, Scope, UserRecord};
 use user::store::{StoreStats, UserStore};
 use xxhash_rust::xxh3::Xxh3Default;
@@ -293,6 +294,20 @@ impl Engine {
     /// A copy of one user's record, to be looked at; `None` when the user is unknown.
     pub fn inspect(&mut self, key: UserKey) -> Option<UserRecord> {
         self.users.look_at(key, &self.rules, UserRecord::clone)
+    }
+
+    /// Why a sign-in of the user's tail was judged as it was, everything being known that counts; `None` when the tail has
+    /// none with this hash.
+    pub fn explain(&mut self, key: UserKey, event: u64) -> Option<Explained> {
+        let now = self.review.unwrap_or(EventTime::from_seconds(0));
+        let hour = Hour { reviewed: EventTime::MAX, ..self.hour(now) };
+        let (rules, profiles) = (&self.rules, &self.profiles);
+        let explain = |record: &UserRecord| {
+            let identity = record.identity.clone();
+            let ids = identity.as_ref().map(|ids| (ids.tenant_id.as_ref(), ids.user_id.as_ref()));
+            record.explain(event, &bench(rules, profiles, key, record.scope, hour, 0, ids.unwrap_or_default()))
+        };
+        self.users.look_at(key, rules, explain).flatten()
     }
 
     /// Goes on under another configuration, from the next item on. What was learnt, settled and told stays; tails

@@ -12,6 +12,7 @@
 
 mod alert;
 pub mod ecs;
+pub mod explained;
 pub mod farsign;
 pub mod graph;
 mod mitre;

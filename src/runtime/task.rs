@@ -11,6 +11,7 @@ use crate::engine::policy::EngineConfig;
 use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
 use crate::engine::user::codec::StateCodecError;
+use crate::engine::user::explain::Explained;
 use crate::engine::user::store::StoreStats;
 use crate::engine::{Engine, Input, Sight};
 
@@ -118,6 +119,11 @@ impl Task {
     /// Every user's state, by rising key.
     pub fn export(&mut self) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
         self.engine.export()
+    }
+
+    /// Why a sign-in was judged as it was: see [`Engine::explain`].
+    pub fn explain(&mut self, user: UserKey, event: u64) -> Option<Explained> {
+        self.engine.explain(user, event)
     }
 
     /// Judges by another configuration from here on.

@@ -56,7 +56,7 @@ pub fn evidence(
     }
 }
 
-fn this_end(case: &Case<'_>) -> EndPoint {
+pub(super) fn this_end(case: &Case<'_>) -> EndPoint {
     let facts = case.facts;
     end_point(
         (case.text.request_id.to_owned(), facts.provider),
@@ -66,7 +66,7 @@ fn this_end(case: &Case<'_>) -> EndPoint {
 }
 
 /// What the sign-in was compared with: of a session and of prompts their own end, else the last place.
-fn reference(case: &Case<'_>, kind: RiskEventType) -> Option<EndPoint> {
+pub(super) fn reference(case: &Case<'_>, kind: RiskEventType) -> Option<EndPoint> {
     let session = case.state.session(case.facts.session_hash);
     let stop = match kind {
         RiskEventType::AnomalousToken => session.map(Session::home),
@@ -131,7 +131,7 @@ fn end_point(
     }
 }
 
-fn property_verdicts(case: &Case<'_>, assessment: &Assessment) -> Vec<PropertyVerdict> {
+pub(super) fn property_verdicts(case: &Case<'_>, assessment: &Assessment) -> Vec<PropertyVerdict> {
     assessment
         .weighed
         .iter()

@@ -11,6 +11,7 @@ pub mod atypical_travel;
 pub mod borders;
 mod cloud;
 pub mod evidence;
+pub mod examine;
 pub mod impossible_travel;
 pub mod listed_address;
 pub mod mfa_fatigue;

@@ -22,6 +22,21 @@ pub enum Family {
     UnfamiliarFeatures,
 }
 
+impl Family {
+    pub const ALL: [Family; 4] =
+        [Family::AtypicalTravel, Family::ImpossibleTravel, Family::NewCountry, Family::UnfamiliarFeatures];
+
+    /// The word used in configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::AtypicalTravel => "atypical_travel",
+            Family::ImpossibleTravel => "impossible_travel",
+            Family::NewCountry => "new_country",
+            Family::UnfamiliarFeatures => "unfamiliar_features",
+        }
+    }
+}
+
 /// One family's machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FamilyLearning {
@@ -77,7 +92,7 @@ impl Learning {
         let idle_days = self.last_seen.map_or(0, |last| whole_days(last, time));
         let mean_surprise = self.mean_surprise;
         self.last_seen = Some(self.last_seen.map_or(time, |last| last.max(time)));
-        for family in FAMILIES {
+        for family in Family::ALL {
             let rule = rule(family, policy);
             let machine = self.family_mut(family);
             machine.observe(time, idle_days, mean_surprise, &rule);
@@ -115,9 +130,6 @@ impl Learning {
         self.family(family).since.map_or(0, |since| whole_days(since, time))
     }
 }
-
-const FAMILIES: [Family; 4] =
-    [Family::AtypicalTravel, Family::ImpossibleTravel, Family::NewCountry, Family::UnfamiliarFeatures];
 
 impl FamilyLearning {
     fn observe(&mut self, time: EventTime, idle_days: u32, mean_surprise: u16, rule: &Rule) {

@@ -9,6 +9,7 @@ mod contribution;
 pub mod denial;
 mod detections;
 mod differences;
+pub mod explain;
 pub mod familiarity;
 pub mod learning;
 pub mod record;

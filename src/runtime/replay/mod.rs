@@ -25,6 +25,7 @@ pub mod settle;
 pub mod source;
 pub mod summary;
 pub mod variant;
+pub mod watch;
 
 /// Parts that users are divided into, each stepped by one thread at a time. Not the number of threads: limits that
 /// an engine keeps for its users must not depend on that.

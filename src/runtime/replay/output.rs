@@ -119,6 +119,27 @@ impl Sink for Tee {
     }
 }
 
+/// For who looks at something else than results.
+pub struct Nothing;
+
+impl Sink for Nothing {
+    fn detection(&mut self, _: usize, _: &Detection) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn risky_user(&mut self, _: usize, _: &RiskyUser) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn reject(&mut self, _: &str, _: &Block, _: &Rejected) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// The text, without a character that was cut off at its end; `None` when it is not UTF-8.
 fn readable(bytes: &[u8]) -> Option<&str> {
     match std::str::from_utf8(bytes) {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::block::Block;
 use crate::engine::Input;
+use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
 use crate::engine::signin::EventTime;
 
@@ -77,6 +78,11 @@ impl Round {
             }
         }
         batch
+    }
+
+    /// All items, in order.
+    pub fn items(&self) -> impl Iterator<Item = &Item<'_>> {
+        self.runs.iter().flat_map(|placed| &placed.run.block.entries().items[placed.run.range.clone()])
     }
 
     /// Stream time behind the round.

@@ -23,6 +23,7 @@ use super::settle::Order;
 use super::source::{self, Source};
 use super::summary::{self, Judged, Summary};
 use super::variant::{Border, Variant};
+use super::watch::{Wanted, Watch};
 use crate::engine::decode::{Decoded, Decoder};
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
@@ -68,6 +69,18 @@ pub fn run(options: &Options, sink: &mut dyn Sink, interrupted: &Arc<AtomicBool>
     Ok(Summary { judged: judged.into_iter().next().unwrap_or_default(), ..summary })
 }
 
+/// As [`run`], until what is wanted was explained.
+pub fn explain(
+    options: &Options,
+    wanted: Wanted,
+    sink: &mut dyn Sink,
+    interrupted: &Arc<AtomicBool>,
+) -> anyhow::Result<(Summary, Option<Watch>)> {
+    let engines = std::slice::from_ref(&options.engine);
+    let (summary, mut finished) = run_watched(options, engines, Some(Watch::new(wanted)), sink, interrupted)?;
+    Ok((summary, finished.pop().and_then(|(_, watch)| watch)))
+}
+
 /// As [`run`], for several configurations instead of that of the options: each gives what it would give alone. They have
 /// the step from review to review in common.
 pub fn run_variants(
@@ -76,9 +89,24 @@ pub fn run_variants(
     sink: &mut dyn Sink,
     interrupted: &Arc<AtomicBool>,
 ) -> anyhow::Result<(Summary, Vec<Judged>)> {
+    let (summary, finished) = run_watched(options, engines, None, sink, interrupted)?;
+    Ok((summary, finished.into_iter().map(|(judged, _)| judged).collect()))
+}
+
+/// What a variant came to.
+type Finished = (Judged, Option<Watch>);
+
+/// `watch` is the first variant's.
+fn run_watched(
+    options: &Options,
+    engines: &[Arc<EngineConfig>],
+    watch: Option<Watch>,
+    sink: &mut dyn Sink,
+    interrupted: &Arc<AtomicBool>,
+) -> anyhow::Result<(Summary, Vec<Finished>)> {
     let worker = || Worker::new(options.tables.clone(), options.decoder.clone());
     if options.threads <= 1 {
-        return Sequencer::new(options, engines, Pool::inline(worker()), sink, interrupted)?.run();
+        return Sequencer::new(options, (engines, watch), Pool::inline(worker()), sink, interrupted)?.run();
     }
     std::thread::scope(|scope| {
         let (jobs, jobs_taken) = crossbeam_channel::unbounded();
@@ -87,7 +115,7 @@ pub fn run_variants(
             let (jobs_taken, done_sent, worker) = (jobs_taken.clone(), done_sent.clone(), worker());
             scope.spawn(move || worker.work(&jobs_taken, &done_sent));
         }
-        Sequencer::new(options, engines, Pool::Threads { jobs, done }, sink, interrupted)?.run()
+        Sequencer::new(options, (engines, watch), Pool::Threads { jobs, done }, sink, interrupted)?.run()
     })
 }
 
@@ -143,12 +171,13 @@ enum Filled {
 impl<'a> Sequencer<'a> {
     fn new(
         options: &'a Options,
-        engines: &[Arc<EngineConfig>],
+        (engines, mut watch): (&[Arc<EngineConfig>], Option<Watch>),
         pool: Pool,
         sink: &'a mut dyn Sink,
         interrupted: &'a Arc<AtomicBool>,
     ) -> anyhow::Result<Sequencer<'a>> {
-        let variant = |engine: &Arc<EngineConfig>| Some(Box::new(Variant::new(engine.clone(), options.order)));
+        let variant =
+            |engine: &Arc<EngineConfig>| Some(Box::new(Variant::new(engine.clone(), options.order, watch.take())));
         Ok(Sequencer {
             options,
             sink,
@@ -170,13 +199,16 @@ impl<'a> Sequencer<'a> {
         })
     }
 
-    fn run(mut self) -> anyhow::Result<(Summary, Vec<Judged>)> {
+    fn run(mut self) -> anyhow::Result<(Summary, Vec<Finished>)> {
         let started = clock::now();
         let lengths = self.options.inputs.iter().map(|input| input.length);
         let mut progress = Progress::new(lengths.sum());
         loop {
             if self.interrupted.load(Ordering::Relaxed) {
                 self.summary.interrupted = true;
+                break;
+            }
+            if self.stepping.is_none() && self.variants.iter().flatten().any(|variant| variant.is_explained()) {
                 break;
             }
             self.request_reads()?;
@@ -204,8 +236,8 @@ impl<'a> Sequencer<'a> {
         self.sink.flush().context("cannot write")?;
         self.finish_summary();
         self.summary.run.elapsed = started.elapsed();
-        let judged = self.variants.into_iter().flatten().map(|variant| variant.judged()).collect();
-        Ok((self.summary, judged))
+        let finished = self.variants.into_iter().flatten().map(|variant| variant.finish()).collect();
+        Ok((self.summary, finished))
     }
 
     fn finish_summary(&mut self) {

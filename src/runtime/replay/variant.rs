@@ -11,6 +11,7 @@ use super::risky::RiskyUsers;
 use super::round::Round;
 use super::settle::{Order, Settler};
 use super::summary::Judged;
+use super::watch::Watch;
 use crate::engine::out::{Detection, Out};
 use crate::engine::policy::EngineConfig;
 use crate::engine::profile::Profiles;
@@ -40,10 +41,12 @@ pub struct Variant {
     /// To be written, in order.
     due: Vec<Detection>,
     judged: Judged,
+    watch: Option<Watch>,
 }
 
 impl Variant {
-    pub fn new(engine: Arc<EngineConfig>, order: Order) -> Variant {
+    /// `watch`: sign-ins to be explained.
+    pub fn new(engine: Arc<EngineConfig>, order: Order, watch: Option<Watch>) -> Variant {
         let profiles = Arc::new(Profiles::default());
         // The limits hold for the replay as a whole.
         let shard_config = Arc::new(EngineConfig {
@@ -61,6 +64,7 @@ impl Variant {
             outs: Vec::with_capacity(SHARDS),
             due: Vec::new(),
             judged: Judged::default(),
+            watch,
             engine,
         }
     }
@@ -94,6 +98,9 @@ impl Variant {
             self.settler.take(detection, stream_time, &mut self.due);
         }
         self.settler.release(round.newest(), &mut self.due);
+        if let Some(watch) = &mut self.watch {
+            watch.look(round);
+        }
     }
 
     pub fn pass(&mut self, border: Border) {
@@ -120,6 +127,14 @@ impl Variant {
             let review = self.review;
             self.review(review, |task| task.tell(review));
             self.review(review, |task| task.review(review));
+            self.explain(review.minus_seconds(self.engine.ripe_after_s()));
+        }
+    }
+
+    /// Explains what is wanted and older than this: everything is known that counts, and nothing has settled yet.
+    fn explain(&mut self, ripe: EventTime) {
+        if let Some(watch) = &mut self.watch {
+            watch.explain(ripe, |user, event| self.tasks[user.shard(SHARDS)].as_mut()?.explain(user, event));
         }
     }
 
@@ -154,11 +169,18 @@ impl Variant {
     fn end(&mut self, at: EventTime) {
         self.review(at, Task::tell_all);
         self.review(at, |task| task.review_all(at));
+        self.explain(EventTime::MAX);
         // Risk that would be of age at the last stream time is, whether a day began since or not.
         for task in self.tasks.iter_mut().flatten() {
             self.risky_users.take(task.settle(at).risky_users);
         }
         self.settler.finish(&mut self.due);
+    }
+
+    /// Was everything explained that is wanted?
+    pub fn is_explained(&self) -> bool {
+        let ripe = self.review.minus_seconds(self.engine.ripe_after_s());
+        self.watch.as_ref().is_some_and(|watch| self.review > EventTime::MIN && watch.is_done(ripe))
     }
 
     /// What is to be written since the last call, in order.
@@ -175,7 +197,8 @@ impl Variant {
         &self.risky_users
     }
 
-    pub fn judged(self) -> Judged {
-        Judged { written_early: self.settler.early, ..self.judged }
+    /// What it came to, and what was explained.
+    pub fn finish(self) -> (Judged, Option<Watch>) {
+        (Judged { written_early: self.settler.early, ..self.judged }, self.watch)
     }
 }

@@ -1,0 +1,122 @@
+//! `farsign explain`: why a sign-in was judged as it was, and what would have had to differ.
+//!
+//! It replays the logs up to the sign-in's review, and looks at it when everything is known that counts in its verdict. Exit
+//! code 1: there is no such sign-in, or it was not judged in its place.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, bail};
+
+use super::replay::{self, is_broken_pipe, watch_for_interrupt};
+use super::table_args::TableArgs;
+use super::{INTERRUPTED, PROBLEMS, say};
+use crate::config;
+use crate::engine::policy::EngineConfig;
+use crate::engine::rules::Rules;
+use crate::engine::signin::EventTime;
+use crate::render::explained::{to_json, to_text};
+use crate::runtime::people;
+use crate::runtime::replay::input;
+use crate::runtime::replay::output::Nothing;
+use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
+use crate::runtime::replay::settle::Order;
+use crate::runtime::replay::watch::Wanted;
+
+/// Explain why a sign-in was judged as it was
+#[derive(clap::Args, Debug)]
+pub struct Args {
+    /// Id of the sign-in, as `requestId` of detections
+    #[arg(long, value_name = "ID", required_unless_present = "user", conflicts_with = "user")]
+    sign_in: Option<String>,
+    /// The user's newest sign-in, by id or principal name
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// With --user, the newest up to this time (RFC 3339)
+    #[arg(long, value_name = "TIME", requires = "user", value_parser = time)]
+    at: Option<EventTime>,
+    /// Configuration file (YAML)
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Print JSON, with the user's whole state before and after
+    #[arg(long)]
+    json: bool,
+    /// Threads to work with [default: one a core]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    threads: Option<u16>,
+    #[command(flatten)]
+    tables: TableArgs,
+    /// Files, folders, globs; `-` is stdin: with what the user, and the organisation, did before
+    #[arg(required = true, value_name = "INPUT")]
+    inputs: Vec<String>,
+}
+
+fn time(text: &str) -> Result<EventTime, String> {
+    let time: jiff::Timestamp = text.parse().map_err(|_| "expected a time as 2026-03-01T08:00:00Z".to_owned())?;
+    i64::try_from(time.as_nanosecond()).map(EventTime).map_err(|error| error.to_string())
+}
+
+pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let environment: BTreeMap<String, String> = std::env::vars().collect();
+    let mut config = match config::load(args.config.as_deref(), &environment) {
+        Ok(config) => config,
+        Err(problems) if problems.unreadable => bail!(problems),
+        Err(problems) => {
+            say(&format!("error: the configuration is not valid\n{problems}"));
+            return Ok(ExitCode::from(PROBLEMS));
+        }
+    };
+    people::load(&mut config)?;
+    let tables = args.tables.files(&config).load()?;
+    // What was silenced is part of the answer.
+    let engine = Arc::new(EngineConfig { emit_suppressed: true, ..replay::engine(&config, &tables) });
+    let options = Options {
+        inputs: input::expand(&args.inputs)?,
+        decoder: args.tables.decoder(&config),
+        threads: replay::threads(args.threads, &config),
+        engine: engine.clone(),
+        tables: Arc::new(tables),
+        order: Order::Settled,
+        block_length: BLOCK_LENGTH,
+        round_items_max: ROUND_ITEMS_MAX,
+    };
+    let wanted = match (&args.sign_in, &args.user) {
+        (Some(id), _) => Wanted::SignIn(id.clone()),
+        (None, user) => Wanted::User {
+            name: user.as_deref().unwrap_or_default().to_lowercase(),
+            until: args.at.unwrap_or(EventTime::MAX),
+        },
+    };
+    let interrupted = watch_for_interrupt()?;
+    let (summary, watch) = sequencer::explain(&options, wanted, &mut Nothing, &interrupted)?;
+    if summary.interrupted {
+        return Ok(ExitCode::from(INTERRUPTED));
+    }
+    replay::warn(&summary);
+    let Some(watch) = watch else { bail!("nothing was watched") };
+    let Some(explained) = &watch.explained else {
+        say(&format!("error: {}", not_explained(watch.seen)));
+        return Ok(ExitCode::from(PROBLEMS));
+    };
+    let rules = Rules::new(engine);
+    let text = match args.json {
+        true => format!("{:#}\n", to_json(explained, &watch.request_id, &rules)),
+        false => to_text(explained, &watch.request_id, &rules),
+    };
+    match io::stdout().lock().write_all(text.as_bytes()).context("cannot write the explanation") {
+        Err(error) if !is_broken_pipe(&error) => Err(error),
+        _ => Ok(ExitCode::SUCCESS),
+    }
+}
+
+fn not_explained(seen: u64) -> &'static str {
+    match seen {
+        0 => "the input holds no such sign-in",
+        _ => {
+            "the sign-in came too late to be judged in its place, or again after it was forgotten; its detections say what was found"
+        }
+    }
+}

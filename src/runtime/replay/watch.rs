@@ -1,0 +1,81 @@
+//! Which sign-ins of a replay are to be explained, and what was found of them.
+//!
+//! A sign-in is explained between its review, when all that counts in its verdict is known, and its settling, when its place
+//! in the user's history is forgotten.
+
+use std::collections::BTreeMap;
+
+use super::round::Round;
+use crate::engine::facts::Item;
+use crate::engine::hash::UserKey;
+use crate::engine::signin::EventTime;
+use crate::engine::user::event_hash;
+use crate::engine::user::explain::Explained;
+
+/// Whose sign-ins are looked for.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    /// The one with this id.
+    SignIn(String),
+    /// The newest of a user, by id or principal name in lower case, up to a time.
+    User { name: String, until: EventTime },
+}
+
+/// What was looked for, and found.
+#[derive(Debug)]
+pub struct Watch {
+    wanted: Wanted,
+    /// Sign-ins that wait for their review: when, whose and which.
+    waiting: BTreeMap<(EventTime, u64), (UserKey, String)>,
+    /// The newest that was explained, and its id.
+    pub explained: Option<Box<Explained>>,
+    pub request_id: String,
+    /// Sign-ins that were wanted.
+    pub seen: u64,
+}
+
+impl Watch {
+    pub fn new(wanted: Wanted) -> Watch {
+        Watch { wanted, waiting: BTreeMap::new(), explained: None, request_id: String::new(), seen: 0 }
+    }
+
+    /// Is there nothing more to look for, with all before `ripe` explained?
+    pub fn is_done(&self, ripe: EventTime) -> bool {
+        match &self.wanted {
+            Wanted::SignIn(_) => self.explained.is_some(),
+            Wanted::User { until, .. } => self.waiting.is_empty() && *until < ripe,
+        }
+    }
+
+    /// Notes what is wanted of a round that was stepped.
+    pub fn look(&mut self, round: &Round) {
+        for item in round.items() {
+            let Item::SignIn(prepared) = item else { continue };
+            let (sign_in, facts) = (&prepared.sign_in, &prepared.facts);
+            let is_wanted = match &self.wanted {
+                Wanted::SignIn(id) => *id == *sign_in.event_id,
+                Wanted::User { name, until } => {
+                    let is_theirs =
+                        sign_in.user_id.to_lowercase() == *name || *sign_in.user_principal_name == **name;
+                    is_theirs && facts.time <= *until
+                }
+            };
+            if is_wanted {
+                self.seen += 1;
+                let key = (facts.time, event_hash(&sign_in.event_id));
+                self.waiting.insert(key, (prepared.user, sign_in.event_id.to_string()));
+            }
+        }
+    }
+
+    /// Lets `explain` explain what is older than `ripe`, by user and event.
+    pub fn explain(&mut self, ripe: EventTime, mut explain: impl FnMut(UserKey, u64) -> Option<Explained>) {
+        let later = self.waiting.split_off(&(ripe, 0));
+        for ((_, event), (user, request_id)) in std::mem::replace(&mut self.waiting, later) {
+            if let Some(explained) = explain(user, event) {
+                self.explained = Some(Box::new(explained));
+                self.request_id = request_id;
+            }
+        }
+    }
+}
