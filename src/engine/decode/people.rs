@@ -10,8 +10,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
-use hashbrown::HashMap;
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
 use xxhash_rust::xxh3::Xxh3Default;
 
 use super::{Decoded, text};
@@ -50,7 +52,9 @@ pub struct People {
     organization: Box<str>,
     /// Tenants it is made of, lower case; empty = all.
     tenants: Vec<Box<str>>,
-    persons: HashMap<Account, Box<str>, foldhash::fast::FixedState>,
+    accounts: HashMap<Account, Arc<str>, FixedState>,
+    /// Ids of the persons of the list.
+    persons: HashSet<Arc<str>, FixedState>,
     rules: PeopleRules,
     /// Of the list; 0 without one.
     hash: u64,
@@ -64,10 +68,14 @@ impl People {
         rules: PeopleRules,
     ) -> People {
         let hash = hash_of(&accounts);
+        let mut persons = HashSet::default();
+        let mut person_of = |person: Box<str>| persons.get_or_insert_with(&*person, |id| Arc::from(id)).clone();
+        let accounts = accounts.into_iter().map(|(account, person)| (account, person_of(person))).collect();
         People {
             organization: text::fold_id(Cow::Borrowed(organization)).into(),
             tenants: tenants.iter().map(|tenant| tenant.to_ascii_lowercase().into()).collect(),
-            persons: accounts.into_iter().collect(),
+            accounts,
+            persons,
             rules,
             hash,
         }
@@ -80,12 +88,12 @@ impl People {
 
     /// Accounts listed.
     pub fn len(&self) -> usize {
-        self.persons.len()
+        self.accounts.len()
     }
 
     /// Whether nothing is ever resolved.
     pub fn is_empty(&self) -> bool {
-        self.persons.is_empty() && !self.rules.by_email
+        self.accounts.is_empty() && !self.rules.by_email
     }
 
     /// Puts it in the person's name where the account is somebody's.
@@ -124,36 +132,45 @@ impl People {
         }
         let listed = self.listed(provider, user_id).or_else(|| self.listed(provider, principal));
         let person = match listed {
-            Some(person) => person.into(),
-            None => match self.by_rule(if principal.is_empty() { user_id } else { principal }) {
+            Listed::Person(person) => person.into(),
+            Listed::Several => return,
+            Listed::Nobody => {
+                let named = if principal.is_empty() { &**user_id } else { principal };
+                let Some(address) = self.by_rule(named) else { return };
                 // The person of an address may be listed, too.
-                Some(address) => self.listed(provider, &address).map_or(address, String::from),
-                None => return,
-            },
+                match self.listed(provider, &address) {
+                    Listed::Person(person) => person.into(),
+                    Listed::Several => return,
+                    Listed::Nobody => address,
+                }
+            }
         };
         *user_id = Cow::Owned(person);
         *tenant_id = Cow::Owned(self.organization.to_string());
     }
 
-    /// Of an account whose provider is not known it is the person that all providers' accounts of that name belong to.
-    fn listed(&self, provider: Option<Provider>, name: &str) -> Option<&str> {
-        if name.is_empty() || self.persons.is_empty() {
-            return None;
+    /// Whose account it is. Where the provider is not known, the name may also be a person's own; it tells who where all
+    /// that it can be is one person.
+    fn listed(&self, provider: Option<Provider>, name: &str) -> Listed<'_> {
+        if name.is_empty() || self.accounts.is_empty() {
+            return Listed::Nobody;
         }
         let mut account = Account { provider, name: name.to_lowercase().into() };
-        if let Some(person) = self.persons.get(&account) {
-            return Some(person);
-        }
+        let mut of = |provider| {
+            account.provider = provider;
+            self.accounts.get(&account).map(|person| &**person)
+        };
         if provider.is_some() {
-            account.provider = None;
-            return self.persons.get(&account).map(|person| &**person);
+            return of(provider).or_else(|| of(None)).map_or(Listed::Nobody, Listed::Person);
         }
-        let mut persons = Provider::ALL.into_iter().filter_map(|provider| {
-            account.provider = Some(provider);
-            self.persons.get(&account).map(|person| &**person)
-        });
-        let first = persons.next()?;
-        persons.all(|person| person == first).then_some(first)
+        let own = self.persons.get(&*text::fold_id(Cow::Borrowed(name))).map(|person| &**person);
+        let providers = Provider::ALL.into_iter().map(Some).chain([None]);
+        let mut persons = own.into_iter().chain(providers.filter_map(of));
+        match persons.next() {
+            None => Listed::Nobody,
+            Some(first) if persons.all(|person| person == first) => Listed::Person(first),
+            Some(_) => Listed::Several,
+        }
     }
 
     /// The address that stands for the person, by the rules.
@@ -169,6 +186,28 @@ impl People {
         let domain = self.rules.domains.get(&domain).unwrap_or(&domain);
         let local = if self.rules.ignore_tags { local.split('+').next().unwrap_or(local) } else { local };
         Some(format!("{}@{domain}", local.to_lowercase()))
+    }
+}
+
+/// Whose a name is, by the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Listed<'p> {
+    Nobody,
+    Person(&'p str),
+    Several,
+}
+
+impl Listed<'_> {
+    /// This person, or else what another name of the same says.
+    fn or_else(self, other: impl FnOnce() -> Self) -> Self {
+        match (self, other) {
+            (Listed::Person(_), _) => self,
+            (Listed::Nobody, other) => other(),
+            (Listed::Several, other) => match other() {
+                person @ Listed::Person(_) => person,
+                _ => Listed::Several,
+            },
+        }
     }
 }
 
@@ -300,8 +339,10 @@ mod tests {
 
     #[test]
     fn feedback_may_name_any_account() {
-        let list = "person,provider,account\nE17,okta,00u1\nE17,,alice@acme.example\nE17,aws,ops\nE18,google,ops\nE18,aws,bob\n";
-        let people = People::new("acme", &[], parse_people(list.as_bytes()).unwrap(), PeopleRules::default());
+        let list = "person,provider,account\nE17,okta,00u1\nE17,,alice@acme.example\nE17,aws,ops\nE18,google,ops\nE18,aws,bob\n\
+                    E17,,eve\nE18,aws,eve\nE17,aws,it@acme.example\nE18,okta,it@acme.example\nE18,okta,e17\n";
+        let rules = PeopleRules { by_email: true, ..PeopleRules::default() };
+        let people = People::new("acme", &[], parse_people(list.as_bytes()).unwrap(), rules);
         let of = |provider, id: &'static str, name: &'static str| {
             let mut decoded = Decoded::Feedback(Feedback {
                 provider,
@@ -322,6 +363,12 @@ mod tests {
         assert_eq!(of(None, "00u1", ""), "acme/E17", "an account of one provider, which is not named");
         assert_eq!(of(None, "bob", ""), "acme/E18");
         assert_eq!(of(None, "ops", ""), "t/ops", "two providers' accounts of two persons");
+        assert_eq!(of(None, "ops", "alice@acme.example"), "acme/E17", "the other name tells whose");
+        assert_eq!(of(None, "eve", ""), "t/eve", "of any provider, but not of AWS");
+        assert_eq!(of(None, "it@acme.example", ""), "t/it@acme.example", "no rule decides between two persons");
+        assert_eq!(of(None, "E18", ""), "acme/E18", "the person");
+        assert_eq!(of(None, "E17", ""), "t/E17", "a person, and the account of another");
+        assert_eq!(of(Some(Provider::Entra), "E18", ""), "t/E18", "an account of that name, which nobody has");
         assert_eq!(of(Some(Provider::Google), "ops", ""), "acme/E18");
         assert_eq!(of(Some(Provider::Entra), "guid", "alice@acme.example"), "acme/E17", "by its principal name");
         assert_eq!(of(Some(Provider::Entra), "bob", ""), "t/bob", "that account is AWS's");
