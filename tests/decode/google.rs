@@ -299,6 +299,9 @@ fn every_event_that_cannot_be_used_is_told() {
     let unnamed = r#"{"email":"","profileId":""}"#;
     let record = activity("login", unnamed, &format!("{good},7,{good}"));
     check(&record, &["reject noUser", "reject wrongType", "reject noUser"]);
+    // A list of one, flattened.
+    let only = activity("login", unnamed, "1").replace("[1]", good);
+    check(&only, &["reject noUser"]);
 }
 
 #[test]

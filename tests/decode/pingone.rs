@@ -150,6 +150,10 @@ fn pages_and_webhooks() {
     let first = page.find(bad).expect("is there");
     assert_eq!(told, [("noUser", first), ("wrongType", first + bad.len() + 1), ("noUser", second)]);
     check(
+        &format!(r#"{{"_links":{{}},"_embedded":{{"activities":{good}}}}}"#),
+        &[&sign_in("Success/Right/Unknown/Normal", "Interactive")],
+    );
+    check(
         &format!("[{good},{skipped}]"),
         &[&sign_in("Success/Right/Unknown/Normal", "Interactive"), "skipped notASignIn"],
     );

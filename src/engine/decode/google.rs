@@ -115,7 +115,9 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
         let (name, parameters) = only_event(&activity);
         return event(&activity, &name, parameters, 0, emit);
     }
-    for (index, element) in elements(list).enumerate() {
+    // What flattens lists writes a list of one as that one.
+    let only = list.starts_with('{').then_some(list);
+    for (index, element) in only.into_iter().chain(elements(list)).enumerate() {
         let found = object(element).and_then(EventAt::read).and_then(|mut found| {
             let name = found.first_text([EventAt::Name, EventAt::CloudName]).to_ascii_lowercase();
             let lists = [found.json(EventAt::Parameters), found.json(EventAt::CloudParameters)];

@@ -129,7 +129,9 @@ fn read<'a>(text: &'a str, _: &Around, emit: Emit<'_, 'a>) -> Result<(), Reject>
     if activities.is_empty() {
         return read_activity(activity, emit);
     }
-    for element in elements(activities) {
+    // What flattens lists writes a list of one as that one.
+    let only = activities.starts_with('{').then_some(activities);
+    for element in only.into_iter().chain(elements(activities)) {
         let read = object(element).and_then(At::read).and_then(|activity| read_activity(activity, emit));
         if let Err(reject) = read {
             emit(Err(reject.moved(offset_in(text, element))));
