@@ -156,13 +156,20 @@ fn a_record_has_so_many_elements() {
         decode(Format::Auto, record, &mut |decoded| match decoded {
             Ok(Decoded::SignIn(_)) => sign_ins += 1,
             Ok(other) => panic!("{other:?}"),
-            Err(reject) => rejects.push((reject.reason.name(), reject.detail.into_owned())),
+            Err(reject) => rejects.push((reject.reason.name(), reject.offset, reject.detail.into_owned())),
         });
         (sign_ins, rejects)
     };
-    assert_eq!(counted(&packed(ELEMENTS_MAX / 1_000)), (ELEMENTS_MAX, vec![]));
-    let told = ("tooLarge", format!("more than {ELEMENTS_MAX} elements"));
-    assert_eq!(counted(&packed(ELEMENTS_MAX / 1_000 + 1)), (ELEMENTS_MAX, vec![told.clone()]));
-    let (sign_ins, rejects) = counted(format!("[{}0]", "0,".repeat(2 * ELEMENTS_MAX)).as_bytes());
-    assert_eq!((sign_ins, rejects.len(), rejects.last()), (0, ELEMENTS_MAX + 1, Some(&told)));
+    let told = |offset: usize| ("tooLarge", offset, format!("more than {ELEMENTS_MAX} elements"));
+    let full = ELEMENTS_MAX / 1_000;
+    assert_eq!(counted(&packed(full)), (ELEMENTS_MAX, vec![]));
+    // What is packed stands nowhere in the record but where its package does.
+    assert_eq!(counted(&packed(full + 1)), (ELEMENTS_MAX, vec![told(0)]));
+    let element = json!({"recordId": "1", "data": STANDARD.encode(packed(full))}).to_string();
+    let envelope = format!(r#"{{"records":[{element},{element},{element}]}}"#);
+    let second = r#"{"records":["#.len() + element.len() + 1;
+    assert_eq!(counted(envelope.as_bytes()), (ELEMENTS_MAX, vec![told(second)]));
+    let (sign_ins, rejects) = counted(format!(" [{}0]", "0,".repeat(2 * ELEMENTS_MAX)).as_bytes());
+    let last = told(" [".len() + 2 * ELEMENTS_MAX);
+    assert_eq!((sign_ins, rejects.len(), rejects.last()), (0, ELEMENTS_MAX + 1, Some(&last)));
 }

@@ -26,8 +26,8 @@ use crate::engine::signin::EventTime;
 /// Envelopes may hold envelopes, but not more than this many deep.
 const ENVELOPE_DEPTH_MAX: usize = 6;
 
-/// Elements that are taken of one record: beyond it the rest is one reject. A record of [`RECORD_LENGTH_MAX`] with sign-ins
-/// holds a tenth of them; a line that says it was repeated, or an array of nothing, could make any number.
+/// Elements that are taken of one record: beyond it the rest is one reject. A record of [`RECORD_LENGTH_MAX`] with
+/// sign-ins holds a tenth of them; a line that says it was repeated, or an array of nothing, could make any number.
 pub const ELEMENTS_MAX: usize = 100_000;
 
 /// How records are read: the format, and what the configuration says of it. Cheap to clone.
@@ -79,7 +79,7 @@ impl Decoder {
             Some(true) => each(decoded),
             Some(false) => {
                 let detail = format!("more than {ELEMENTS_MAX} elements");
-                each(Err(Reject::new(RejectReason::TooLarge, detail)));
+                each(Err(Reject::new(RejectReason::TooLarge, detail).moved(spent.at.get())));
             }
             None => {}
         };
@@ -93,7 +93,7 @@ impl Decoder {
         if let Err(reject) = scan::check_depth(text) {
             return each(Err(reject.moved(start)));
         }
-        Walk { decoder: self, origin: text, start, around, spent: &spent, each }.root(text, 0);
+        Walk { decoder: self, origin: text, start, is_copy: false, around, spent: &spent, each }.root(text, 0);
     }
 
     fn decode_gzip<'a>(
@@ -112,7 +112,7 @@ impl Decoder {
             Err(why) => return each(Err(not_unpacked(why))),
         };
         spent.unpacked.set(text.len());
-        let mut walk = Walk { decoder: self, origin: "", start: 0, around, spent, each };
+        let mut walk = Walk { decoder: self, origin: "", start: 0, is_copy: false, around, spent, each };
         walk.copied(&text, "", 1);
     }
 }
@@ -128,6 +128,8 @@ struct Spent {
     /// Bytes that were unpacked.
     unpacked: Cell<usize>,
     elements: Cell<usize>,
+    /// Where in the record the element being read begins.
+    at: Cell<usize>,
 }
 
 impl Spent {
@@ -151,6 +153,8 @@ struct Walk<'w, 'a> {
     origin: &'a str,
     /// Where `origin` starts within the record.
     start: usize,
+    /// `origin` is no part of the record, but was unpacked from it.
+    is_copy: bool,
     around: Around,
     spent: &'w Spent,
     each: &'w mut dyn FnMut(Result<Decoded<'a>, Reject>),
@@ -173,7 +177,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// An object that is to be read, or an array known to be valid JSON.
     fn value(&mut self, text: &'a str, depth: usize) {
-        if self.spent.is_out() {
+        if self.is_out_at(text) {
             return;
         }
         if depth > ENVELOPE_DEPTH_MAX {
@@ -412,7 +416,8 @@ impl<'a> Walk<'_, 'a> {
         };
         match scan::check_depth(text) {
             Ok(()) => {
-                let mut walk = Walk { decoder, origin: text, start: 0, around, spent, each: &mut inner_each };
+                let mut walk =
+                    Walk { decoder, origin: text, start: 0, is_copy: true, around, spent, each: &mut inner_each };
                 walk.lines_or_root(text, depth);
             }
             Err(reject) => inner_each(Err(reject)),
@@ -432,7 +437,7 @@ impl<'a> Walk<'_, 'a> {
 
     /// A record that is no JSON object or array.
     fn line(&mut self, text: &'a str) {
-        if self.spent.is_out() {
+        if self.is_out_at(text) {
             return;
         }
         if let Some(reader) = self.reader_of_line(text) {
@@ -462,6 +467,9 @@ impl<'a> Walk<'_, 'a> {
                 continue;
             }
             for row in raw_elements(rows) {
+                if self.is_out_at(row) {
+                    return;
+                }
                 if let Err(reject) = self.row(row, table, &columns) {
                     self.reject(row, reject);
                 }
@@ -488,6 +496,14 @@ impl<'a> Walk<'_, 'a> {
     fn reject(&mut self, element: &str, reject: Reject) {
         let at = self.offset_of(element);
         (self.each)(Err(reject.moved(at)));
+    }
+
+    /// Notes that `element` is read next, unless no element is taken any more.
+    fn is_out_at(&self, element: &str) -> bool {
+        if !self.is_copy {
+            self.spent.at.set(self.offset_of(element));
+        }
+        self.spent.is_out()
     }
 
     /// Where an element begins within the record.

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::record::{Record, Source, SourceKind};
 use crate::config::Framing;
-use crate::engine::decode::{Decoded, Decoder, Format, Reject, RejectReason, SkipReason};
+use crate::engine::decode::{Decoded, Decoder, ELEMENTS_MAX, Format, Reject, RejectReason, SkipReason};
 use crate::engine::enrich::Enricher;
 use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
@@ -220,10 +220,22 @@ fn read_payload<'a, T>(
             put(decoded, kind, make, items, span);
         }
     });
-    if parts.len() > 1 {
-        for part in &parts {
-            decoder.decode(&payload[part.start..part.end], received, &mut |decoded| {
+    if parts.len() <= 1 {
+        return;
+    }
+    // The decoder counts what is in one value; all of them are one record.
+    let mut count = 0;
+    for part in &parts {
+        decoder.decode(&payload[part.start..part.end], received, &mut |decoded| {
+            count += 1;
+            if count <= ELEMENTS_MAX {
                 put(decoded, kind, make, items, span);
+            }
+        });
+        if count > ELEMENTS_MAX {
+            return span.refusals.push(Refusal {
+                reason: DeadLetterReason::Rejected(RejectReason::TooLarge),
+                detail: format!("more than {ELEMENTS_MAX} elements at byte {}", part.start),
             });
         }
     }
@@ -291,6 +303,32 @@ mod tests {
             assert_eq!(parts(line), [line]);
             assert_eq!(parts(&format!("{line}\n\n{line}\n")), [line, line]);
         }
+    }
+
+    #[test]
+    fn values_behind_each_other_are_one_record_to_the_limit() {
+        let message = "2026-03-02T08:15:30+00:00 web1 sshd[7]: message repeated 1000 times: [ Failed password for root from 192.0.2.7 port 1 ssh2]";
+        let value = format!("{}\n", serde_json::json!({"schema": null, "payload": message}));
+        let counted = |values: usize| {
+            let payload = value.repeat(values);
+            let record = Record {
+                source: 0,
+                offset: 7,
+                timestamp_ms: None,
+                key: None,
+                payload: Some(payload.as_bytes()),
+                headers: Vec::new(),
+            };
+            let source = Source { topic: "t".to_owned(), topic_id: String::new(), kind: SourceKind::Input };
+            let (decoder, none) = (Decoder::new(Format::Auto), BTreeSet::new());
+            let intake = Intake::read_with(&[record], &[source], &none, &decoder, Framing::None, &mut |_| ());
+            let refused = intake.spans[0].refusals.iter().map(|refusal| refusal.detail.clone());
+            (intake.items.len(), refused.collect::<Vec<_>>())
+        };
+        let full = ELEMENTS_MAX / 1_000;
+        assert_eq!(counted(full), (ELEMENTS_MAX, vec![]));
+        let told = format!("more than {ELEMENTS_MAX} elements at byte {}", full * value.len());
+        assert_eq!(counted(full + 3), (ELEMENTS_MAX, vec![told]));
     }
 
     /// Commands are what people say; what products say is refused there as sign-ins are.
