@@ -189,6 +189,12 @@ fn mapped_records_come_in_envelopes() {
             assert_eq!(seen(&decoder, &envelope), expected, "{envelope}");
         }
     }
+    // A mapping without conditions is for what its pointers find something in: envelopes are opened for it, too.
+    let any = Decoder { format: Format::Mapping, ..self::decoder(&PLAIN.replace("[{pointer: /door}]", "[]")) };
+    for envelope in [json!({"records": [door]}), json!({"value": [door]}), document] {
+        assert_eq!(seen(&any, &envelope), seen(&decoder, &door), "{envelope}");
+    }
+    assert_eq!(seen(&any, &json!({"else": 1})), ["unknownFormat: no mapping is for this record"]);
     // A mapping that is for the envelope itself is asked first.
     let own = PLAIN.replace("{pointer: /door}", "{pointer: /records}").replace("[/who]", "[/records/0/who]");
     let decoder = Decoder { format: Format::Mapping, ..self::decoder(&own) };

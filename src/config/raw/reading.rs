@@ -51,7 +51,8 @@ pub struct Mapping {
     /// Also the source of the risk that the records carry.
     #[schemars(length(min = 1, max = 64))]
     pub name: String,
-    /// Which records it is for: all must hold. Of several mappings the first counts; with none it is for every object.
+    /// Which records it is for: all must hold. Of several mappings the first counts; without conditions it is for every
+    /// object in which one of its pointers finds something.
     #[serde(default)]
     #[schemars(length(max = 20))]
     pub conditions: Vec<Condition>,

@@ -173,7 +173,7 @@ pub struct Condition {
 #[derive(Clone, Debug, PartialEq)]
 pub struct MappingRule {
     pub name: String,
-    /// All must hold; none = every object.
+    /// All must hold; none = every object in which one of the fields' pointers finds something.
     pub conditions: Vec<Condition>,
     pub fields: BTreeMap<Field, Rule>,
 }
@@ -227,7 +227,7 @@ impl Mappings {
             return false;
         }
         let values = Mapped { slots, index: &self.slots };
-        self.rules.iter().any(|rule| values.meets(&rule.conditions))
+        self.rules.iter().any(|rule| values.fits(rule))
     }
 
     /// Reads an object by the first mapping that is for it; `Ok(false)` when none is.
@@ -236,7 +236,7 @@ impl Mappings {
         let mut slots = vec![Scalar::Absent; self.slots.len()];
         self.paths.read_into(text, &mut slots)?;
         let mut values = Mapped { slots, index: &self.slots };
-        let Some(rule) = self.rules.iter().find(|rule| values.meets(&rule.conditions)) else { return Ok(false) };
+        let Some(rule) = self.rules.iter().find(|rule| values.fits(rule)) else { return Ok(false) };
         values.sign_in(rule, around, emit).map(|()| true)
     }
 }
@@ -250,6 +250,15 @@ struct Mapped<'a, 'm> {
 impl<'a> Mapped<'a, '_> {
     fn at(&self, pointer: &Pointer) -> &Scalar<'a> {
         self.index.get(pointer).map_or(&Scalar::Absent, |slot| &self.slots[*slot])
+    }
+
+    /// Is the mapping for this object? One without conditions is not for an envelope around what it is for.
+    fn fits(&self, rule: &MappingRule) -> bool {
+        if rule.conditions.is_empty() {
+            let mut pointers = rule.fields.values().flat_map(|field| &field.pointers);
+            return pointers.any(|pointer| *self.at(pointer) != Scalar::Absent);
+        }
+        self.meets(&rule.conditions)
     }
 
     fn meets(&self, conditions: &[Condition]) -> bool {
