@@ -57,7 +57,7 @@ struct SignInView<'a> {
     /// How it ended; null in an update of a detection so old that only its summary is kept.
     #[schemars(extend("enum" = outcome_names()))]
     outcome: Option<&'static str>,
-    /// The provider's result code; 0 is success, null where it has none.
+    /// The provider's result code; 0 is success, null where what is no success has none.
     error_code: Option<u32>,
     app_display_name: Option<&'a str>,
     resource_display_name: Option<&'a str>,

@@ -1,6 +1,7 @@
 //! The flat form against the names and values that public Sigma rules match on (`tests/sigma`).
 
 use farsign::engine::finding::RiskEventType;
+use farsign::engine::signin::Outcome;
 use farsign::render::{self, ImpossibleTravelName, OutputFormat, RenderContext};
 use serde_json::Value;
 
@@ -74,4 +75,20 @@ fn members_of_enumerations_are_graphs() {
             assert!(own || text_list(members).contains(&text), "`{text}` is no member of {property}");
         }
     }
+}
+
+/// Rules take 0 for a success.
+#[test]
+fn only_a_success_has_the_code_of_one() {
+    let code = |outcome: Option<Outcome>, error_code: u32| {
+        let mut found = detection(RiskEventType::NewCountry);
+        (found.subject.outcome, found.subject.error_code) = (outcome, error_code);
+        parsed(&found, OutputFormat::Sigma)["errorCode"].clone()
+    };
+    assert_eq!(code(Some(Outcome::Success), 0), 0);
+    for stopped in [Outcome::Blocked, Outcome::Failed, Outcome::Interrupted] {
+        assert_eq!(code(Some(stopped), 0), Value::Null, "the provider has no codes");
+        assert_eq!(code(Some(stopped), 50_074), 50_074);
+    }
+    assert_eq!(code(None, 0), Value::Null, "only a summary is kept");
 }
