@@ -26,10 +26,20 @@ impl Task {
 
     /// Steps one batch; positions rise from batch to batch.
     pub fn step(&mut self, batch: &[Input<'_>]) -> Out {
-        debug_assert!(batch.is_sorted_by_key(|input| input.position), "positions rise");
         let mut out = Out::default();
-        self.engine.step(batch, &mut out);
+        self.step_into(batch, &mut out);
         out
+    }
+
+    /// As [`Self::step`]; appends what came of it.
+    pub fn step_into(&mut self, batch: &[Input<'_>], out: &mut Out) {
+        debug_assert!(batch.is_sorted_by_key(|input| input.position), "positions rise");
+        self.engine.step(batch, out);
+    }
+
+    /// The engine, for a runtime that gathers what several tasks give.
+    pub fn engine(&mut self) -> &mut Engine {
+        &mut self.engine
     }
 
     /// A new day begins with an event at `stream_time`: gives what settles before it, contributions above all.

@@ -28,10 +28,9 @@ pub enum Job {
         source: Box<Source>,
         length: usize,
     },
-    /// Step one shard of every variant: they share its inputs.
+    /// Step some shards of every variant: they share the inputs.
     Step {
-        shard: usize,
-        tasks: Vec<Box<Task>>,
+        shards: Vec<Shard>,
         round: Arc<Round>,
     },
     Pass {
@@ -41,6 +40,26 @@ pub enum Job {
     },
 }
 
+/// One shard's tasks, in the variants' order.
+pub struct Shard {
+    pub number: usize,
+    pub tasks: Vec<Box<Task>>,
+}
+
+impl Shard {
+    /// Appends what each task gives to its variant's.
+    fn step(&mut self, round: &Round, outs: &mut Vec<Out>) {
+        outs.resize_with(self.tasks.len().max(outs.len()), Out::default);
+        let batch = round.batch(self.number);
+        if batch.is_empty() {
+            return;
+        }
+        for (task, out) in self.tasks.iter_mut().zip(outs) {
+            task.step_into(&batch, out);
+        }
+    }
+}
+
 pub enum Done {
     /// The source after one read, so that the next can begin while this block is decoded; `None` at its end.
     Source {
@@ -48,10 +67,10 @@ pub enum Done {
         source: Option<Box<Source>>,
     },
     Block(Box<Block>),
-    /// One task of each variant with what it gave, in the variants' order.
+    /// The shards, and what each variant gave.
     Stepped {
-        shard: usize,
-        stepped: Vec<(Box<Task>, Out)>,
+        shards: Vec<Shard>,
+        outs: Vec<Out>,
     },
     Passed {
         index: usize,
@@ -80,13 +99,10 @@ impl Worker {
                 let block = Block::decode(file, sequence, raw, &self.decoder, &mut self.enricher);
                 done(Done::Block(Box::new(block)));
             }
-            Job::Step { shard, tasks, round } => {
-                let batch = round.batch(shard);
-                let step = |mut task: Box<Task>| {
-                    let out = task.step(&batch);
-                    (task, out)
-                };
-                done(Done::Stepped { shard, stepped: tasks.into_iter().map(step).collect() });
+            Job::Step { mut shards, round } => {
+                let mut outs = Vec::new();
+                shards.iter_mut().for_each(|shard| shard.step(&round, &mut outs));
+                done(Done::Stepped { shards, outs });
             }
             Job::Pass { index, mut variant, border } => {
                 variant.pass(border);

@@ -16,7 +16,7 @@ use super::SHARDS;
 use super::input::Input;
 use super::merge::{Merge, OPEN_FILES_MAX, Turn};
 use super::output::Sink;
-use super::pool::{Done, Job, Pool, Worker};
+use super::pool::{Done, Job, Pool, Shard, Worker};
 use super::progress::Progress;
 use super::round::{Round, Run};
 use super::settle::Order;
@@ -42,6 +42,8 @@ const FULL_BLOCK_FILES_MAX: usize = 8;
 pub const ROUND_ITEMS_MAX: usize = 8_192;
 /// A round waits for so many items while more are being read: below it, handing out shards costs more than they do.
 pub const ROUND_ITEMS_MIN: usize = 2_048;
+/// Items, times variants, that a job steps at least where a round is handed out to several.
+const ITEMS_A_JOB_MIN: usize = 256;
 /// Read to find a file's first event.
 const FIRST_LOOK_LENGTH: usize = 64 * 1024;
 /// What to do when more files overlap than can be merged.
@@ -127,10 +129,10 @@ enum Reading {
     Ended,
 }
 
-/// The round being stepped, and how many shards still are.
+/// The round being stepped, and how many jobs still are at it.
 struct Stepping {
     round: Arc<Round>,
-    shards: usize,
+    jobs: usize,
 }
 
 struct Sequencer<'a> {
@@ -398,14 +400,21 @@ impl<'a> Sequencer<'a> {
         Ok(())
     }
 
+    /// Hands the round out in as many jobs as are worth it: gathering what one gives costs as much as a few items do.
     fn dispatch(&mut self) -> anyhow::Result<()> {
         let round = Arc::new(std::mem::take(&mut self.filling));
-        for shard in 0..SHARDS {
-            let tasks =
-                self.variants.iter_mut().flatten().filter_map(|variant| variant.take_task(shard)).collect();
-            self.pool.submit(Job::Step { shard, tasks, round: round.clone() })?;
+        let work = round.items * self.variants.len();
+        let most = if self.options.threads > 1 { SHARDS } else { 1 };
+        let jobs = (work / ITEMS_A_JOB_MIN).clamp(1, most);
+        for job in 0..jobs {
+            let mut shard = |number: usize| {
+                let tasks = self.variants.iter_mut().flatten().filter_map(|variant| variant.take_task(number));
+                Shard { number, tasks: tasks.collect() }
+            };
+            let shards = (job..SHARDS).step_by(jobs).map(&mut shard).collect();
+            self.pool.submit(Job::Step { shards, round: round.clone() })?;
         }
-        self.stepping = Some(Stepping { round, shards: SHARDS });
+        self.stepping = Some(Stepping { round, jobs });
         Ok(())
     }
 
@@ -413,11 +422,16 @@ impl<'a> Sequencer<'a> {
         match done {
             Done::Source { file, source } => self.readings[file].0 = source.map_or(Reading::Ended, Reading::Idle),
             Done::Block(block) => self.merge.supply(Arc::from(block)),
-            Done::Stepped { shard, stepped } => {
-                for (variant, (task, out)) in self.variants.iter_mut().flatten().zip(stepped) {
-                    variant.stepped(shard, task, out);
+            Done::Stepped { shards, outs } => {
+                for Shard { number, tasks } in shards {
+                    for (variant, task) in self.variants.iter_mut().flatten().zip(tasks) {
+                        variant.put_task(number, task);
+                    }
                 }
-                return self.finish_shard();
+                for (variant, out) in self.variants.iter_mut().flatten().zip(outs) {
+                    variant.stepped(out);
+                }
+                return self.finish_job();
             }
             Done::Passed { index, variant } => {
                 self.variants[index] = Some(variant);
@@ -428,11 +442,11 @@ impl<'a> Sequencer<'a> {
         Ok(())
     }
 
-    /// A shard is through with the round: the last one finishes it.
-    fn finish_shard(&mut self) -> anyhow::Result<()> {
-        let Some(Stepping { round, shards }) = self.stepping.take() else { return Ok(()) };
-        if shards > 1 {
-            self.stepping = Some(Stepping { round, shards: shards - 1 });
+    /// A job is through with its part of the round: the last one finishes it.
+    fn finish_job(&mut self) -> anyhow::Result<()> {
+        let Some(Stepping { round, jobs }) = self.stepping.take() else { return Ok(()) };
+        if jobs > 1 {
+            self.stepping = Some(Stepping { round, jobs: jobs - 1 });
             return Ok(());
         }
         for variant in self.variants.iter_mut().flatten() {

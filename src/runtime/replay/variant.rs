@@ -12,6 +12,7 @@ use super::round::Round;
 use super::settle::{Order, Settler};
 use super::summary::Judged;
 use super::watch::Watch;
+use crate::engine::Engine;
 use crate::engine::out::{Detection, Out};
 use crate::engine::policy::EngineConfig;
 use crate::engine::profile::Profiles;
@@ -74,9 +75,13 @@ impl Variant {
         self.tasks[shard].take()
     }
 
-    /// Takes a task back with what it gave.
-    pub fn stepped(&mut self, shard: usize, task: Box<Task>, out: Out) {
+    /// Takes a task back.
+    pub fn put_task(&mut self, shard: usize, task: Box<Task>) {
         self.tasks[shard] = Some(task);
+    }
+
+    /// Takes what some of its tasks gave.
+    pub fn stepped(&mut self, out: Out) {
         self.outs.push(out);
     }
 
@@ -125,8 +130,8 @@ impl Variant {
                 (before, Some(_)) => before.plus_seconds(self.engine.review_every_s.into()).min(last),
             };
             let review = self.review;
-            self.review(review, |task| task.tell(review));
-            self.review(review, |task| task.review(review));
+            self.review(review, |engine, out| engine.tell(review, out));
+            self.review(review, |engine, out| engine.review(review, out));
             self.explain(review.minus_seconds(self.engine.ripe_after_s()));
         }
     }
@@ -138,18 +143,15 @@ impl Variant {
         }
     }
 
-    /// Lets every task review, and takes over what comes of it at once.
-    fn review(&mut self, at: EventTime, review: impl Fn(&mut Task) -> Out) {
-        let outs: Vec<Out> = self.tasks.iter_mut().flatten().map(|task| review(task)).collect();
-        let mut detections = Vec::new();
-        for out in outs {
-            self.judged.counts.add(&out.counts);
-            self.profiles.attempts().contribute(&out.attempts);
-            self.risky_users.take(out.risky_users);
-            detections.extend(out.detections);
-        }
+    /// Lets every task review, and takes over what comes of it when all have.
+    fn review(&mut self, at: EventTime, review: impl Fn(&mut Engine, &mut Out)) {
+        let mut out = Out::default();
+        self.tasks.iter_mut().flatten().for_each(|task| review(task.engine(), &mut out));
+        self.judged.counts.add(&out.counts);
+        self.profiles.attempts().contribute(&out.attempts);
+        self.risky_users.take(out.risky_users);
         self.settler.release(at, &mut self.due);
-        for detection in detections {
+        for detection in out.detections {
             self.settler.take(detection, at, &mut self.due);
         }
     }
@@ -167,8 +169,8 @@ impl Variant {
     }
 
     fn end(&mut self, at: EventTime) {
-        self.review(at, Task::tell_all);
-        self.review(at, |task| task.review_all(at));
+        self.review(at, Engine::tell_all);
+        self.review(at, |engine, out| engine.review_all(at, out));
         self.explain(EventTime::MAX);
         // Risk that would be of age at the last stream time is, whether a day began since or not.
         for task in self.tasks.iter_mut().flatten() {
