@@ -20,6 +20,7 @@ use farsign::engine::finding::{
 use farsign::engine::out::{Detection, Source, Subject};
 use farsign::engine::risk::incident::Incident;
 use farsign::engine::signin::{EventTime, Outcome, Provider};
+use farsign::engine::user::tail::Judged;
 use farsign::render::graph::{self, RiskDetection};
 use farsign::render::{ImpossibleTravelName, RenderContext, TableBuild};
 use serde_json::Value;
@@ -158,6 +159,17 @@ fn suppressed() -> Detection {
         finding.suppressed_by = Some(Suppression::OrganizationCommon);
     }
     detection
+}
+
+/// It is in saved state: hashing without the text must give what hashing the text gives.
+#[test]
+fn a_fingerprint_is_the_hash_of_the_debug_form() {
+    for kind in RiskEventType::ALL {
+        let Some(finding) = detection(kind).finding else { continue };
+        let expected = xxhash_rust::xxh3::xxh3_64(format!("{finding:?}").as_bytes());
+        assert_eq!(Judged::of(&finding).fingerprint, expected, "{}", kind.name());
+    }
+    assert!(detection(RiskEventType::ImpossibleTravel).finding.is_some());
 }
 
 /// What another product says of a user.

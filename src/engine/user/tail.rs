@@ -1,6 +1,7 @@
 //! The tail: a user's sign-ins, feedback and upstream findings of the last hours, in event order, while a late one may still come
 //! between them. An entry keeps the facts to judge again on, and the text to output what comes of it.
 
+use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,6 +10,7 @@ use crate::engine::facts::{Agent, Facts, ListSet, NamedLocation, Place, Prepared
 use crate::engine::finding::{Finding, RiskEventType, RiskLevel, Suppression};
 use crate::engine::risk::incident::Incident;
 use crate::engine::signin::{EventTime, FeedbackAction, Provider};
+use xxhash_rust::xxh3::Xxh3Default;
 
 /// Entries per user; when full the oldest settles early, and is counted.
 pub const TAIL_MAX: usize = 256;
@@ -325,9 +327,26 @@ impl Judged {
             level: finding.level,
             score: finding.score,
             suppressed_by: finding.suppressed_by,
-            // Findings are rare; their debug form names every field.
-            fingerprint: xxhash_rust::xxh3::xxh3_64(format!("{finding:?}").as_bytes()),
+            fingerprint: fingerprint(finding),
             incident: finding.incident,
         }
     }
+}
+
+/// Hash of the debug form, which names every field. It is in saved state, so the form stays what it hashes; the text itself
+/// is never held, as a user who is being learnt has a finding, silenced, nearly every time.
+fn fingerprint(finding: &Finding) -> u64 {
+    struct Hashed(Xxh3Default);
+
+    impl fmt::Write for Hashed {
+        fn write_str(&mut self, text: &str) -> fmt::Result {
+            self.0.update(text.as_bytes());
+            Ok(())
+        }
+    }
+
+    let mut hashed = Hashed(Xxh3Default::new());
+    // Writing to a hash cannot fail.
+    drop(write!(hashed, "{finding:?}"));
+    hashed.0.digest()
 }
