@@ -105,7 +105,7 @@ fn of_configurations(args: &Args, against: &Path) -> anyhow::Result<Judged> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let text = args.config.as_deref().map_or(Ok(String::new()), config::read)?;
     let mut variants = match tune::build(&text, &environment, &Plan::default(), &[against.to_path_buf()]) {
-        Ok((variants, _)) => variants,
+        Ok(built) => built.variants,
         Err(Refused::Config { problems, .. }) if problems.unreadable => bail!(problems),
         Err(refused) => return Ok(Judged::Refused(refused.to_string())),
     };

@@ -27,7 +27,7 @@ use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::source;
 use crate::runtime::replay::summary::{self, Summary};
 use crate::tune::{
-    self, Journal, Plan, Refused, Report, Stream, Trial, Variant, VariantReport, Verdicts, VerdictsReport,
+    self, Built, Journal, Plan, Refused, Report, Stream, Trial, Variant, VariantReport, Verdicts, VerdictsReport,
 };
 
 /// Variants judged in one pass, unless told otherwise.
@@ -157,7 +157,7 @@ fn variants(args: &Args) -> anyhow::Result<Result<Vec<Variant>, String>> {
         Ok(plan) => plan,
         Err(problems) => return Ok(Err(format!("the plan is not valid\n{}", problems.join("\n")))),
     };
-    let (mut variants, alike) = match tune::build(&base, &environment, &plan, &args.variant) {
+    let Built { mut variants, alike } = match tune::build(&base, &environment, &plan, &args.variant) {
         Ok(built) => built,
         Err(Refused::Config { problems, .. }) if problems.unreadable => bail!(problems),
         Err(refused) => return Ok(Err(refused.to_string())),

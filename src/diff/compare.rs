@@ -71,7 +71,7 @@ pub fn compare(first: &Detections, second: &Detections, settings: Option<&Settin
         groups.entry((change, shown.kind.clone(), cause)).or_default().push(example(id, shown, pair));
     }
     report.groups = groups.into_iter().map(|(key, members)| group(key, members, examples)).collect();
-    report.groups.sort_by(|a, b| b.detections.cmp(&a.detections));
+    report.groups.sort_by_key(|group| std::cmp::Reverse(group.detections));
     report
 }
 

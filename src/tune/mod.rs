@@ -20,5 +20,5 @@ pub use report::{Report, Stream, VariantReport, VerdictsReport};
 pub use tally::ALERTS_MAX;
 pub use text::tables;
 pub use trial::Trial;
-pub use variant::{Refused, Variant, build};
+pub use variant::{Built, Refused, Variant, build};
 pub use verdicts::Verdicts;

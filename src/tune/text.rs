@@ -139,7 +139,7 @@ fn conclusion(report: &Report) -> String {
     let mut text = heading("Recommendation");
     let named = report.recommended.and_then(|number| report.variants.iter().find(|it| it.number == number));
     text += &paragraph(&match (named, &report.labels) {
-        (_, None) => format!("A budget was stated, but without labels there is no recall to choose by."),
+        (_, None) => "A budget was stated, but without labels there is no recall to choose by.".to_owned(),
         (None, _) => {
             format!("No variant stays within {budget} unconfirmed alerts per 1,000 active users per day.")
         }

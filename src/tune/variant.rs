@@ -33,8 +33,16 @@ pub enum Refused {
     SameName { name: String },
 }
 
-/// The base and its variants; of those that judge alike, the first. What is left out is given by name, with that of the
-/// variant it is like.
+/// What a plan comes to.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// The base first; of those that judge alike, the first.
+    pub variants: Vec<Variant>,
+    /// Names of those left out, each with that of the one it is like.
+    pub alike: Vec<(String, String)>,
+}
+
+/// The base and its variants.
 ///
 /// # Errors
 /// The first variant that is none.
@@ -43,7 +51,7 @@ pub fn build(
     environment: &BTreeMap<String, String>,
     plan: &Plan,
     files: &[PathBuf],
-) -> Result<(Vec<Variant>, Vec<(String, String)>), Refused> {
+) -> Result<Built, Refused> {
     let of = |name: &str, text: &str, settings: &[Setting]| {
         let config = config::parse_with(text, environment, settings);
         let config = config.map_err(|problems| Refused::Config { name: name.to_owned(), problems })?;
@@ -72,7 +80,7 @@ pub fn build(
             None => variants.push(variant),
         }
     }
-    Ok((variants, alike))
+    Ok(Built { variants, alike })
 }
 
 fn read(path: &Path, name: &str) -> Result<String, Refused> {

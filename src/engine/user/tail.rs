@@ -346,7 +346,7 @@ fn fingerprint(finding: &Finding) -> u64 {
     }
 
     let mut hashed = Hashed(Xxh3Default::new());
-    // Writing to a hash cannot fail.
-    drop(write!(hashed, "{finding:?}"));
+    let written = write!(hashed, "{finding:?}");
+    debug_assert!(written.is_ok(), "writing to a hash cannot fail");
     hashed.0.digest()
 }
