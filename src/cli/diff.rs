@@ -20,7 +20,6 @@ use crate::diff::{self, Detections, Report, Settings};
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
 use crate::render::{OutputFormat, RenderContext};
-use crate::runtime::people;
 use crate::runtime::replay::input;
 use crate::runtime::replay::output::{Outputs, Tee};
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
@@ -104,14 +103,13 @@ enum Judged {
 fn of_configurations(args: &Args, against: &Path) -> anyhow::Result<Judged> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let text = args.config.as_deref().map_or(Ok(String::new()), config::read)?;
-    let mut variants = match tune::build(&text, &environment, &Plan::default(), &[against.to_path_buf()]) {
-        Ok(built) => built.variants,
+    let mut built = match tune::build(&text, &environment, &Plan::default(), &[against.to_path_buf()]) {
+        Ok(built) => built,
         Err(Refused::Config { problems, .. }) if problems.unreadable => bail!(problems),
         Err(refused) => return Ok(Judged::Refused(refused.to_string())),
     };
-    for variant in &mut variants {
-        people::load(&mut variant.config)?;
-    }
+    built.load_people()?;
+    let variants = built.variants;
     let [first, second] = variants.as_slice() else {
         return Ok(Judged::Refused("both configurations judge alike: there is nothing to compare".to_owned()));
     };

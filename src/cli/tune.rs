@@ -19,7 +19,6 @@ use super::{INTERRUPTED, PROBLEMS, say};
 use crate::config;
 use crate::engine::finding::RiskLevel;
 use crate::engine::policy::EngineConfig;
-use crate::runtime::people;
 use crate::runtime::replay::input;
 use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
@@ -157,19 +156,18 @@ fn variants(args: &Args) -> anyhow::Result<Result<Vec<Variant>, String>> {
         Ok(plan) => plan,
         Err(problems) => return Ok(Err(format!("the plan is not valid\n{}", problems.join("\n")))),
     };
-    let Built { mut variants, alike } = match tune::build(&base, &environment, &plan, &args.variant) {
+    let mut built = match tune::build(&base, &environment, &plan, &args.variant) {
         Ok(built) => built,
         Err(Refused::Config { problems, .. }) if problems.unreadable => bail!(problems),
         Err(refused) => return Ok(Err(refused.to_string())),
     };
+    built.load_people()?;
+    let Built { variants, alike } = built;
     for (name, like) in alike {
         say(&format!("`{name}` judges as `{like}` does, and is left out"));
     }
     if variants.len() == 1 {
         return Ok(Err("there is nothing to compare the base with: name --set, --plan or --variant".to_owned()));
-    }
-    for variant in &mut variants {
-        people::load(&mut variant.config)?;
     }
     Ok(Ok(variants))
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::Plan;
 use crate::config::{self, Config, ConfigProblems, Setting};
+use crate::runtime::people;
 
 /// Sections that variants may differ in. All else is done once for all of them, before they judge.
 const OF_VARIANTS: [&str; 5] = ["detections", "baseline", "exceptions", "policies", "engine"];
@@ -18,6 +19,21 @@ pub struct Variant {
     /// What it sets over the base; empty for a file of its own.
     pub settings: Vec<Setting>,
     pub config: Config,
+}
+
+impl Built {
+    /// Reads the list of accounts once: all variants share it.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is none.
+    pub fn load_people(&mut self) -> anyhow::Result<()> {
+        let Some((base, others)) = self.variants.split_first_mut() else { return Ok(()) };
+        people::load(&mut base.config)?;
+        for variant in others {
+            variant.config.input.decoder.people = base.config.input.decoder.people.clone();
+        }
+        Ok(())
+    }
 }
 
 /// Why there are no variants.
