@@ -150,6 +150,7 @@ fn before(explained: &Explained, rules: &Rules) -> String {
         text += &paragraph(&format!("Learning: {}.", phases.collect::<Vec<_>>().join(", ")));
         text += &paragraph(&match seen.organization_users {
             0 => "Nothing is known of the organisation yet.".to_owned(),
+            1 => "The organisation: this user alone.".to_owned(),
             users => format!("The organisation: {users} users."),
         });
     }
@@ -158,9 +159,8 @@ fn before(explained: &Explained, rules: &Rules) -> String {
 
 fn examined_text(seen: &Examined) -> String {
     let mut text = heading("What was seen");
-    if let Some(last) = &seen.last_place {
-        text += &paragraph(&format!("Here: {}. Last place: {}.", place(&seen.this), place(last)));
-    }
+    let last = seen.last_place.as_ref().map_or("none is known".to_owned(), place);
+    text += &paragraph(&format!("Here: {}. Last place: {last}.", place(&seen.this)));
     if let Some(travel) = &seen.travel {
         text += &paragraph(&format!(
             "{:.0} km ({:.0} km less {:.0} km of uncertainty) in {:.0} min: {:.0} km/h; at most {:.0} km/h is taken for \
