@@ -173,3 +173,21 @@ fn a_record_has_so_many_elements() {
     let last = told(" [".len() + 2 * ELEMENTS_MAX);
     assert_eq!((sign_ins, rejects.len(), rejects.last()), (0, ELEMENTS_MAX + 1, Some(&last)));
 }
+
+/// A column that says nothing does not make an envelope of a record.
+#[test]
+fn a_key_of_an_envelope_with_nothing_in_it_is_a_record_s_own() {
+    let plain = json!({
+        "Type": "SigninLogs", "TenantId": "eeeeeeee-0000-4000-8000-00000000000e", "TimeGenerated": "2026-03-02T08:15:30Z",
+        "CreatedDateTime": "2026-03-02T08:15:30Z", "Id": "s-1", "UserId": "u-1", "UserPrincipalName": "alice@fjord.example",
+        "ResultType": "0", "IPAddress": "192.0.2.17", "AADTenantId": "5f0c9a52-0d1e-4c6b-9a7e-3b2f5c1d0001",
+    });
+    let expected = summary(Format::Auto, &plain.to_string());
+    assert!(expected[0].starts_with("signIn "), "{expected:?}");
+    for key in ["Records", "AuditData", "logEvents", "_raw"] {
+        let mut first = serde_json::Map::from_iter([(key.to_owned(), Value::Null)]);
+        first.extend(plain.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+        assert_eq!(summary(Format::Auto, &Value::Object(first).to_string()), expected, "{key}");
+    }
+    assert_eq!(summary(Format::Auto, r#"{"Records":null}"#), ["reject unknownFormat"]);
+}

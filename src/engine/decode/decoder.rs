@@ -326,6 +326,10 @@ impl<'a> Walk<'_, 'a> {
         if let (Some(reader), Format::Ecs) = (document, format) {
             return self.read(reader, text);
         }
+        if opened.contents.is_empty() && !opened.is_document && matches!(format, Format::Auto | Format::Entra) {
+            // A key that is an envelope's, with nothing in it, may be any record's.
+            return self.azure(text, depth);
+        }
         let (is_document, is_understood) = (opened.is_document, opened.is_understood);
         let contents = opened.contents.into_iter().filter_map(envelope::text_of);
         let found = contents.map(trimmed).find(|content| self.is_content(content, is_document, is_understood));
