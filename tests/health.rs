@@ -35,7 +35,8 @@ fn the_exit_code_is_the_health() {
     server.stop();
     let (code, said) = health(&live);
     assert_eq!(code, 1);
-    assert!(said.contains("cannot reach"), "{said}");
+    // The system may still have taken the connection that nobody takes up any more.
+    assert!(said.contains("cannot reach") || said.contains("reset by peer"), "{said}");
 }
 
 #[test]

@@ -82,6 +82,10 @@ pub fn columns(table: &str, object: &Value, as_text: bool) -> Value {
         json!({"TenantId": "eeeeeeee-0000-4000-8000-00000000000e", "TimeGenerated": "2026-03-03T09:06:00Z"});
     for (key, value) in object.as_object().into_iter().flatten() {
         let name = key[..1].to_uppercase() + &key[1..];
+        // No table has it; it is what CloudTrail's files are known by.
+        if name == "Records" {
+            continue;
+        }
         row[name] = if (value.is_object() || value.is_array()) && as_text {
             json!(value.to_string())
         } else {

@@ -103,6 +103,12 @@ fn walk(value: &Value, level: usize, all: &mut Vec<Seen>) {
                 record(value, all);
             }
         }
+        // Text that begins as JSON, and is none.
+        Value::String(text)
+            if text.trim().starts_with(['{', '[']) && serde_json::from_str::<Value>(text).is_err() =>
+        {
+            all.push(reject(RejectReason::Malformed));
+        }
         _ => all.push(reject(RejectReason::UnknownFormat)),
     }
 }

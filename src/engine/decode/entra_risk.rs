@@ -26,10 +26,11 @@ use std::borrow::Cow;
 
 use super::draft::{self, SignInRisk};
 use super::entra::{coordinates, country_of, tenant_in_path};
+use super::fields::read_text;
 use super::format::Emit;
 use super::paths::{Values, elements, json_in, paths};
 use super::scalar::{Scalar, wrong_type};
-use super::{Decoded, Reject, RejectReason, SkipReason, TENANT_UNKNOWN, event_id, text};
+use super::{Decoded, Reject, RejectReason, SkipReason, TENANT_UNKNOWN, Whole, event_id, text};
 use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::{EventTime, Feedback, FeedbackAction, Provider, ProviderLocation, UpstreamFinding};
 
@@ -452,7 +453,9 @@ pub(super) fn of_sign_in<'a>(text: &str, has_properties: bool) -> Option<SignInR
 fn types_in(record: &Record<'_>, at: At) -> Vec<String> {
     let written = record.json(at);
     match json_in(record.get(at)) {
-        Some(copied) => words(&copied),
+        Some(copied) if read_text(&copied, Whole).is_ok() => words(&copied),
+        // It begins as a list, and is none.
+        Some(_) => Vec::new(),
         None if written.is_empty() => {
             let name = record.get(at).clone().into_text();
             if name.is_empty() { Vec::new() } else { vec![name.into_owned()] }
