@@ -103,9 +103,11 @@ fn walk(value: &Value, level: usize, all: &mut Vec<Seen>) {
                 record(value, all);
             }
         }
-        // Text that begins as JSON, and is none.
+        // Text in a list that begins as JSON, and is none. A record that is text alone is never looked into.
         Value::String(text)
-            if text.trim().starts_with(['{', '[']) && serde_json::from_str::<Value>(text).is_err() =>
+            if level > 0
+                && text.trim().starts_with(['{', '['])
+                && serde_json::from_str::<Value>(text).is_err() =>
         {
             all.push(reject(RejectReason::Malformed));
         }
