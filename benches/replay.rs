@@ -19,6 +19,7 @@ use farsign::runtime::replay::output::Outputs;
 use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use farsign::runtime::replay::settle::Order;
 use farsign::runtime::replay::source;
+use farsign::runtime::replay::state::StateFiles;
 use farsign::simulate::Form;
 
 fn parse_only(path: &Path) -> u64 {
@@ -39,6 +40,7 @@ fn options(path: &Path, threads: usize) -> Options {
         tables: tables(),
         order: Order::Settled,
         block_length: BLOCK_LENGTH,
+        state: StateFiles::default(),
         round_items_max: ROUND_ITEMS_MAX,
     }
 }

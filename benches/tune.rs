@@ -12,6 +12,7 @@ use farsign::engine::policy::{EngineConfig, Policy};
 use farsign::runtime::replay::input::expand;
 use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use farsign::runtime::replay::settle::Order;
+use farsign::runtime::replay::state::StateFiles;
 use farsign::runtime::replay::summary::memory_peak_bytes;
 use farsign::simulate::Form;
 use farsign::tune::{Trial, Verdicts};
@@ -28,6 +29,7 @@ fn options(path: &Path, threads: usize) -> Options {
         tables: tables(),
         order: Order::Settled,
         block_length: BLOCK_LENGTH,
+        state: StateFiles::default(),
         round_items_max: ROUND_ITEMS_MAX,
     }
 }

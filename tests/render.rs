@@ -86,7 +86,7 @@ fn evidence() -> Evidence {
         attack: None,
         lists: vec![ListKind::Hosting],
         named_location: 0,
-        thresholds: vec![Threshold { key: "impossible_travel.max_speed_kmh", value: 1_000.0 }],
+        thresholds: vec![Threshold::new("impossible_travel.max_speed_kmh", 1_000.0)],
         suppressions: vec![SuppressionConsidered {
             reason: Suppression::NearbyCountry,
             applied: false,

@@ -25,6 +25,7 @@ use crate::runtime::replay::output::{Outputs, Tee};
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::source;
+use crate::runtime::replay::state::StateFiles;
 use crate::runtime::tables::TableFiles;
 use crate::tune::{self, Plan, Refused, Variant};
 
@@ -50,6 +51,9 @@ pub struct Args {
     threads: Option<u16>,
     #[command(flatten)]
     tables: TableArgs,
+    /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
+    #[arg(long, value_name = "FILE", requires = "against")]
+    state_in: Option<PathBuf>,
     /// FIRST and SECOND; with --against files, folders and globs of sign-in logs
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
@@ -143,6 +147,7 @@ fn judge(args: &Args, variants: &[Variant], files: &[PathBuf; 2]) -> anyhow::Res
         engine: engines[0].clone(),
         tables: Arc::new(tables),
         order: Order::Settled,
+        state: StateFiles { from: args.state_in.clone(), ..StateFiles::default() },
         block_length: BLOCK_LENGTH,
         round_items_max: ROUND_ITEMS_MAX,
     };

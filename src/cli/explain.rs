@@ -24,6 +24,7 @@ use crate::runtime::replay::input;
 use crate::runtime::replay::output::Nothing;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
+use crate::runtime::replay::state::StateFiles;
 use crate::runtime::replay::watch::Wanted;
 
 /// Explain why a sign-in was judged as it was
@@ -49,6 +50,9 @@ pub struct Args {
     threads: Option<u16>,
     #[command(flatten)]
     tables: TableArgs,
+    /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
+    #[arg(long, value_name = "FILE")]
+    state_in: Option<PathBuf>,
     /// Files, folders, globs; `-` is stdin: with what the user, and the organisation, did before
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
@@ -80,6 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         engine: engine.clone(),
         tables: Arc::new(tables),
         order: Order::Settled,
+        state: StateFiles { from: args.state_in.clone(), ..StateFiles::default() },
         block_length: BLOCK_LENGTH,
         round_items_max: ROUND_ITEMS_MAX,
     };

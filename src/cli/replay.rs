@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -20,10 +21,12 @@ use crate::engine::watermark::AHEAD_MAX_S;
 use crate::render::RenderContext;
 use crate::runtime::kafka::scan::Bound;
 use crate::runtime::people;
+use crate::runtime::replay::checkpoint::{self, CHECKPOINT_EVERY, CheckpointPlan};
 use crate::runtime::replay::input;
 use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
+use crate::runtime::replay::state::StateFiles;
 use crate::runtime::replay::summary::Summary;
 use crate::runtime::tables::{self, TableFiles};
 
@@ -45,6 +48,19 @@ pub struct Args {
     pub(super) to: Bound,
     #[command(flatten)]
     tables: TableArgs,
+    /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
+    #[arg(long, value_name = "FILE", conflicts_with = "kafka")]
+    state_in: Option<PathBuf>,
+    /// Write the state here at the end, to go on from; what has not settled by then is left to who goes on.
+    #[arg(long, value_name = "FILE", conflicts_with = "kafka")]
+    state_out: Option<PathBuf>,
+    /// Keep here how far it has come; when the file exists, go on from there.
+    #[arg(long, value_name = "FILE", conflicts_with = "kafka")]
+    resume: Option<PathBuf>,
+    /// With --resume, seconds between two writes of that file; it is also written when interrupted.
+    #[arg(long, value_name = "SECONDS", requires = "resume", default_value_t = CHECKPOINT_EVERY.as_secs(),
+        value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    resume_every: u64,
     /// Where detections go; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -90,9 +106,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let (options, context) = prepare(&args, config)?;
     input::refuse_to_overwrite(&options.inputs, written(&args).into_iter().flatten())?;
-    let mut outputs =
-        Outputs::new(create(&args.output)?, args.rejects.as_deref().map(create).transpose()?, context);
-    outputs.risky_users = args.risky_users.as_deref().map(create).transpose()?;
+    let mut outputs = open_outputs(&args, &options, context)?;
     let interrupted = watch_for_interrupt()?;
     let summary = match sequencer::run(&options, &mut outputs, &interrupted) {
         Ok(summary) => summary,
@@ -100,8 +114,55 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
         Err(error) => return Err(error),
     };
+    match &args.resume {
+        Some(path) if summary.interrupted => {
+            say(&format!("`{}` has how far it has come; the same command goes on from there", path.display()));
+        }
+        // Nothing is left to go on with.
+        Some(path) if path.exists() => {
+            std::fs::remove_file(path).with_context(|| format!("cannot remove `{}`", path.display()))?;
+        }
+        _ => {}
+    }
     report(&args, &summary)?;
     Ok(exit_code(&args, &summary))
+}
+
+/// Opens what is written: anew, or behind what the run wrote that is gone on with.
+fn open_outputs(args: &Args, options: &Options, context: RenderContext) -> anyhow::Result<Outputs> {
+    let held = match &args.resume {
+        Some(_) if args.output == Path::new("-") => {
+            bail!("--resume cannot go on with stdout: name a file with --output")
+        }
+        Some(path) => checkpoint::look(path, &options.identity())?,
+        None => None,
+    };
+    let lengths = held.as_ref().map(|held| {
+        say(&format!("going on behind {} items that were judged before", held.state.clock.position));
+        [0, 1].map(|index| held.lengths.get(index).copied().unwrap_or(0))
+    });
+    let open = |path: &Path, index: usize| match lengths {
+        Some(lengths) => open_behind(path, lengths[index]),
+        None => create(path),
+    };
+    let rejects = args.rejects.as_deref().map(|path| open(path, 1)).transpose()?;
+    let mut outputs = Outputs::new(open(&args.output, 0)?, rejects, context);
+    outputs.go_on(lengths.unwrap_or_default());
+    outputs.risky_users = args.risky_users.as_deref().map(create).transpose()?;
+    Ok(outputs)
+}
+
+/// Opens a file to go on behind its first `length` bytes; what follows was written after the checkpoint.
+fn open_behind(path: &Path, length: u64) -> anyhow::Result<Box<dyn Write + Send>> {
+    let failed = || format!("cannot go on with `{}`", path.display());
+    let mut file = File::options().write(true).create(true).truncate(false).open(path).with_context(failed)?;
+    let found = file.metadata().with_context(failed)?.len();
+    if found < length {
+        bail!("cannot go on with `{}`: it has {found} bytes, and had {length}", path.display());
+    }
+    file.set_len(length).with_context(failed)?;
+    file.seek(SeekFrom::End(0)).with_context(failed)?;
+    Ok(Box::new(BufWriter::with_capacity(WRITE_BUFFER_LENGTH, file)))
 }
 
 /// What verdicts rest on: the configuration, with what the command line adds.
@@ -150,9 +211,16 @@ pub(super) fn threads(asked: Option<u16>, config: &Config) -> usize {
     asked.map(usize::from).or(config.replay.threads).unwrap_or_else(cores)
 }
 
-/// The files that are written, in the order output, rejects, risky users, summary.
-pub(super) fn written(args: &Args) -> [Option<&Path>; 4] {
-    let paths = [Some(&args.output), args.rejects.as_ref(), args.risky_users.as_ref(), args.summary.as_ref()];
+/// The files that are written, in the order output, rejects, risky users, summary, state, checkpoint.
+pub(super) fn written(args: &Args) -> [Option<&Path>; 6] {
+    let paths = [
+        Some(&args.output),
+        args.rejects.as_ref(),
+        args.risky_users.as_ref(),
+        args.summary.as_ref(),
+        args.state_out.as_ref(),
+        args.resume.as_ref(),
+    ];
     paths.map(|path| path.map(PathBuf::as_path))
 }
 
@@ -166,10 +234,20 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
         engine: Arc::new(engine),
         tables: Arc::new(tables),
         order: if args.updates { Order::Updates } else { Order::Settled },
+        state: state_files(args),
         block_length: BLOCK_LENGTH,
         round_items_max: ROUND_ITEMS_MAX,
     };
     Ok((options, context))
+}
+
+fn state_files(args: &Args) -> StateFiles {
+    let checkpoint = args.resume.as_ref().map(|path| CheckpointPlan {
+        path: path.clone(),
+        every: Duration::from_secs(args.resume_every),
+        outputs: [Some(&args.output), args.rejects.as_ref()].into_iter().flatten().cloned().collect(),
+    });
+    StateFiles { from: args.state_in.clone(), to: args.state_out.clone(), checkpoint }
 }
 
 pub(super) fn create(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {

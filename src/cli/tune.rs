@@ -24,6 +24,7 @@ use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::source;
+use crate::runtime::replay::state::StateFiles;
 use crate::runtime::replay::summary::{self, Summary};
 use crate::tune::{
     self, Built, Journal, Plan, Refused, Report, Stream, Trial, Variant, VariantReport, Verdicts, VerdictsReport,
@@ -80,6 +81,9 @@ pub struct Args {
     threads: Option<u16>,
     #[command(flatten)]
     tables: TableArgs,
+    /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
+    #[arg(long, value_name = "FILE")]
+    state_in: Option<PathBuf>,
     /// Files, folders, globs; `-` is stdin. Plain, gzip or zstd
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
@@ -185,6 +189,7 @@ fn ground(args: &Args, variants: Vec<Variant>) -> anyhow::Result<Ground> {
         engine: Arc::new(engines[0].clone()),
         tables: Arc::new(tables),
         order: Order::Settled,
+        state: StateFiles { from: args.state_in.clone(), ..StateFiles::default() },
         block_length: BLOCK_LENGTH,
         round_items_max: ROUND_ITEMS_MAX,
     };

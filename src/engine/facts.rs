@@ -7,6 +7,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::hash::UserKey;
 use super::signin::{
     AccountState, Category, ClientApp, Credential, EventTime, Feedback, Mfa, Outcome, Provider, SignIn,
@@ -40,7 +42,7 @@ pub struct Place {
 }
 
 /// ISO 3166-1 alpha-2, upper case.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub struct CountryCode(pub [u8; 2]);
 
 impl CountryCode {
@@ -85,7 +87,7 @@ pub enum Connection {
 }
 
 /// Kinds of network list; a bit each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u16)]
 pub enum ListKind {
     Tor = 1,

@@ -3,7 +3,10 @@
 //! Evidence is typed; its JSON is made in `render`. Names of types, levels, states and details are Graph's
 //! (`microsoft.graph.riskDetection`, v1.0).
 
+use std::borrow::Cow;
 use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
 
 use super::attempts::{Attack, Trace};
 use super::facts::{CountryCode, ListKind};
@@ -11,7 +14,7 @@ use super::risk::incident::Incident;
 use super::signin::{EventTime, Provider};
 
 /// Graph `riskEventType`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum RiskEventType {
     ImpossibleTravel = 1,
@@ -120,7 +123,7 @@ impl RiskEventType {
 }
 
 /// Graph `riskLevel`, ordered (Graph's own enum numbers are not).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum RiskLevel {
     None = 0,
@@ -157,7 +160,7 @@ impl RiskLevel {
 }
 
 /// Graph `riskState`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum RiskState {
     None = 0,
@@ -182,7 +185,7 @@ impl RiskState {
 }
 
 /// Graph `riskDetail`: why the state is what it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum RiskDetail {
     None = 0,
@@ -215,7 +218,7 @@ impl RiskDetail {
 }
 
 /// One end of a comparison: a sign-in as evidence names it, or what an upstream finding says of one.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct EndPoint {
     pub request_id: String,
     pub provider: Provider,
@@ -235,7 +238,7 @@ pub struct EndPoint {
 }
 
 /// The arithmetic of two distant sign-ins.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Travel {
     /// Great circle between the two places, km.
     pub great_circle_km: f64,
@@ -257,7 +260,7 @@ impl Travel {
 }
 
 /// The properties that unfamiliar-properties weighs, and that every detection reports on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Property {
     IpAddress,
     IpPrefix,
@@ -312,7 +315,7 @@ impl Property {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Familiarity {
     Familiar,
     Unfamiliar,
@@ -321,7 +324,7 @@ pub enum Familiarity {
 }
 
 /// One property's verdict.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PropertyVerdict {
     pub property: Property,
     pub familiarity: Familiarity,
@@ -336,7 +339,7 @@ pub struct PropertyVerdict {
 }
 
 /// Why a detection was, or could have been, silenced.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct SuppressionConsidered {
     pub reason: Suppression,
     pub applied: bool,
@@ -346,7 +349,7 @@ pub struct SuppressionConsidered {
 
 /// The closed list of suppression reasons, with the level they belong to (Defender's slider: system,
 /// organisation, user).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Suppression {
     /// The family's baseline is still being learnt.
@@ -427,7 +430,7 @@ impl Suppression {
 }
 
 /// Where a detection family's learning stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum LearningPhase {
     Learning = 0,
@@ -446,15 +449,21 @@ impl LearningPhase {
 }
 
 /// A threshold that took part in the verdict.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Threshold {
     /// Configuration key, e.g. "impossible_travel.max_speed_kmh".
-    pub key: &'static str,
+    pub key: Cow<'static, str>,
     pub value: f64,
 }
 
+impl Threshold {
+    pub fn new(key: &'static str, value: f64) -> Threshold {
+        Threshold { key: key.into(), value }
+    }
+}
+
 /// What was attempted on other users, where that decided.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttackEvidence {
     /// What all attempts had in common.
     pub trace: Trace,
@@ -478,7 +487,7 @@ impl AttackEvidence {
 }
 
 /// Everything needed to check a finding by hand.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Evidence {
     pub this: EndPoint,
     pub reference: Option<EndPoint>,
@@ -512,7 +521,7 @@ pub struct Evidence {
 }
 
 /// One detection about one sign-in.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
     pub kind: RiskEventType,
     pub level: RiskLevel,

@@ -3,10 +3,11 @@
 //! xxh3 is specified bit for bit; each kind of value has its own seed, so that equal text in two fields
 //! does not look like one value.
 
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128_with_seed};
 
 /// A user: hash of tenant and stable user id.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct UserKey(pub u128);
 
 impl UserKey {

@@ -5,6 +5,7 @@
 //! whatever the batch size, thread count, partitioning or restarts.
 
 pub mod attempts;
+mod bytes;
 pub mod decode;
 pub mod detect;
 pub mod enrich;

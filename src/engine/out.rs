@@ -1,5 +1,7 @@
 //! What a step gives back: detections to render, contributions to shared profiles, counts for metrics.
 
+use serde::{Deserialize, Serialize};
+
 use super::attempts::Attempt;
 use super::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState, Suppression};
 use super::hash::UserKey;
@@ -8,7 +10,7 @@ use super::risk::user::UserRisk;
 use super::signin::{EventTime, Outcome, Provider};
 
 /// Who found a risk.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Source {
     #[default]
     Farsign,
@@ -27,7 +29,7 @@ impl Source {
 }
 
 /// The sign-in a detection is about, as output names it. Owned: a detection is rare.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Subject {
     /// At whose door the sign-in was; `None` where only a summary is kept.
     pub provider: Option<Provider>,
@@ -64,7 +66,7 @@ impl Subject {
 }
 
 /// A new detection, or a newer version of one with the same id.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Detection {
     /// UUIDv5 over tenant, sign-in id, type and detector version, and the source where that is another product.
     pub id: uuid::Uuid,
@@ -109,7 +111,7 @@ impl Detection {
 }
 
 /// A user's risk as a whole, whenever it or a name beside it changed: the newest of a user counts.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RiskyUser {
     pub key: UserKey,
     pub tenant_id: String,
@@ -125,7 +127,7 @@ pub struct RiskyUser {
 }
 
 /// What happened, for metrics and summaries. Adding two of them is exact and order-free.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Counts {
     pub sign_ins: u64,
     pub sign_ins_judged: u64,

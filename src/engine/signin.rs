@@ -8,10 +8,12 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::finding::{RiskEventType, RiskLevel};
 
 /// Time from the record, in nanoseconds since 1970-01-01T00:00:00Z. The engine knows no other clock.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct EventTime(pub i64);
 
 pub const NANOS_PER_SECOND: i64 = 1_000_000_000;
@@ -73,7 +75,7 @@ impl fmt::Display for EventTime {
 }
 
 /// At whose door the sign-in was. The numbers are in states: a new one goes to the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Provider {
     /// Microsoft Entra ID, whichever log tells of it.
@@ -153,7 +155,7 @@ pub enum Credential {
 }
 
 /// How the attempt ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Outcome {
     Success,
     /// A step on the way (MFA prompt, keep-me-signed-in, consent): neither success nor failure.

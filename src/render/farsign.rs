@@ -91,7 +91,7 @@ struct EvidenceView<'a> {
     /// The configured named location of the address; null = none.
     named_location: Option<&'a str>,
     /// The configured thresholds that took part.
-    thresholds: Vec<ThresholdView>,
+    thresholds: Vec<ThresholdView<'a>>,
     /// The suppressions that were asked, in the order of asking.
     suppressions: Vec<SuppressionView<'a>>,
     learning: LearningView,
@@ -214,9 +214,9 @@ struct PropertyView<'a> {
 /// One configured threshold.
 #[derive(Serialize, JsonSchema)]
 #[schemars(deny_unknown_fields)]
-struct ThresholdView {
+struct ThresholdView<'a> {
     /// Configuration key below `detections`.
-    key: &'static str,
+    key: &'a str,
     /// In the unit that ends the key, four decimals.
     value: Option<f64>,
 }
@@ -324,7 +324,7 @@ impl<'a> EvidenceView<'a> {
             thresholds: evidence
                 .thresholds
                 .iter()
-                .map(|threshold| ThresholdView { key: threshold.key, value: rounded(threshold.value, 4) })
+                .map(|threshold| ThresholdView { key: &threshold.key, value: rounded(threshold.value, 4) })
                 .collect(),
             suppressions: evidence
                 .suppressions

@@ -18,6 +18,7 @@ use farsign::runtime::replay::input::expand;
 use farsign::runtime::replay::output::Outputs;
 use farsign::runtime::replay::sequencer::{BLOCK_LENGTH, Options, ROUND_ITEMS_MAX, run};
 use farsign::runtime::replay::settle::Order;
+use farsign::runtime::replay::state::StateFiles;
 use proptest::prelude::*;
 
 use crate::bench::{Bench, Disk, Logged, line, settings};
@@ -268,6 +269,7 @@ fn replay(items: &[Item<'_>]) -> Vec<String> {
         tables: Arc::new(Tables::default()),
         order: Order::Updates,
         block_length: BLOCK_LENGTH,
+        state: StateFiles::default(),
         round_items_max: ROUND_ITEMS_MAX,
     };
     let written = Lines::default();

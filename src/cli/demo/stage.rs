@@ -23,6 +23,7 @@ use crate::runtime::replay::input;
 use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
+use crate::runtime::replay::state::StateFiles;
 use crate::runtime::replay::summary::Summary;
 use crate::runtime::tables;
 use crate::simulate::{self, Totals};
@@ -132,6 +133,7 @@ impl Stage {
             tables: Arc::new(tables),
             order: Order::Settled,
             block_length: BLOCK_LENGTH,
+            state: StateFiles::default(),
             round_items_max: ROUND_ITEMS_MAX,
         };
         let mut outputs = Outputs::new(Box::new(self.create(DETECTIONS)?), None, context);

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Attempt, AttemptKind, Bar, TRACE_ATTEMPTS_MAX};
 use crate::engine::facts::CountryCode;
 
 /// One attempt, trace and tenant apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Mark {
-    minute: i32,
-    member: u32,
-    kind: AttemptKind,
-    country: CountryCode,
+pub(super) struct Mark {
+    pub(super) minute: i32,
+    pub(super) member: u32,
+    pub(super) kind: AttemptKind,
+    pub(super) country: CountryCode,
 }
 
 /// Attempts in order of time, each once.
@@ -29,9 +31,14 @@ pub(super) struct List {
 const MINUTE_DAYS_MAX: usize = 32;
 const DAY_MINUTES: i32 = 24 * 60;
 
-/// A set of minutes, a bit each.
+/// Words that have a bit for each minute of a day.
+pub(super) const MINUTE_WORDS: usize = (DAY_MINUTES as usize).div_ceil(64);
+/// Minutes of one day, a bit each.
+pub(super) type DayMinutes = [u64; MINUTE_WORDS];
+
+/// A set of minutes, by day.
 #[derive(Debug, Default)]
-struct Minutes(BTreeMap<i32, [u64; (DAY_MINUTES as usize).div_ceil(64)]>);
+struct Minutes(BTreeMap<i32, DayMinutes>);
 
 impl Minutes {
     fn insert(&mut self, minute: i32) {
@@ -59,7 +66,7 @@ impl Minutes {
 }
 
 /// Attempts that are an attack, as far as they are asked about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attack {
     /// The minute (since 1970) from which it could be told.
     pub recognised: i32,
@@ -75,6 +82,28 @@ pub struct Attack {
 }
 
 impl List {
+    /// From what [`Self::marks`], [`Self::last_minute`] and [`Self::further`] gave; `None` unless the marks rise strictly.
+    pub(super) fn from_parts(
+        marks: Vec<Mark>,
+        last_minute: i32,
+        further: BTreeMap<i32, DayMinutes>,
+    ) -> Option<List> {
+        let has_any = !marks.is_empty();
+        marks.is_sorted_by(|a, b| a < b).then_some(List { marks, last_minute, has_any, further: Minutes(further) })
+    }
+
+    pub(super) fn marks(&self) -> &[Mark] {
+        &self.marks
+    }
+
+    pub(super) fn last_minute(&self) -> i32 {
+        self.last_minute
+    }
+
+    pub(super) fn further(&self) -> &BTreeMap<i32, DayMinutes> {
+        &self.further.0
+    }
+
     pub(super) fn push(&mut self, attempt: &Attempt) {
         let Attempt { minute, member, kind, country, .. } = *attempt;
         self.last_minute = if self.has_any { self.last_minute.max(minute) } else { minute };

@@ -11,6 +11,7 @@
 //! So the answer is the same in whatever order, how often and by whichever task they were contributed, once all of them
 //! are in; [`super::Engine::review`] asks it when they are. Nothing here judges a sign-in.
 
+mod codec;
 mod list;
 #[cfg(test)]
 mod tests;
@@ -18,15 +19,17 @@ mod tests;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dashmap::DashMap;
+use serde::{Deserialize, Serialize};
 
 use super::facts::{CountryCode, Facts};
 use super::hash::{Seed, hash32};
 use super::signin::{AccountState, Category, Credential, EventTime, Outcome};
+pub use codec::AttemptCodecError;
 pub use list::Attack;
 use list::List;
 
 /// What failed attempts can have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum Trace {
     Address = 0,

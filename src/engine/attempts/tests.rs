@@ -227,3 +227,78 @@ proptest! {
         }
     }
 }
+
+fn state_of(table: &Attempts) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    table.encode(&mut bytes);
+    bytes
+}
+
+fn any_attempt() -> impl Strategy<Value = Attempt> {
+    let kind = prop::sample::select(AttemptKind::ALL.to_vec());
+    let traces = [0..3_u32, 0..3, 0..3, 0..3];
+    (0..3_u32, 0..40_u32, 0..5_000_i32, kind, traces).prop_map(|(tenant, member, minute, kind, traces)| Attempt {
+        tenant,
+        member,
+        minute,
+        kind,
+        country: CountryCode(*b"NO"),
+        traces,
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_state_goes_on_as_what_it_was_made_of(
+        before in prop::collection::vec(any_attempt(), 0..300),
+        after in prop::collection::vec(any_attempt(), 0..50),
+        forgotten in 0..4_i32,
+    ) {
+        let original = table(&before);
+        original.forget_before(ATTEMPT_DAYS_MAX + forgotten);
+        let restored = table(&after);
+        restored.restore(&state_of(&original)).expect("reads back");
+        prop_assert_eq!(state_of(&restored), state_of(&original));
+        for goes_on in [&original, &restored] {
+            goes_on.contribute(&after);
+            goes_on.forget_before(ATTEMPT_DAYS_MAX + 2);
+        }
+        prop_assert_eq!(state_of(&restored), state_of(&original));
+        prop_assert_eq!(restored.stats(), original.stats());
+    }
+}
+
+#[test]
+fn a_state_keeps_the_attempts_beyond_the_limit_of_a_trace() {
+    let many: Vec<Attempt> = (0..TRACE_ATTEMPTS_MAX as i32 + 40).map(|n| attempt(n as u32, 10 * n)).collect();
+    let restored = Attempts::default();
+    restored.restore(&state_of(&table(&many))).expect("reads back");
+    let (minute, bar) = (10 * many.len() as i32, Bar { pause_minutes: 120, window_minutes: 120, ..BAR });
+    let attack = |table: &Attempts| table.spray(1, Trace::Address, 7, minute, minute, bar);
+    assert_eq!(attack(&restored), attack(&table(&many)));
+    assert!(attack(&restored).is_some(), "it goes on with attempts that are not kept");
+}
+
+#[test]
+fn damaged_states_are_refused_and_change_nothing() {
+    let whole = state_of(&table(&[attempt(1, 10), attempt(2, 20)]));
+    let kept = table(&[attempt(9, 90)]);
+    let before = state_of(&kept);
+    for length in 0..whole.len() {
+        kept.restore(&whole[..length]).expect_err("cut off");
+    }
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        kept.restore(&damaged).expect_err("a bit is wrong");
+    }
+    assert_eq!(
+        kept.restore(&{
+            let mut newer = whole.clone();
+            newer[4] = 2;
+            newer
+        }),
+        Err(AttemptCodecError::Version(2))
+    );
+    assert_eq!(state_of(&kept), before);
+}

@@ -57,6 +57,7 @@ mod undated;
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
 use sonic_rs::LazyValue;
 
 pub use address::parse_address;
@@ -111,7 +112,7 @@ pub struct Around {
 pub const RECORD_LENGTH_MAX: usize = 1 << 20;
 
 /// Why a record was not decoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum RejectReason {
     /// Not JSON, or cut off in the middle.
@@ -167,7 +168,7 @@ impl RejectReason {
 }
 
 /// Why a well-formed record is not judged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[repr(u8)]
 pub enum SkipReason {
     ServicePrincipal,

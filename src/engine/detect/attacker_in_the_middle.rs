@@ -148,7 +148,7 @@ fn draft(case: &Case<'_>, assessment: &Assessment, level: RiskLevel, strength: f
         family: Some(Family::UnfamiliarFeatures),
         outside_learning: assessment.unheard_of,
         suppressions: Vec::new(),
-        thresholds: vec![Threshold { key: "attacker_in_the_middle.continuation_hours", value: f64::from(hours) }],
+        thresholds: vec![Threshold::new("attacker_in_the_middle.continuation_hours", f64::from(hours))],
         with_travel: false,
         with_bits: None,
         sentence,

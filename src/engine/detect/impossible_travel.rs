@@ -42,9 +42,9 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         outside_learning: false,
         suppressions: Vec::new(),
         thresholds: vec![
-            Threshold { key: "impossible_travel.max_speed_kmh", value: rules.max_speed_kmh },
-            Threshold { key: "impossible_travel.min_distance_km", value: rules.min_distance_km },
-            Threshold { key: "impossible_travel.clock_skew_s", value: rules.clock_skew_s },
+            Threshold::new("impossible_travel.max_speed_kmh", rules.max_speed_kmh),
+            Threshold::new("impossible_travel.min_distance_km", rules.min_distance_km),
+            Threshold::new("impossible_travel.clock_skew_s", rules.clock_skew_s),
         ],
         with_travel: true,
         with_bits: None,

@@ -70,7 +70,7 @@ fn attacked(case: &Case<'_>, assessment: &Assessment) -> Option<(String, AttackE
             found.attack.users,
             found.window_hours
         );
-        let threshold = |key, value: u32| Threshold { key, value: f64::from(value) };
+        let threshold = |key, value: u32| Threshold::new(key, f64::from(value));
         let thresholds = vec![
             threshold("listed_address.malicious_attempts_min", rules.malicious_attempts_min),
             threshold("listed_address.malicious_window_hours", rules.malicious_window_hours),

@@ -56,9 +56,9 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         outside_learning: false,
         suppressions: Vec::new(),
         thresholds: vec![
-            Threshold { key: "new_country.infrequent_after_days", value: f64::from(rules.infrequent_after_days) },
-            Threshold { key: "new_country.common_share", value: rules.common_share },
-            Threshold { key: "new_country.min_bits", value: rules.min_bits },
+            Threshold::new("new_country.infrequent_after_days", f64::from(rules.infrequent_after_days)),
+            Threshold::new("new_country.common_share", rules.common_share),
+            Threshold::new("new_country.min_bits", rules.min_bits),
         ],
         with_travel: false,
         with_bits: None,

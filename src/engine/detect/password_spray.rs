@@ -174,7 +174,7 @@ fn trace_text(case: &Case<'_>, trace: Trace) -> String {
 }
 
 fn thresholds(rules: &PasswordSpray, trace: Trace) -> Vec<Threshold> {
-    let threshold = |key, value| Threshold { key, value };
+    let threshold = |key, value| Threshold::new(key, value);
     let window = threshold("password_spray.window_hours", f64::from(rules.window_hours));
     let slow_window = threshold("password_spray.slow_window_hours", f64::from(rules.slow_window_hours));
     let factor = threshold("password_spray.known_users_factor", rules.known_users_factor);

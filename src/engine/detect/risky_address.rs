@@ -53,7 +53,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         family: Some(Family::UnfamiliarFeatures),
         outside_learning: false,
         suppressions: Vec::new(),
-        thresholds: vec![Threshold { key: "risky_address.common_share", value: rules.common_share }],
+        thresholds: vec![Threshold::new("risky_address.common_share", rules.common_share)],
         with_travel: false,
         with_bits: None,
         sentence: format!(

@@ -61,9 +61,9 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         outside_learning: false,
         suppressions: Vec::new(),
         thresholds: vec![
-            Threshold { key: "suspicious_browser.users_min", value: f64::from(rules.users_min) },
-            Threshold { key: "suspicious_browser.countries_min", value: f64::from(rules.countries_min) },
-            Threshold { key: "suspicious_browser.window_hours", value: f64::from(rules.window_hours) },
+            Threshold::new("suspicious_browser.users_min", f64::from(rules.users_min)),
+            Threshold::new("suspicious_browser.countries_min", f64::from(rules.countries_min)),
+            Threshold::new("suspicious_browser.window_hours", f64::from(rules.window_hours)),
         ],
         with_travel: false,
         with_bits: None,

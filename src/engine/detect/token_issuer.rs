@@ -56,8 +56,8 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         outside_learning: false,
         suppressions: Vec::new(),
         thresholds: vec![
-            Threshold { key: "token_issuer.known_users_min", value: f64::from(rules.known_users_min) },
-            Threshold { key: "token_issuer.habit_days", value: f64::from(rules.habit_days) },
+            Threshold::new("token_issuer.known_users_min", f64::from(rules.known_users_min)),
+            Threshold::new("token_issuer.habit_days", f64::from(rules.habit_days)),
         ],
         with_travel: false,
         with_bits: None,

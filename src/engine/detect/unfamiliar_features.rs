@@ -48,9 +48,9 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         outside_learning,
         suppressions: Vec::new(),
         thresholds: vec![
-            Threshold { key: "unfamiliar_features.low_bits", value: rules.low_bits },
-            Threshold { key: "unfamiliar_features.medium_bits", value: rules.medium_bits },
-            Threshold { key: "unfamiliar_features.high_bits", value: rules.high_bits },
+            Threshold::new("unfamiliar_features.low_bits", rules.low_bits),
+            Threshold::new("unfamiliar_features.medium_bits", rules.medium_bits),
+            Threshold::new("unfamiliar_features.high_bits", rules.high_bits),
         ],
         with_travel: false,
         with_bits: Some(bits),

@@ -9,6 +9,7 @@
 //!
 //! A key is tenant u32, kind u8, value u32.
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -16,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::pending::Mark;
 use super::sketch::{Member, Sketch};
 use super::{NO_DAY, ProfileKey, ProfileKind, Profiles};
+use crate::engine::bytes::{Reader, Short, put_length};
 
 const MAGIC: [u8; 4] = *b"FSPR";
 const VERSION: u16 = 1;
@@ -92,10 +94,23 @@ impl Profiles {
         Ok(profiles)
     }
 
+    /// As [`Self::decode`], in place of all that was known; attempts apart.
+    ///
+    /// # Errors
+    /// When the bytes are no profiles; then nothing changes.
+    pub fn restore(&self, bytes: &[u8]) -> Result<(), ProfileCodecError> {
+        let Profiles { pending, table, day, .. } = Profiles::decode(bytes)?;
+        let mut mine = self.lock_pending();
+        *mine = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
+        self.table.replace(table);
+        self.day.store(day.into_inner(), Ordering::Release);
+        Ok(())
+    }
+
     fn decode_table(&self, reader: &mut Reader<'_>, day: i32) -> Result<(), ProfileCodecError> {
         let mut before = None;
         for _ in 0..reader.length(KEY_BYTES + 8)? {
-            let key = reader.key()?;
+            let key = take_key(reader)?;
             if day == NO_DAY || before.replace(key).is_some_and(|before| before >= key) {
                 return Err(ProfileCodecError::Order("keys"));
             }
@@ -122,7 +137,7 @@ impl Profiles {
             let count = reader.length(MARK_BYTES)?;
             let mut marks = Vec::with_capacity(count);
             for _ in 0..count {
-                marks.push(Mark { key: reader.key()?, rank: reader.u32()? });
+                marks.push(Mark { key: take_key(reader)?, rank: reader.u32()? });
             }
             if !marks.is_sorted_by(|a, b| a < b) {
                 return Err(ProfileCodecError::Order("contributions"));
@@ -154,43 +169,15 @@ fn put_key(into: &mut Vec<u8>, key: &ProfileKey) {
     into.extend(key.value.to_le_bytes());
 }
 
-fn put_length(into: &mut Vec<u8>, length: usize) {
-    let length = u32::try_from(length).expect("limits keep every list far below 2^32");
-    into.extend(length.to_le_bytes());
+fn take_key(reader: &mut Reader<'_>) -> Result<ProfileKey, ProfileCodecError> {
+    let tenant = reader.u32()?;
+    let kind = reader.u8()?;
+    let kind = ProfileKind::ALL.get(usize::from(kind)).copied().ok_or(ProfileCodecError::Kind(kind))?;
+    Ok(ProfileKey { tenant, kind, value: reader.u32()? })
 }
 
-struct Reader<'a> {
-    bytes: &'a [u8],
-}
-
-impl Reader<'_> {
-    fn take<const N: usize>(&mut self) -> Result<[u8; N], ProfileCodecError> {
-        let (taken, rest) = self.bytes.split_first_chunk().ok_or(ProfileCodecError::Length)?;
-        self.bytes = rest;
-        Ok(*taken)
-    }
-
-    fn u32(&mut self) -> Result<u32, ProfileCodecError> {
-        self.take().map(u32::from_le_bytes)
-    }
-
-    fn i32(&mut self) -> Result<i32, ProfileCodecError> {
-        self.take().map(i32::from_le_bytes)
-    }
-
-    /// A length no greater than the bytes left can hold, at `item_bytes` or more an item.
-    fn length(&mut self, item_bytes: usize) -> Result<usize, ProfileCodecError> {
-        let length = usize::try_from(self.u32()?).map_err(|_| ProfileCodecError::Length)?;
-        if length > self.bytes.len() / item_bytes {
-            return Err(ProfileCodecError::Length);
-        }
-        Ok(length)
-    }
-
-    fn key(&mut self) -> Result<ProfileKey, ProfileCodecError> {
-        let tenant = self.u32()?;
-        let [kind] = self.take()?;
-        let kind = ProfileKind::ALL.get(usize::from(kind)).copied().ok_or(ProfileCodecError::Kind(kind))?;
-        Ok(ProfileKey { tenant, kind, value: self.u32()? })
+impl From<Short> for ProfileCodecError {
+    fn from(_: Short) -> ProfileCodecError {
+        ProfileCodecError::Length
     }
 }

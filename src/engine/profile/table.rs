@@ -142,4 +142,12 @@ impl Table {
         let current = sketch.count(day, self.limits.members_max(key.kind));
         self.profiles.insert(key, Profile { sketch, current, previous });
     }
+
+    /// Becomes another table.
+    pub(super) fn replace(&self, other: Table) {
+        self.profiles.clear();
+        for (key, profile) in other.profiles {
+            self.profiles.insert(key, profile);
+        }
+    }
 }

@@ -1,6 +1,7 @@
 //! Incidents: detections that tell one story. What one sign-in, one session, or one stranger gave rise to within a
 //! bounded time has one id, which is that of the first of them in the order of events.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::engine::facts::Facts;
@@ -10,7 +11,7 @@ use crate::engine::signin::EventTime;
 use crate::engine::user::{OpenRisk, Properties, UserState};
 
 /// An incident, by the sign-in that it began with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Incident {
     pub began: EventTime,
     /// Hash of the id of the first sign-in, or feedback, it is about.

@@ -5,6 +5,8 @@
 //! medium and high ones stay until feedback closes them. All of it is part of the fold over the user's events in
 //! event order, so neither the order of arrival nor the time of settling changes it.
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
 use crate::engine::signin::{AccountState, EventTime, Outcome, SECONDS_PER_DAY};
 use crate::engine::user::tail::TailEntry;
@@ -15,7 +17,7 @@ use crate::engine::user::{OpenRisk, UserState};
 pub const LOW_AGES_OUT_DAYS: i64 = 180;
 
 /// A user's risk as a whole. Its default is that of a user who never had any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRisk {
     pub level: RiskLevel,
     pub state: RiskState,

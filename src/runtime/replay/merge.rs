@@ -12,6 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::block::Block;
 use super::round::Run;
 use crate::engine::signin::EventTime;
@@ -42,12 +44,21 @@ pub struct Passed {
 }
 
 /// Disorder inside one file.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Disorder {
     /// Items older than one before them.
     pub items: u64,
     /// Most that one was older, in seconds.
     pub behind_max_s: i64,
+}
+
+/// How far the stream has come in a file that has joined it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// Items of the file that were taken.
+    pub items: u64,
+    /// Notes of the file that were passed.
+    pub notes: u64,
 }
 
 /// One file's place in the merge.
@@ -61,6 +72,8 @@ struct Stream {
     cursor: usize,
     /// Notes of the current block that were passed.
     noted: usize,
+    /// Items that an earlier run took, still to be passed over.
+    skip: u64,
     ended: bool,
     newest: EventTime,
     disorder: Disorder,
@@ -74,7 +87,11 @@ impl Stream {
     /// Moves on to the block that holds the next item, passing what comes before it. False when that block is not
     /// here yet.
     fn settle(&mut self, passed: &mut Vec<Passed>) -> bool {
-        while !self.ended && self.head().is_none() {
+        loop {
+            self.pass_over();
+            if self.ended || self.head().is_some() {
+                break;
+            }
             let Some(block) = self.blocks.remove(&self.current) else { return false };
             self.ended = block.raw().last;
             let notes = self.noted..block.entries().notes.len();
@@ -90,6 +107,15 @@ impl Stream {
             }
         }
         true
+    }
+
+    /// Passes over what an earlier run took of the current block.
+    fn pass_over(&mut self) {
+        let Some(block) = self.blocks.get(&self.current) else { return };
+        let left = block.entries().times.len() - self.cursor;
+        let passed = left.min(usize::try_from(self.skip).unwrap_or(usize::MAX));
+        self.cursor += passed;
+        self.skip -= passed as u64;
     }
 
     /// Adds up the disorder of the block that has become the current one.
@@ -131,6 +157,26 @@ impl Merge {
             disorder: BTreeMap::new(),
             passed: Vec::new(),
         }
+    }
+
+    /// Goes on where an earlier run stood: with the files that had joined it, and without those that had ended. Before
+    /// anything is supplied.
+    pub fn go_on(&mut self, reached: &BTreeMap<usize, Reached>, ended: &BTreeMap<usize, Disorder>) {
+        self.disorder.clone_from(ended);
+        for mut stream in std::mem::take(&mut self.waiting) {
+            if let Some(reached) = reached.get(&stream.file) {
+                stream.skip = reached.items;
+                self.joined.push(stream);
+            } else if !ended.contains_key(&stream.file) {
+                self.waiting.push_back(stream);
+            }
+        }
+        self.joined.sort_by_key(|stream| stream.file);
+    }
+
+    /// Files that are being read.
+    pub fn joined_files(&self) -> impl Iterator<Item = usize> + '_ {
+        self.joined.iter().map(|stream| stream.file)
     }
 
     /// Takes a decoded block, in any order.
@@ -251,6 +297,7 @@ fn new_stream(file: usize, first: EventTime) -> Stream {
         current: 0,
         cursor: 0,
         noted: 0,
+        skip: 0,
         ended: false,
         newest: EventTime::MIN,
         disorder: Disorder::default(),

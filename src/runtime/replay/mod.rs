@@ -9,6 +9,7 @@
 //! of rounds.
 
 pub mod block;
+pub mod checkpoint;
 pub mod csv;
 pub mod framing;
 pub mod input;
@@ -23,6 +24,7 @@ mod scan;
 pub mod sequencer;
 pub mod settle;
 pub mod source;
+pub mod state;
 pub mod summary;
 pub mod variant;
 pub mod watch;

@@ -32,6 +32,11 @@ pub trait Sink {
     /// # Errors
     /// When what was taken cannot be written.
     fn flush(&mut self) -> io::Result<()>;
+
+    /// Bytes written to each file that grows while the stream is judged, to go on behind them.
+    fn lengths(&self) -> Vec<u64> {
+        Vec::new()
+    }
 }
 
 /// Files for one configuration.
@@ -42,6 +47,8 @@ pub struct Outputs {
     pub risky_users: Option<Box<dyn Write + Send>>,
     pub context: RenderContext,
     line: Vec<u8>,
+    /// Bytes of detections and of rejects.
+    lengths: [u64; 2],
 }
 
 impl Outputs {
@@ -50,7 +57,14 @@ impl Outputs {
         rejects: Option<Box<dyn Write + Send>>,
         context: RenderContext,
     ) -> Outputs {
-        Outputs { detections, rejects, risky_users: None, context, line: Vec::new() }
+        Outputs { detections, rejects, risky_users: None, context, line: Vec::new(), lengths: [0; 2] }
+    }
+}
+
+impl Outputs {
+    /// Goes on behind what an earlier run wrote.
+    pub fn go_on(&mut self, lengths: [u64; 2]) {
+        self.lengths = lengths;
     }
 }
 
@@ -67,6 +81,7 @@ impl Sink for Outputs {
         self.line.clear();
         render::write(detection, &self.context, &mut self.line);
         self.line.push(b'\n');
+        self.lengths[0] += self.line.len() as u64;
         self.detections.write_all(&self.line)
     }
 
@@ -88,13 +103,19 @@ impl Sink for Outputs {
             Some(text) => line["record"] = text.into(),
             None => line["recordHex"] = hexadecimal(text).into(),
         }
-        writeln!(rejects, "{line}")
+        let line = format!("{line}\n");
+        self.lengths[1] += line.len() as u64;
+        rejects.write_all(line.as_bytes())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         self.detections.flush()?;
         self.risky_users.as_mut().map_or(Ok(()), |risky_users| risky_users.flush())?;
         self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush())
+    }
+
+    fn lengths(&self) -> Vec<u64> {
+        self.lengths.to_vec()
     }
 }
 

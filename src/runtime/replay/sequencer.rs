@@ -5,6 +5,9 @@
 //! day or a review, the variants do what it asks for, when all rounds before it have been stepped and none behind it has
 //! begun.
 
+mod going_on;
+
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,14 +16,16 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::SHARDS;
+use super::checkpoint::{Counted, Due, Identity};
 use super::input::Input;
-use super::merge::{Merge, OPEN_FILES_MAX, Turn};
+use super::merge::{Merge, OPEN_FILES_MAX, Reached, Turn};
 use super::output::Sink;
 use super::pool::{Done, Job, Pool, Shard, Worker};
 use super::progress::Progress;
 use super::round::{Round, Run};
 use super::settle::Order;
 use super::source::{self, Source};
+use super::state::StateFiles;
 use super::summary::{self, Judged, Summary};
 use super::variant::{Border, Variant};
 use super::watch::{Wanted, Watch};
@@ -58,10 +63,18 @@ pub struct Options {
     pub engine: Arc<EngineConfig>,
     pub tables: Arc<Tables>,
     pub order: Order,
+    pub state: StateFiles,
     /// [`BLOCK_LENGTH`]; another value changes nothing that is written.
     pub block_length: usize,
     /// [`ROUND_ITEMS_MAX`]; another value changes nothing that is written.
     pub round_items_max: usize,
+}
+
+impl Options {
+    /// What a checkpoint of this replay is of.
+    pub fn identity(&self) -> Identity {
+        Identity::new(&self.engine, &self.decoder, self.order, &self.inputs)
+    }
 }
 
 /// Replays the inputs to their end, or until `interrupted`.
@@ -159,6 +172,13 @@ struct Sequencer<'a> {
     /// When the review began that the round belongs to.
     review: EventTime,
     summary: Summary,
+    /// Of each file that is being read: how far the stream has come in it, and what was counted.
+    files: BTreeMap<usize, (Reached, Counted)>,
+    /// Of files that have ended.
+    counted: Counted,
+    /// Notes of files that an earlier run wrote.
+    noted_before: BTreeMap<usize, u64>,
+    due: Due,
 }
 
 /// Can the round being filled take more?
@@ -180,7 +200,7 @@ impl<'a> Sequencer<'a> {
     ) -> anyhow::Result<Sequencer<'a>> {
         let variant =
             |engine: &Arc<EngineConfig>| Some(Box::new(Variant::new(engine.clone(), options.order, watch.take())));
-        Ok(Sequencer {
+        let mut sequencer = Sequencer {
             options,
             sink,
             interrupted,
@@ -198,7 +218,28 @@ impl<'a> Sequencer<'a> {
             day: i32::MIN,
             review: EventTime::MIN,
             summary: Summary { files: options.inputs.len() as u64, ..Summary::default() },
-        })
+            files: BTreeMap::new(),
+            counted: Counted::default(),
+            noted_before: BTreeMap::new(),
+            due: Due::new(options.state.checkpoint.as_ref()),
+        };
+        sequencer.take_state()?;
+        Ok(sequencer)
+    }
+
+    /// Steps what was taken into the round, and waits until nobody steps.
+    fn finish_round(&mut self) -> anyhow::Result<()> {
+        loop {
+            if self.stepping.is_some() {
+                if let Some(done) = self.pool.wait(PATIENCE)? {
+                    self.handle(done)?;
+                }
+            } else if self.filling.items > 0 {
+                self.dispatch()?;
+            } else {
+                return Ok(());
+            }
+        }
     }
 
     fn run(mut self) -> anyhow::Result<(Summary, Vec<Finished>)> {
@@ -212,6 +253,9 @@ impl<'a> Sequencer<'a> {
             }
             if self.stepping.is_none() && self.variants.iter().flatten().any(|variant| variant.is_explained()) {
                 break;
+            }
+            if self.keep_checkpoint()? {
+                continue;
             }
             self.request_reads()?;
             let filled = self.fill_round()?;
@@ -227,14 +271,9 @@ impl<'a> Sequencer<'a> {
             }
             progress.show(self.read.load(Ordering::Relaxed), self.summary.records);
         }
-        while self.stepping.is_some() {
-            if let Some(done) = self.pool.wait(PATIENCE)? {
-                self.handle(done)?;
-            }
-        }
-        self.pass(Border::End(self.stream_time.now()))?;
+        self.finish_round()?;
+        self.end()?;
         progress.finish();
-        self.write_risky_users().context("cannot write risky users")?;
         self.sink.flush().context("cannot write")?;
         self.finish_summary();
         self.summary.run.elapsed = started.elapsed();
@@ -243,6 +282,11 @@ impl<'a> Sequencer<'a> {
     }
 
     fn finish_summary(&mut self) {
+        for (_, counted) in std::mem::take(&mut self.files).into_values() {
+            self.counted.add(counted);
+        }
+        let Counted { records, items, skipped, rejects, broken } = std::mem::take(&mut self.counted);
+        self.summary = Summary { records, items, skipped, rejects, broken, ..std::mem::take(&mut self.summary) };
         let named = |file: usize| self.options.inputs[file].name.clone();
         let disorder = self.merge.disorder().iter().filter(|(_, disorder)| disorder.items > 0);
         self.summary.disorder = disorder.map(|(file, disorder)| (named(*file), *disorder)).collect();
@@ -309,6 +353,7 @@ impl<'a> Sequencer<'a> {
             }
             self.held = run.split(count);
             self.sink.items(&run.block.entries().items[run.range.clone()]);
+            self.files.entry(run.block.file).or_default().0.items += count as u64;
             self.filling.push(run, self.position, stream_times);
             self.position += count as u64;
         }
@@ -382,18 +427,28 @@ impl<'a> Sequencer<'a> {
         for passed in self.merge.take_passed() {
             let (block, entries) = (&passed.block, passed.block.entries());
             let name = &self.options.inputs[block.file].name;
+            let noted_before = self.noted_before.get(&block.file).copied().unwrap_or(0);
+            let (reached, counted) = self.files.entry(block.file).or_default();
             for note in &entries.notes[passed.notes] {
-                *self.summary.rejects.entry(note.rejected.reject.reason).or_default() += 1;
-                self.sink.reject(name, block, &note.rejected).context("cannot write rejects")?;
+                *counted.rejects.entry(note.rejected.reject.reason).or_default() += 1;
+                reached.notes += 1;
+                if reached.notes > noted_before {
+                    self.sink.reject(name, block, &note.rejected).context("cannot write rejects")?;
+                }
             }
             if passed.whole {
                 self.summary.records += entries.records;
-                self.summary.items += entries.items.len() as u64;
+                counted.records += entries.records;
+                counted.items += entries.items.len() as u64;
                 for (reason, count) in &entries.skipped {
-                    *self.summary.skipped.entry(*reason).or_default() += count;
+                    *counted.skipped.entry(*reason).or_default() += count;
                 }
                 if let Some(error) = &block.raw().error {
-                    self.summary.broken.push((name.clone(), error.to_string()));
+                    counted.broken.push((name.clone(), error.to_string()));
+                }
+                if block.raw().last {
+                    let (_, counted) = self.files.remove(&block.file).unwrap_or_default();
+                    self.counted.add(counted);
                 }
             }
         }

@@ -60,6 +60,23 @@ impl Settler {
         }
     }
 
+    /// What waits, in the order in which it is to be written, and the ids written, the oldest first: what
+    /// [`Self::restore`] takes.
+    pub fn save(&self) -> (Vec<Detection>, Vec<Uuid>) {
+        (self.pending.values().cloned().collect(), self.written_order.iter().copied().collect())
+    }
+
+    /// Goes on where another one of the same order stood.
+    pub fn restore(&mut self, pending: Vec<Detection>, written: Vec<Uuid>) {
+        for detection in pending {
+            let key = key_of(&detection);
+            self.keys.insert(detection.id, key.clone());
+            self.pending.insert(key, detection);
+        }
+        self.written = written.iter().copied().collect();
+        self.written_order = written.into();
+    }
+
     /// Takes the next detection in order of position; `stream_time` is the one at its cause. Appends to `due` each that
     /// is to be written before it.
     pub fn take(&mut self, mut detection: Detection, stream_time: EventTime, due: &mut Vec<Detection>) {

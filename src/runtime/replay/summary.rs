@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::merge::Disorder;
@@ -38,7 +39,7 @@ pub struct Summary {
 }
 
 /// What came of one configuration's judgement.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Judged {
     pub counts: Counts,
     /// Detections written; updates apart.

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use anyhow::Context;
+
 use super::SHARDS;
 use super::risky::RiskyUsers;
 use super::round::Round;
@@ -13,11 +15,13 @@ use super::settle::{Order, Settler};
 use super::summary::Judged;
 use super::watch::Watch;
 use crate::engine::Engine;
+use crate::engine::hash::UserKey;
 use crate::engine::out::{Detection, Out};
 use crate::engine::policy::EngineConfig;
 use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
 use crate::engine::watermark::StreamTime;
+use crate::runtime::state_file::Waiting;
 use crate::runtime::task::Task;
 
 /// A point of stream time at which a variant does more than step: nobody steps meanwhile.
@@ -27,6 +31,8 @@ pub enum Border {
     Review { until: EventTime, day: Option<StreamTime> },
     /// The input has ended.
     End(EventTime),
+    /// The input goes on in another run: what waits goes on waiting.
+    Pause(EventTime),
 }
 
 pub struct Variant {
@@ -117,6 +123,7 @@ impl Variant {
                 }
             }
             Border::End(at) => self.end(at),
+            Border::Pause(at) => self.settle(at),
         }
     }
 
@@ -159,13 +166,17 @@ impl Variant {
     /// Every user settles, what settled contributes, and only then do the profiles advance: so all that a sign-in of the
     /// new day sees is complete.
     fn begin_day(&mut self, next: StreamTime) {
+        self.settle(next.now());
+        self.profiles.advance(next.day());
+    }
+
+    fn settle(&mut self, at: EventTime) {
         for task in self.tasks.iter_mut().flatten() {
-            let out = task.settle(next.now());
+            let out = task.settle(at);
             self.judged.counts.add(&out.counts);
             self.profiles.contribute(&out.contributions);
             self.risky_users.take(out.risky_users);
         }
-        self.profiles.advance(next.day());
     }
 
     fn end(&mut self, at: EventTime) {
@@ -199,8 +210,65 @@ impl Variant {
         &self.risky_users
     }
 
+    /// What is to be known of it to go on elsewhere, users and profiles apart. Nobody steps meanwhile.
+    pub fn waiting(&self) -> Waiting {
+        let (detections, written) = self.settler.save();
+        Waiting { detections, written, risky_users: self.risky_users.in_order().cloned().collect() }
+    }
+
+    /// What it has come to so far.
+    pub fn judged(&self) -> Judged {
+        Judged { written_early: self.settler.early, ..self.judged.clone() }
+    }
+
+    /// Counts on from what an earlier run came to.
+    pub fn go_on(&mut self, judged: Judged) {
+        self.settler.early = judged.written_early;
+        self.judged = judged;
+    }
+
+    pub fn profiles(&self) -> &Profiles {
+        &self.profiles
+    }
+
+    /// Every user's state.
+    pub fn export(&mut self) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
+        self.tasks.iter_mut().flatten().flat_map(|task| task.export())
+    }
+
+    /// Takes one user's state.
+    ///
+    /// # Errors
+    /// When the bytes are no user's state.
+    pub fn import(&mut self, user: UserKey, state: &[u8]) -> anyhow::Result<()> {
+        let task = self.tasks[user.shard(SHARDS)].as_mut().context("a task that is elsewhere")?;
+        Ok(task.import(user, state)?)
+    }
+
+    /// Goes on behind the review at `reviewed`, with the profiles and what waited; of users, [`Self::import`] has to come
+    /// before.
+    ///
+    /// # Errors
+    /// When the bytes are no profiles or attempts.
+    pub fn resume(
+        &mut self,
+        reviewed: Option<EventTime>,
+        (profiles, attempts): (&[u8], &[u8]),
+        waiting: Waiting,
+    ) -> anyhow::Result<()> {
+        self.profiles.restore(profiles)?;
+        self.profiles.attempts().restore(attempts)?;
+        if let Some(reviewed) = reviewed {
+            self.review = reviewed;
+            self.tasks.iter_mut().flatten().for_each(|task| task.resume(reviewed, reviewed));
+        }
+        self.settler.restore(waiting.detections, waiting.written);
+        self.risky_users.take(waiting.risky_users);
+        Ok(())
+    }
+
     /// What it came to, and what was explained.
     pub fn finish(self) -> (Judged, Option<Watch>) {
-        (Judged { written_early: self.settler.early, ..self.judged }, self.watch)
+        (self.judged(), self.watch)
     }
 }

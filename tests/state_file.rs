@@ -1,0 +1,142 @@
+//! `farsign replay --state-out` and `--state-in`: what two runs write is what one run writes, wherever the stream is cut.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
+
+use std::fs;
+use std::path::Path;
+
+use assert_cmd::Command;
+use tempfile::TempDir;
+
+fn farsign(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("farsign").unwrap();
+    command.current_dir(folder).args(arguments);
+    command
+}
+
+/// Replays with the test databases; gives what it wrote to stderr.
+fn replay(folder: &Path, arguments: &[&str]) -> String {
+    let databases = Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip-test-data");
+    let mut command = farsign(folder, &["replay"]);
+    for (flag, name) in [("--city-db", "City"), ("--asn-db", "ASN"), ("--anonymous-db", "Anonymous-IP")] {
+        command.arg(flag).arg(databases.join(format!("farsign-test-{name}.mmdb")));
+    }
+    let output = command.args(arguments).assert().success().get_output().stderr.clone();
+    String::from_utf8(output).unwrap()
+}
+
+/// A simulated organisation under attack, cut into files of so many lines each.
+fn simulated(folder: &Path, cuts: &[usize]) {
+    let size = ["--users", "60", "--days", "35", "--seed", "9301", "--form", "entra-lean"];
+    farsign(folder, &[&["simulate", "-o", "whole.ndjson"], size.as_slice()].concat()).assert().success();
+    let text = fs::read_to_string(folder.join("whole.ndjson")).unwrap();
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let mut start = 0;
+    for (number, end) in cuts.iter().copied().chain([lines.len()]).enumerate() {
+        fs::write(folder.join(format!("part{number}.ndjson")), lines[start..end].concat()).unwrap();
+        start = end;
+    }
+}
+
+fn bytes(folder: &Path, names: &[&str]) -> Vec<u8> {
+    names.iter().flat_map(|name| fs::read(folder.join(name)).unwrap()).collect()
+}
+
+/// Replays part after part, each from the state of the one before.
+fn in_parts(folder: &Path, parts: usize, more: &[&str]) {
+    for number in 0..parts {
+        let [input, output, before, state] = [
+            format!("part{number}.ndjson"),
+            format!("out{number}"),
+            format!("state{}", number.wrapping_sub(1)),
+            format!("state{number}"),
+        ];
+        let mut arguments = vec!["-o", &output, "--risky-users", "risky", &input];
+        arguments.extend(more);
+        if number > 0 {
+            arguments.extend(["--state-in", &before]);
+        }
+        if number + 1 < parts {
+            arguments.extend(["--state-out", &state]);
+        }
+        replay(folder, &arguments);
+    }
+}
+
+#[test]
+fn runs_that_go_on_from_a_state_write_what_one_run_writes() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    simulated(folder, &[1, 1_500, 1_501, 6_000, 9_999]);
+    let outputs = ["out0", "out1", "out2", "out3", "out4", "out5"];
+    for more in [&["--emit-suppressed"][..], &["--updates"]] {
+        replay(folder, &[&["-o", "whole", "--risky-users", "whole-risky", "whole.ndjson"], more].concat());
+        assert!(bytes(folder, &["whole"]).len() > 100_000, "there is something to compare");
+        for threads in ["1", "3"] {
+            in_parts(folder, outputs.len(), &[more, &["--threads", threads]].concat());
+            assert!(bytes(folder, &outputs) == bytes(folder, &["whole"]), "{more:?} {threads}");
+            assert!(bytes(folder, &["risky"]) == bytes(folder, &["whole-risky"]), "{more:?} {threads}");
+        }
+    }
+}
+
+#[test]
+fn equal_runs_give_equal_states_and_other_commands_begin_with_them() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    simulated(folder, &[9_000]);
+    for (threads, state) in [("1", "one"), ("3", "three")] {
+        replay(folder, &["--threads", threads, "--state-out", state, "-o", "out0", "part0.ndjson"]);
+    }
+    assert!(bytes(folder, &["one"]) == bytes(folder, &["three"]), "the same on any number of threads");
+    replay(folder, &["--state-in", "one", "-o", "out1", "part1.ndjson"]);
+
+    // The same configuration, told twice, in one pass from the state.
+    let databases = Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip-test-data");
+    let mut tune = farsign(folder, &["tune", "--state-in", "one", "--output-dir", "tuned", "part1.ndjson"]);
+    for (flag, name) in [("--city-db", "City"), ("--asn-db", "ASN"), ("--anonymous-db", "Anonymous-IP")] {
+        tune.arg(flag).arg(databases.join(format!("farsign-test-{name}.mmdb")));
+    }
+    tune.args(["--set", "detections.impossible_travel.max_speed_kmh=1000,700"]).assert().success();
+    assert!(bytes(folder, &["tuned/000.ndjson"]) == bytes(folder, &["out1"]));
+    assert!(bytes(folder, &["tuned/001.ndjson"]) != bytes(folder, &["out1"]), "the variants differ");
+}
+
+#[test]
+fn what_is_no_state_is_told_and_nothing_is_written() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    simulated(folder, &[2_000]);
+    replay(folder, &["--state-out", "state", "-o", "out0", "part0.ndjson"]);
+    let whole = bytes(folder, &["state"]);
+    let mut newer = whole.clone();
+    newer[4] = 9;
+    let mut damaged = whole.clone();
+    damaged[whole.len() / 2] ^= 1;
+    let cases: [(&str, &[u8], &str); 5] = [
+        ("empty", b"", "is no state"),
+        ("text", b"{\"id\": 1}\n", "is no state"),
+        ("newer", &newer, "has version `9`; this program reads `1`"),
+        ("damaged", &damaged, "cannot"),
+        ("cut", &whole[..whole.len() - 1_000], "cannot"),
+    ];
+    for (name, bytes, told) in cases {
+        fs::write(folder.join(name), bytes).unwrap();
+        let output =
+            farsign(folder, &["replay", "--state-in", name, "-o", "never", "part1.ndjson"]).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{name}: {stderr}");
+        assert!(stderr.contains(told) && stderr.contains(name), "{name}: {stderr}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_state_is_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    simulated(folder, &[500]);
+    replay(folder, &["--state-out", "state", "-o", "out", "part0.ndjson"]);
+    assert_eq!(fs::metadata(folder.join("state")).unwrap().permissions().mode() & 0o777, 0o600);
+}
