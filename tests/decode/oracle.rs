@@ -51,7 +51,7 @@ pub fn seen_by_decoder(record: &[u8]) -> Vec<Seen> {
 /// `None` when the record is no JSON that `serde_json` reads.
 pub fn seen_by_oracle(record: &[u8]) -> Option<Vec<Seen>> {
     let text = std::str::from_utf8(record).ok()?;
-    let value: Value = serde_json::from_str(text.trim_start_matches('\u{feff}')).ok()?;
+    let value: Value = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text)).ok()?;
     let mut all = Vec::new();
     if depth(&value) > DEPTH_MAX {
         all.push(reject(RejectReason::TooDeep))
