@@ -131,7 +131,8 @@ impl Sink for Stopping<'_> {
 
 /// Logs in four files, of which two overlap, one is compressed, and all have lines that are no records.
 fn logs(folder: &Path) -> Vec<String> {
-    let simulate = ["simulate", "--users", "40", "--days", "24", "--seed", "9302", "--form", "entra-lean", "-o", "all"];
+    let simulate =
+        ["simulate", "--users", "40", "--days", "24", "--seed", "9302", "--form", "entra-lean", "-o", "all"];
     Command::cargo_bin("farsign").unwrap().current_dir(folder).args(simulate).assert().success();
     let text = std::fs::read_to_string(folder.join("all")).unwrap();
     let lines: Vec<&str> = text.lines().collect();
@@ -256,7 +257,8 @@ fn a_checkpoint_of_something_else_is_refused() {
     let inputs = logs(folder.path());
     let path = folder.path().join("checkpoint");
     let mut options = options(&inputs, 1, Order::Settled);
-    options.state.checkpoint = Some(CheckpointPlan { path: path.clone(), every: Duration::MAX, outputs: Vec::new() });
+    options.state.checkpoint =
+        Some(CheckpointPlan { path: path.clone(), every: Duration::MAX, outputs: Vec::new() });
     let interrupted = Arc::new(AtomicBool::new(true));
     sequencer::run(&options, &mut Written::default().outputs(&[]), &interrupted).unwrap();
     let refused = |options: &Options| checkpoint::look(&path, &options.identity()).unwrap_err().to_string();

@@ -25,6 +25,7 @@ pub mod run;
 mod sample;
 pub mod simulate;
 pub mod state;
+mod state_transfer;
 mod table_args;
 pub mod topics;
 pub mod tune;

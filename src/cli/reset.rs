@@ -78,7 +78,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// Refuses, with what to do, when the group has members.
-fn is_stopped(names: &Names, scanner: &Scanner) -> anyhow::Result<bool> {
+pub(super) fn is_stopped(names: &Names, scanner: &Scanner) -> anyhow::Result<bool> {
     let members = reset::members(names, scanner)?;
     if members.is_empty() {
         return Ok(true);
@@ -91,7 +91,7 @@ fn is_stopped(names: &Names, scanner: &Scanner) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-fn confirmed() -> anyhow::Result<bool> {
+pub(super) fn confirmed() -> anyhow::Result<bool> {
     let (stdin, stderr) = (std::io::stdin(), std::io::stderr());
     if !stdin.is_terminal() || !stderr.is_terminal() {
         return Ok(false);

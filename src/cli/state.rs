@@ -1,4 +1,5 @@
-//! `farsign state show`: one user as the application knows him, read from the changelog.
+//! `farsign state`: what an application knows. [`super::state_transfer`] has it out of Kafka and into it; here is `show`: one
+//! user as the application knows him, read from the changelog.
 //!
 //! It reads the state topic to its end, all partitions of it: which one has the user is the producers' choice. A user is
 //! found by tenant and id, of which the key is a hash; records without a tenant belong to tenant `unknown`. Exit code 1:
@@ -17,7 +18,7 @@ use rdkafka::message::Message as _;
 use serde_json::{Value, json};
 
 use super::deployment::{self, Deployment};
-use super::{PROBLEMS, say};
+use super::{PROBLEMS, say, state_transfer};
 use crate::engine::hash::UserKey;
 use crate::engine::rules::Rules;
 use crate::engine::signin::ID_LENGTH_MAX;
@@ -44,6 +45,10 @@ pub struct StateArgs {
 enum StateCommand {
     /// Print what is known of one user. It is personal data.
     Show(ShowArgs),
+    /// Write the state of an application into a file. It is personal data.
+    Export(state_transfer::ExportArgs),
+    /// Put the state of a file in place of what a stopped application knows.
+    Import(state_transfer::ImportArgs),
 }
 
 #[derive(Args, Debug)]
@@ -64,6 +69,8 @@ struct ShowArgs {
 pub fn run(args: &StateArgs) -> anyhow::Result<ExitCode> {
     match &args.command {
         StateCommand::Show(args) => show(args),
+        StateCommand::Export(args) => state_transfer::export(args),
+        StateCommand::Import(args) => state_transfer::import(args),
     }
 }
 

@@ -103,13 +103,13 @@ fn walk(value: &Value, level: usize, all: &mut Vec<Seen>) {
                 record(value, all);
             }
         }
-        // Text in a list that begins as JSON, and is none. A record that is text alone is never looked into.
-        Value::String(text)
-            if level > 0
-                && text.trim().starts_with(['{', '['])
-                && serde_json::from_str::<Value>(text).is_err() =>
-        {
-            all.push(reject(RejectReason::Malformed));
+        // Text in a list that begins as JSON. A record that is text alone is never looked into.
+        Value::String(text) if level > 0 && text.trim().starts_with(['{', '[']) => {
+            match serde_json::from_str::<Value>(text.trim()) {
+                Ok(value) if depth(&value) > DEPTH_MAX => all.push(reject(RejectReason::TooDeep)),
+                Ok(value) => walk(&value, level, all),
+                Err(_) => all.push(reject(RejectReason::Malformed)),
+            }
         }
         _ => all.push(reject(RejectReason::UnknownFormat)),
     }

@@ -528,11 +528,11 @@ pub fn output_key(tenant_id: &str, user_id: &str) -> String {
     format!("{tenant_id}/{user_id}")
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(super) fn hexadecimal(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn stream_time(text: &str) -> Result<StreamTime, String> {
+pub(super) fn stream_time(text: &str) -> Result<StreamTime, String> {
     let digits = text.as_bytes().chunks(2).map(|pair| {
         let pair = std::str::from_utf8(pair).map_err(|error| error.to_string())?;
         u8::from_str_radix(pair, 16).map_err(|error| error.to_string())

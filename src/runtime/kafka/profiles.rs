@@ -21,6 +21,7 @@ use super::contributions::{Frontier, ProfilesRecord};
 use super::failure;
 use super::happening::Backoff;
 use super::kafka_log::{self, Reader};
+use super::learnt::{self, Learnt};
 use super::names::Names;
 use super::partition::PROFILES_PARTITION as PARTITION;
 use super::shared::SharedProfiles;
@@ -64,6 +65,7 @@ struct State {
     review: Wait,
     /// Partitions so far behind that reviews go on without them, until they have caught up.
     left_out: BTreeSet<i32>,
+    learnt: Learnt,
 }
 
 /// What was read of the log.
@@ -142,6 +144,44 @@ impl Clients {
     }
 }
 
+/// What a record of the topic was.
+pub enum Taken {
+    /// What a task handed over, and how far it has come. `begins`: the day that it proves may begin, if none has.
+    Task {
+        partition: i32,
+        frontier: Frontier,
+        begins: Option<i32>,
+    },
+    /// A part of what was learnt elsewhere, and its last.
+    Part,
+    Learnt,
+}
+
+/// Takes one record; advancing to a day that begins is the caller's.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn take_record(
+    shared: &SharedProfiles,
+    learnt: &mut Learnt,
+    key: Option<&[u8]>,
+    payload: Option<&[u8]>,
+) -> Result<Taken, String> {
+    if let Some(payload) = payload.filter(|payload| learnt::is_learnt(payload)) {
+        return Ok(if learnt.take(payload, shared)? { Taken::Learnt } else { Taken::Part });
+    }
+    let partition = key.and_then(|key| key.first_chunk()).map(|key| i32::from_be_bytes(*key));
+    let (Some(partition), Some(payload)) = (partition, payload) else {
+        return Err("not a profiles record".to_owned());
+    };
+    let ProfilesRecord { frontier, marks, attempts } =
+        ProfilesRecord::decode(payload).map_err(|error| error.to_string())?;
+    shared.profiles.contribute(&marks);
+    shared.profiles.attempts().contribute(&attempts);
+    let is_new = |day: &i32| shared.day().is_none_or(|now| now < *day) && shared.is_possible(*day);
+    Ok(Taken::Task { partition, frontier, begins: frontier.day.filter(is_new) })
+}
+
 impl ProfilesThread {
     /// Reads for as long as the program runs; a failure is tried again.
     pub fn run(self) {
@@ -212,24 +252,20 @@ impl ProfilesThread {
     }
 
     fn take(&self, key: Option<&[u8]>, payload: Option<&[u8]>, state: &mut State) -> Result<(), String> {
-        let partition = key.and_then(|key| key.first_chunk()).map(|key| i32::from_be_bytes(*key));
-        let (Some(partition), Some(payload)) = (partition, payload) else {
-            return Err("not a profiles record".to_owned());
-        };
-        let record = ProfilesRecord::decode(payload).map_err(|error| error.to_string())?;
-        self.shared.profiles.contribute(&record.marks);
-        self.shared.profiles.attempts().contribute(&record.attempts);
-        if let Some(day) = record.frontier.day
-            && self.shared.day().is_none_or(|now| now < day)
-            && self.shared.is_possible(day)
-        {
-            self.advance(day);
+        match take_record(&self.shared, &mut state.learnt, key, payload)? {
+            Taken::Task { partition, frontier, begins } => {
+                if let Some(day) = begins {
+                    self.advance(day);
+                }
+                if let Some(minute) = frontier.told_minute {
+                    self.shared.note_told(minute);
+                }
+                state.known.frontiers.insert(partition, frontier);
+            }
+            // What tasks had handed over before is part of it, or of an application that was cleared.
+            Taken::Learnt => state.known.frontiers.clear(),
+            Taken::Part => {}
         }
-        let frontier = record.frontier;
-        if let Some(minute) = frontier.told_minute {
-            self.shared.note_told(minute);
-        }
-        state.known.frontiers.insert(partition, frontier);
         Ok(())
     }
 

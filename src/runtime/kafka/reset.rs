@@ -200,7 +200,12 @@ fn end_keys(
     keys.iter().try_for_each(|key| producer.send(&outgoing(names, partition, key, None), deadline))
 }
 
-fn outgoing<'a>(names: &'a Names, partition: i32, key: &'a [u8], payload: Option<&'a [u8]>) -> Outgoing<'a> {
+pub(super) fn outgoing<'a>(
+    names: &'a Names,
+    partition: i32,
+    key: &'a [u8],
+    payload: Option<&'a [u8]>,
+) -> Outgoing<'a> {
     Outgoing { topic: names.topic(Destination::State), partition, key: Some(key), payload, ..Outgoing::default() }
 }
 

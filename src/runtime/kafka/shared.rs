@@ -111,6 +111,21 @@ impl SharedProfiles {
         self.days.open(day);
     }
 
+    /// Takes what was learnt elsewhere, in place of all that was known.
+    ///
+    /// # Errors
+    /// When the bytes are no profiles or attempts; then nothing changes.
+    pub fn learn(&self, profiles: &[u8], attempts: &[u8]) -> Result<(), String> {
+        let _nobody_reads = self.reading.write().unwrap_or_else(PoisonError::into_inner);
+        Profiles::decode(profiles).map_err(|error| error.to_string())?;
+        self.profiles.attempts().restore(attempts).map_err(|error| error.to_string())?;
+        self.profiles.restore(profiles).map_err(|error| error.to_string())?;
+        if let Some(day) = self.profiles.stats().day {
+            self.days.open(day);
+        }
+        Ok(())
+    }
+
     /// May a task begin the review at the border `minute`? When not, the wish is noted, and it is to ask again.
     pub fn may_review(&self, minute: i32) -> bool {
         !self.is_possible(minute.div_euclid(DAY_MINUTES)) || self.reviews.may_pass(minute)

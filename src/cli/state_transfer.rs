@@ -1,0 +1,125 @@
+//! `farsign state export` and `import`: what an application has learnt, out of Kafka and into it.
+//!
+//! So an application begins with what a replay of its history learnt, moves to another cluster or another number of
+//! partitions, or lends its state to a replay. An import says what it would do and asks, as `farsign reset` does; an
+//! application that runs is refused: exit code 1.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+
+use super::reset::{confirmed, is_stopped};
+use super::{PROBLEMS, deployment, say};
+use crate::engine::profile::Profiles;
+use crate::runtime::kafka::reset;
+use crate::runtime::kafka::scan::{Bound, Scanner};
+use crate::runtime::kafka::transfer::{self, Learning};
+use crate::runtime::state_file::{self, Clock, Head, Opened, ReadTo};
+use crate::runtime::task::Task;
+
+#[derive(clap::Args, Debug)]
+pub struct ExportArgs {
+    /// Configuration file (YAML); without it the defaults and the environment.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the state goes.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+}
+
+#[derive(clap::Args, Debug)]
+pub struct ImportArgs {
+    /// Configuration file (YAML); without it the defaults and the environment.
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the input topics go on: earliest, latest, offset=N, or time=RFC3339 (of the records' timestamps). What the
+    /// state has seen already is known again within `engine.lateness_horizon_hours`.
+    #[arg(long, value_name = "PLACE", value_parser = deployment::bound)]
+    from: Bound,
+    /// Do it without asking.
+    #[arg(long)]
+    yes: bool,
+    /// What `farsign replay --state-out` or `farsign state export` wrote.
+    #[arg(value_name = "STATE")]
+    state: PathBuf,
+}
+
+pub fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
+    let deployment = deployment::open(args.config.as_ref())?;
+    let scanner = Scanner::new(&deployment.names)?;
+    let members = reset::members(&deployment.names, &scanner)?;
+    if !members.is_empty() {
+        say(
+            "warning: the application runs; its partitions are read one after another, and the state is of no one moment",
+        );
+    }
+    let Learning { head, profiles, users } =
+        transfer::export(&deployment.names, &scanner, &mut |line| say(&line))?;
+    let states = users.iter().map(|(user, state)| (*user, state.as_slice()));
+    state_file::write(&args.output, &head, &profiles, states)
+        .with_context(|| format!("cannot write `{}`", args.output.display()))?;
+    say(&format!("{} users, up to {}", head.users, reached(&head.clock)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
+    let deployment = deployment::open(args.config.as_ref())?;
+    let (config, names) = (&deployment.config, &deployment.names);
+    if config.input.keyed {
+        bail!(
+            "`input.keyed` is `true`: only the producers know which partition has a user, so a state cannot be \
+             distributed; with `false` Farsign decides"
+        );
+    }
+    let learning = read(&args.state)?;
+    let scanner = Scanner::new(names)?;
+    if !is_stopped(names, &scanner)? {
+        return Ok(ExitCode::from(PROBLEMS));
+    }
+    let places = transfer::places(config, &scanner, args.from)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "state: {} users, up to {}", learning.head.users, reached(&learning.head.clock)?)?;
+    for ReadTo { topic, partition, offset } in &places {
+        writeln!(out, "partition {partition} {topic}: goes on at {offset}")?;
+    }
+    if !args.yes && !confirmed()? {
+        say("nothing was changed; --yes does it");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut task = Task::new(Arc::new(config.engine.clone()), Arc::new(Profiles::default()));
+    if let Some(reviewed) = learning.head.clock.reviewed {
+        task.resume(reviewed, reviewed);
+    }
+    let held = task.held(learning.head.clock.stream_time()?.now());
+    let done = transfer::import(names, &scanner, learning, &places, held, &mut |line| say(&line))?;
+    writeln!(out, "users: {} written, {} cleared", done.users, done.cleared)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &std::path::Path) -> anyhow::Result<Learning> {
+    let Opened { head, profiles, attempts, mut users } = state_file::open::<Head>(path)?;
+    let known = Profiles::decode(&profiles).context("the state's profiles cannot be read")?;
+    known.attempts().restore(&attempts).context("the state's attempts cannot be read")?;
+    let mut states = std::collections::BTreeMap::new();
+    while let Some((user, state)) = users.next_user()? {
+        states.insert(user, state.to_vec());
+    }
+    if states.len() as u64 != head.users {
+        bail!(
+            "the state `{}` is damaged: it has {} users, and should have {}",
+            path.display(),
+            states.len(),
+            head.users
+        );
+    }
+    Ok(Learning { head, profiles: known, users: states })
+}
+
+/// Stream time, as people read it.
+fn reached(clock: &Clock) -> anyhow::Result<String> {
+    let seconds = clock.stream_time()?.now().seconds();
+    Ok(deployment::time_text(seconds.saturating_mul(1_000)).unwrap_or_else(|| "no event".to_owned()))
+}

@@ -1,0 +1,308 @@
+//! The state of a stopped application out of Kafka, and into it.
+//!
+//! Out: every user's newest state, the profiles as all instances know them, and the offsets up to which the tasks have
+//! read. In: the other way round. The profiles come first, in one transaction with how far each partition has come; then
+//! partition after partition, users first and the marker with the last of them, as [`reset`] clears; then the offsets
+//! from which the input goes on. A transfer that broke off is made whole by calling it again.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use anyhow::{Context, bail};
+use rdkafka::consumer::Consumer as _;
+use rdkafka::message::Message as _;
+
+use super::contributions::{Contributions, Frontier};
+use super::learnt::{self, Learnt};
+use super::marker::{MARKER_KEY, Marker, VERSION};
+use super::names::{Names, entrances};
+use super::outbox::Destination;
+use super::partition::{PROFILES_PARTITION, hexadecimal, stream_time};
+use super::producer::{Outgoing, TxnProducer};
+use super::profiles::{Taken, take_record};
+use super::record::SourceKind;
+use super::repartition::transactional_id;
+use super::reset;
+use super::scan::{Bound, Scanner};
+use super::shared::SharedProfiles;
+use crate::config::Config;
+use crate::engine::attempts::minute_of;
+use crate::engine::hash::UserKey;
+use crate::engine::profile::Profiles;
+use crate::engine::signin::EventTime;
+use crate::engine::watermark::StreamTime;
+use crate::runtime::clock::Deadline;
+use crate::runtime::state_file::{Clock, Head, ReadTo};
+
+/// Users written in one transaction: seconds of work, far below any transaction's time.
+const USERS_MAX: usize = 20_000;
+
+type Users = BTreeMap<UserKey, Vec<u8>>;
+
+/// What an application has learnt.
+pub struct Learning {
+    pub head: Head,
+    pub profiles: Profiles,
+    pub users: Users,
+}
+
+/// Reads the state of every partition.
+///
+/// # Errors
+/// When it cannot be read, or there is none.
+pub fn export(names: &Names, scanner: &Scanner, tell: &mut dyn FnMut(String)) -> anyhow::Result<Learning> {
+    let topic = names.topic(Destination::State);
+    let mut users = Users::new();
+    let mut markers = Vec::new();
+    for partition in scanner.chosen(topic, None)? {
+        let (found, marker) = read_partition(names, scanner, partition)?;
+        tell(format!("partition {partition}: {} users", found.len()));
+        users.extend(found);
+        markers.extend(marker.map(|marker| (partition, marker)));
+    }
+    if markers.is_empty() {
+        bail!("`{topic}` has no state yet: no task has committed anything");
+    }
+    let profiles = read_profiles(names, scanner)?;
+    Ok(Learning { head: head(&markers, users.len())?, profiles, users })
+}
+
+fn read_partition(names: &Names, scanner: &Scanner, partition: i32) -> anyhow::Result<(Users, Option<Marker>)> {
+    let part = scanner.part(names.topic(Destination::State), partition, Bound::Earliest, Bound::Latest)?;
+    let (mut users, mut marker) = (Users::new(), None);
+    scanner.read(&part, |message| {
+        match (message.key(), message.payload()) {
+            (Some(MARKER_KEY), payload) => marker = payload.map(<[u8]>::to_vec),
+            (Some(key), payload) => {
+                // Another key is a probe's.
+                if let Some(key) = key.first_chunk::<16>().filter(|_| key.len() == 16) {
+                    let user = UserKey(u128::from_be_bytes(*key));
+                    match payload {
+                        Some(state) => drop(users.insert(user, state.to_vec())),
+                        None => drop(users.remove(&user)),
+                    }
+                }
+            }
+            (None, _) => {}
+        }
+        ControlFlow::Continue(())
+    })?;
+    let marker = marker.map(|marker| Marker::decode(&marker)).transpose()?;
+    Ok((users, marker))
+}
+
+fn read_profiles(names: &Names, scanner: &Scanner) -> anyhow::Result<Profiles> {
+    let topic = names.topic(Destination::Profiles);
+    let part = scanner.part(topic, PROFILES_PARTITION, Bound::Earliest, Bound::Latest)?;
+    let shared = SharedProfiles::new(Profiles::default());
+    let mut learnt = Learnt::default();
+    scanner.read(&part, |message| {
+        // What cannot be read is left out, as every instance does.
+        if let Ok(Taken::Task { begins: Some(day), .. }) =
+            take_record(&shared, &mut learnt, message.key(), message.payload())
+        {
+            shared.advance(day);
+        }
+        ControlFlow::Continue(())
+    })?;
+    let SharedProfiles { profiles, .. } = shared;
+    std::sync::Arc::into_inner(profiles).context("profiles that are in use")
+}
+
+/// How far all partitions together have come.
+fn head(markers: &[(i32, Marker)], users: usize) -> anyhow::Result<Head> {
+    let mut newest = StreamTime::default();
+    for (_, marker) in markers {
+        let time = stream_time(&marker.stream_time).map_err(anyhow::Error::msg)?;
+        if time.now() > newest.now() {
+            newest = time;
+        }
+    }
+    // A sign-in that one partition has still to review is reviewed again by all: that changes nothing.
+    let reviewed = markers.iter().map(|(_, marker)| marker.reviewed_minute).min().flatten();
+    let day = markers.iter().filter_map(|(_, marker)| marker.day).max();
+    let position = markers.iter().map(|(_, marker)| marker.position).max().unwrap_or(0);
+    let time_of = |minute: i32| EventTime::from_seconds(i64::from(minute) * 60);
+    let reviewed = reviewed.map_or(EventTime::MIN, time_of);
+    let clock = Clock::new(newest, day.unwrap_or(i32::MIN), reviewed, position);
+    let configuration_hash =
+        markers.first().and_then(|(_, marker)| u64::from_str_radix(&marker.configuration_hash, 16).ok());
+    let read_to = markers.iter().flat_map(|(partition, marker)| {
+        let next = |(topic, offset): &(String, i64)| ReadTo {
+            topic: topic.clone(),
+            partition: *partition,
+            offset: *offset,
+        };
+        marker.next.iter().map(next)
+    });
+    Ok(Head {
+        read_to: read_to.collect(),
+        users: users as u64,
+        ..Head::new(clock, configuration_hash.unwrap_or(0))
+    })
+}
+
+/// Where the input goes on: of each topic and partition.
+///
+/// # Errors
+/// When a partition has no such place.
+pub fn places(config: &Config, scanner: &Scanner, from: Bound) -> anyhow::Result<Vec<ReadTo>> {
+    let mut places = Vec::new();
+    for source in entrances(config).iter() {
+        for partition in scanner.chosen(&source.topic, None)? {
+            // An offset is one of the input topics'.
+            let bound = match (from, source.kind) {
+                (Bound::Offset(_), SourceKind::Commands) => Bound::Earliest,
+                (from, _) => from,
+            };
+            let offset = scanner.offset(&source.topic, partition, bound)?;
+            places.push(ReadTo { topic: source.topic.clone(), partition, offset });
+        }
+    }
+    Ok(places)
+}
+
+/// What was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    pub users: usize,
+    /// Users who were known before, and are not in the state.
+    pub cleared: usize,
+}
+
+/// Puts what was learnt in place of what the application knows. It is stopped, and its input is not keyed: which partition
+/// has a user is decided by [`UserKey::shard`]. Everything before `held` has settled ([`Task::held`](crate::runtime::task::Task::held)).
+///
+/// # Errors
+/// When Kafka refuses; calling again makes it whole.
+pub fn import(
+    names: &Names,
+    scanner: &Scanner,
+    learning: Learning,
+    places: &[ReadTo],
+    held: EventTime,
+    tell: &mut dyn FnMut(String),
+) -> anyhow::Result<Imported> {
+    let Learning { head, profiles, users } = learning;
+    let stream_time = head.clock.stream_time()?;
+    let told_minute = head.clock.reviewed.map(minute_of);
+    let complete_day = head.clock.day.map(|_| stream_time.complete_day(held));
+    let frontier = Frontier { day: head.clock.day, complete_day, told_minute };
+    write_profiles(names, &profiles, frontier).context("cannot write the profiles")?;
+    tell("profiles are written".to_owned());
+    let mut by_partition: Vec<Users> = (0..names.partitions).map(|_| Users::new()).collect();
+    for (user, state) in users {
+        by_partition[user.shard(names.partitions as usize)].insert(user, state);
+    }
+    let mut imported = Imported::default();
+    for (partition, users) in (0..).zip(by_partition) {
+        let marker = Marker {
+            version: VERSION,
+            transaction: 0,
+            next: Vec::new(),
+            topic_ids: Vec::new(),
+            position: head.clock.position,
+            stream_time: hexadecimal(&head.clock.stream_time),
+            day: frontier.day,
+            complete_day,
+            reviewed_minute: told_minute,
+            told_minute,
+            program: head.program.clone(),
+            configuration_hash: format!("{:016x}", head.configuration_hash),
+        };
+        let cleared = write_partition(names, scanner, partition, &users, marker)
+            .with_context(|| format!("cannot write partition `{partition}`; those before it are written"))?;
+        tell(format!("partition {partition}: {} users are written, {cleared} are cleared", users.len()));
+        imported.users += users.len();
+        imported.cleared += cleared;
+    }
+    go_on_from(names, scanner, places)?;
+    Ok(imported)
+}
+
+fn write_profiles(names: &Names, profiles: &Profiles, frontier: Frontier) -> anyhow::Result<()> {
+    let (mut state, mut attempts) = (Vec::new(), Vec::new());
+    profiles.encode(&mut state);
+    profiles.attempts().encode(&mut attempts);
+    let records = learnt::records(&state, &attempts)?;
+    let id = format!("{}-import", names.application_id);
+    let timeout = names.transaction_timeout;
+    let mut producer = TxnProducer::open(&names.connection, &id, names.message_bytes_max, timeout * 2)?;
+    let deadline = Deadline::after(timeout);
+    producer.begin()?;
+    let topic = names.topic(Destination::Profiles);
+    for record in &records {
+        producer.send(&profiles_record(topic, learnt::KEY, record), deadline)?;
+    }
+    for partition in 0..names.partitions {
+        let mut contributions = Contributions::new(Frontier::default());
+        contributions.set_frontier(frontier);
+        for record in contributions.take(1) {
+            producer.send(&profiles_record(topic, &partition.to_be_bytes(), &record), deadline)?;
+        }
+    }
+    producer.commit(deadline)?;
+    Ok(())
+}
+
+fn profiles_record<'a>(topic: &'a str, key: &'a [u8], payload: &'a [u8]) -> Outgoing<'a> {
+    let partition = PROFILES_PARTITION;
+    Outgoing { topic, partition, key: Some(key), payload: Some(payload), ..Outgoing::default() }
+}
+
+/// Writes one partition's users and marker; gives how many users were cleared.
+fn write_partition(
+    names: &Names,
+    scanner: &Scanner,
+    partition: i32,
+    users: &Users,
+    marker: Marker,
+) -> anyhow::Result<usize> {
+    let (id, timeout) = (names.transactional_id(partition), names.transaction_timeout);
+    let mut producer = TxnProducer::open(&names.connection, &id, names.message_bytes_max, timeout * 2)?;
+    // Only now is what an earlier owner wrote final.
+    let found = reset::find(names, scanner, partition, true)?;
+    let next = reset::next(names, scanner, partition, Bound::Latest, None)?;
+    let transaction = found.marker.as_ref().map_or(0, |old| old.transaction) + 1;
+    let marker = Marker { transaction, next, ..marker };
+    let is_new = |key: &[u8]| {
+        let user = key.first_chunk::<16>().map(|key| UserKey(u128::from_be_bytes(*key)));
+        key.len() == 16 && user.is_some_and(|user| users.contains_key(&user))
+    };
+    let ended: Vec<&Vec<u8>> = found.keys.iter().filter(|key| !is_new(key)).collect();
+    let written = users.iter().map(|(user, state)| (user.0.to_be_bytes().to_vec(), Some(state.as_slice())));
+    let mut changes: Vec<(Vec<u8>, Option<&[u8]>)> =
+        ended.iter().map(|key| ((*key).clone(), None)).chain(written).collect();
+    let payload = marker.encode();
+    changes.push((MARKER_KEY.to_vec(), Some(&payload)));
+    for changes in changes.chunks(USERS_MAX) {
+        let deadline = Deadline::after(timeout);
+        producer.begin()?;
+        for (key, payload) in changes {
+            producer.send(&reset::outgoing(names, partition, key, *payload), deadline)?;
+        }
+        if changes.last().is_some_and(|(key, _)| key == MARKER_KEY) {
+            let group = scanner.reader().group_metadata().context("the client has no group")?;
+            let offsets: Vec<(&str, i32, i64)> =
+                marker.next.iter().map(|(topic, next)| (topic.as_str(), partition, *next)).collect();
+            producer.send_offsets(&offsets, &group, deadline)?;
+        }
+        producer.commit(deadline)?;
+    }
+    Ok(ended.len())
+}
+
+/// Sets where each lane goes on, as the lane itself would: so what one that was thought dead has open is ended first.
+fn go_on_from(names: &Names, scanner: &Scanner, places: &[ReadTo]) -> anyhow::Result<()> {
+    let timeout = names.transaction_timeout;
+    for ReadTo { topic, partition, offset } in places {
+        let id = transactional_id(&names.application_id, topic, *partition);
+        let mut producer = TxnProducer::open(&names.connection, &id, names.message_bytes_max, timeout * 2)?;
+        let group = scanner.reader().group_metadata().context("the client has no group")?;
+        let deadline = Deadline::after(timeout);
+        producer.begin()?;
+        producer.send_offsets(&[(topic, *partition, *offset)], &group, deadline)?;
+        producer.commit(deadline)?;
+    }
+    Ok(())
+}
