@@ -48,6 +48,9 @@ pub struct Args {
     /// Where detections go; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
+    /// Judge by the shadow policies of the configuration, too, and write here what they find.
+    #[arg(long, value_name = "FILE")]
+    pub(super) shadow_output: Option<PathBuf>,
     /// Write rejected records here.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -84,6 +87,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(PROBLEMS));
         }
     };
+    if let Err(problem) = shadows_asked(&args, &config) {
+        say(&format!("error: {problem}"));
+        return Ok(ExitCode::from(PROBLEMS));
+    }
     people::load(&mut config)?;
     if args.kafka {
         return replay_kafka::run(&args, config);
@@ -92,6 +99,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     input::refuse_to_overwrite(&options.inputs, written(&args).into_iter().flatten())?;
     let mut outputs =
         Outputs::new(create(&args.output)?, args.rejects.as_deref().map(create).transpose()?, context);
+    outputs.shadow_detections = args.shadow_output.as_deref().map(create).transpose()?;
     outputs.risky_users = args.risky_users.as_deref().map(create).transpose()?;
     let interrupted = watch_for_interrupt()?;
     let summary = match sequencer::run(&options, &mut outputs, &interrupted) {
@@ -116,13 +124,29 @@ pub(super) fn judging(args: &Args, config: &Config) -> anyhow::Result<Judging> {
     let tables = files.load()?;
     let mut engine = engine(config, &tables);
     engine.emit_suppressed |= args.emit_suppressed;
+    if args.shadow_output.is_some() {
+        engine.shadow_policies.clone_from(&config.engine.shadow_policies);
+    }
     let context = context(config, &engine, &tables, &files);
     Ok(Judging { engine, tables, context })
 }
 
-/// The configuration's engine, with everything else that verdicts rest on in its hash.
+/// Shadow policies are judged by where their detections go: tells where they go nowhere.
+fn shadows_asked(args: &Args, config: &Config) -> Result<(), &'static str> {
+    match (config.engine.shadow_policies.len(), &args.shadow_output) {
+        (0, Some(_)) => Err("`--shadow-output` is for shadow policies, and the configuration has none: set `shadow: true` \
+                             in a policy of `policies`"),
+        (0, None) | (_, Some(_)) => Ok(()),
+        (count, None) => {
+            say(&format!("note: {count} shadow policies are left out; `--shadow-output FILE` judges by them, too"));
+            Ok(())
+        }
+    }
+}
+
+/// The configuration's engine without shadow policies, with everything else that verdicts rest on in its hash.
 pub(super) fn engine(config: &Config, tables: &Tables) -> EngineConfig {
-    let mut engine = config.engine.clone();
+    let mut engine = EngineConfig { shadow_policies: Vec::new(), ..config.engine.clone() };
     engine.emit_suppressed |= config.output.suppressed;
     engine.config_hash = people::mix(engine.config_hash, &config.input.decoder.people);
     engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
@@ -150,9 +174,10 @@ pub(super) fn threads(asked: Option<u16>, config: &Config) -> usize {
     asked.map(usize::from).or(config.replay.threads).unwrap_or_else(cores)
 }
 
-/// The files that are written, in the order output, rejects, risky users, summary.
-pub(super) fn written(args: &Args) -> [Option<&Path>; 4] {
-    let paths = [Some(&args.output), args.rejects.as_ref(), args.risky_users.as_ref(), args.summary.as_ref()];
+/// The files that are written, in the order output, rejects, risky users, shadow output, summary.
+pub(super) fn written(args: &Args) -> [Option<&Path>; 5] {
+    let (risky_users, shadow) = (args.risky_users.as_ref(), args.shadow_output.as_ref());
+    let paths = [Some(&args.output), args.rejects.as_ref(), risky_users, shadow, args.summary.as_ref()];
     paths.map(|path| path.map(PathBuf::as_path))
 }
 

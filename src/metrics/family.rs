@@ -151,6 +151,12 @@ impl Families {
         self.add(name, "gauge", dimensions, help, IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
+    /// The same for counters.
+    pub fn open_counters(&mut self, name: &str, help: &str, labels: &[&'static str]) -> IntCounterVec {
+        let dimensions = labels.iter().map(|label| (*label, Vec::new())).collect();
+        self.add(name, "counter", dimensions, help, IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
     fn add<M: Collector + Clone + 'static>(
         &mut self,
         name: &str,

@@ -19,6 +19,14 @@ pub trait Sink {
     /// When it cannot be written.
     fn detection(&mut self, variant: usize, detection: &Detection) -> io::Result<()>;
 
+    /// What a shadow policy found, in an order of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn shadow_detection(&mut self, _variant: usize, _detection: &Detection) -> io::Result<()> {
+        Ok(())
+    }
+
     /// A user who has or had risk, at the end.
     ///
     /// # Errors
@@ -37,6 +45,8 @@ pub trait Sink {
 /// Files for one configuration.
 pub struct Outputs {
     pub detections: Box<dyn Write + Send>,
+    /// Where goes what shadow policies found.
+    pub shadow_detections: Option<Box<dyn Write + Send>>,
     pub rejects: Option<Box<dyn Write + Send>>,
     /// Where users' risk goes, at the end.
     pub risky_users: Option<Box<dyn Write + Send>>,
@@ -50,7 +60,7 @@ impl Outputs {
         rejects: Option<Box<dyn Write + Send>>,
         context: RenderContext,
     ) -> Outputs {
-        Outputs { detections, rejects, risky_users: None, context, line: Vec::new() }
+        Outputs { detections, shadow_detections: None, rejects, risky_users: None, context, line: Vec::new() }
     }
 }
 
@@ -68,6 +78,14 @@ impl Sink for Outputs {
         render::write(detection, &self.context, &mut self.line);
         self.line.push(b'\n');
         self.detections.write_all(&self.line)
+    }
+
+    fn shadow_detection(&mut self, _: usize, detection: &Detection) -> io::Result<()> {
+        let Some(shadow_detections) = &mut self.shadow_detections else { return Ok(()) };
+        self.line.clear();
+        render::write(detection, &self.context, &mut self.line);
+        self.line.push(b'\n');
+        shadow_detections.write_all(&self.line)
     }
 
     /// Writes a rejected record with its place and the beginning of its text: as it is, or in hexadecimal digits
@@ -93,6 +111,7 @@ impl Sink for Outputs {
 
     fn flush(&mut self) -> io::Result<()> {
         self.detections.flush()?;
+        self.shadow_detections.as_mut().map_or(Ok(()), |shadow_detections| shadow_detections.flush())?;
         self.risky_users.as_mut().map_or(Ok(()), |risky_users| risky_users.flush())?;
         self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush())
     }

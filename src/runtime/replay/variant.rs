@@ -36,11 +36,14 @@ pub struct Variant {
     /// When the last review began.
     review: EventTime,
     settler: Settler,
+    shadow_settler: Settler,
     risky_users: RiskyUsers,
     /// What its shards gave of the round being stepped.
     outs: Vec<Out>,
     /// To be written, in order.
     due: Vec<Detection>,
+    /// The same of shadow policies.
+    shadow_due: Vec<Detection>,
     judged: Judged,
     watch: Option<Watch>,
 }
@@ -61,9 +64,11 @@ impl Variant {
             profiles,
             review: EventTime::MIN,
             settler: Settler::new(order, engine.lateness_horizon_s),
+            shadow_settler: Settler::new(order, engine.lateness_horizon_s),
             risky_users: RiskyUsers::default(),
             outs: Vec::with_capacity(SHARDS),
             due: Vec::new(),
+            shadow_due: Vec::new(),
             judged: Judged::default(),
             watch,
             engine,
@@ -87,22 +92,18 @@ impl Variant {
 
     /// Takes over what the shards gave, in the order of the items that caused it.
     pub fn finish_round(&mut self, round: &Round) {
-        let mut detections = Vec::new();
+        let (mut detections, mut shadow_detections) = (Vec::new(), Vec::new());
         for out in std::mem::take(&mut self.outs) {
             self.judged.counts.add(&out.counts);
             self.profiles.contribute(&out.contributions);
             self.profiles.attempts().contribute(&out.attempts);
             detections.extend(out.detections);
+            shadow_detections.extend(out.shadow_detections);
             // A user is in one shard: his versions stay in their order.
             self.risky_users.take(out.risky_users);
         }
-        // Stable: what one item caused comes from one shard, and stays in its order.
-        detections.sort_by_key(|detection: &Detection| detection.position);
-        for detection in detections {
-            let stream_time = round.stream_time(detection.position);
-            self.settler.take(detection, stream_time, &mut self.due);
-        }
-        self.settler.release(round.newest(), &mut self.due);
+        order(detections, round, &mut self.settler, &mut self.due);
+        order(shadow_detections, round, &mut self.shadow_settler, &mut self.shadow_due);
         if let Some(watch) = &mut self.watch {
             watch.look(round);
         }
@@ -154,6 +155,10 @@ impl Variant {
         for detection in out.detections {
             self.settler.take(detection, at, &mut self.due);
         }
+        self.shadow_settler.release(at, &mut self.shadow_due);
+        for detection in out.shadow_detections {
+            self.shadow_settler.take(detection, at, &mut self.shadow_due);
+        }
     }
 
     /// Every user settles, what settled contributes, and only then do the profiles advance: so all that a sign-in of the
@@ -177,6 +182,7 @@ impl Variant {
             self.risky_users.take(task.settle(at).risky_users);
         }
         self.settler.finish(&mut self.due);
+        self.shadow_settler.finish(&mut self.shadow_due);
     }
 
     /// Was everything explained that is wanted?
@@ -194,6 +200,22 @@ impl Variant {
         due
     }
 
+    /// The same of what shadow policies found.
+    pub fn take_shadow_due(&mut self) -> Vec<Detection> {
+        let due = std::mem::take(&mut self.shadow_due);
+        for detection in &due {
+            let policy = detection.shadow.as_ref().map(|shadow| shadow.policy.as_str()).unwrap_or_default();
+            let written = &mut self.judged.written_shadow;
+            if !written.contains_key(policy) {
+                written.insert(policy.to_owned(), [0, 0]);
+            }
+            if let Some(written) = written.get_mut(policy) {
+                written[usize::from(detection.is_update)] += 1;
+            }
+        }
+        due
+    }
+
     /// Users' risk, as far as the stream has come.
     pub fn risky_users(&self) -> &RiskyUsers {
         &self.risky_users
@@ -201,6 +223,18 @@ impl Variant {
 
     /// What it came to, and what was explained.
     pub fn finish(self) -> (Judged, Option<Watch>) {
-        (Judged { written_early: self.settler.early, ..self.judged }, self.watch)
+        let written_early = self.settler.early + self.shadow_settler.early;
+        (Judged { written_early, ..self.judged }, self.watch)
     }
+}
+
+/// Takes over what the shards gave in a round, in the order of the items that caused it.
+fn order(mut detections: Vec<Detection>, round: &Round, settler: &mut Settler, due: &mut Vec<Detection>) {
+    // Stable: what one item caused comes from one shard, and stays in its order.
+    detections.sort_by_key(|detection| detection.position);
+    for detection in detections {
+        let stream_time = round.stream_time(detection.position);
+        settler.take(detection, stream_time, due);
+    }
+    settler.release(round.newest(), due);
 }
