@@ -7,9 +7,9 @@ use common::drive::{Answer, Cut, run};
 use common::stream::{HORIZON_S, happening, shuffled, stream};
 use common::world::{Spec, at, feedback, sign_in};
 use farsign::engine::facts::Item;
-use farsign::engine::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
+use farsign::engine::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState, Suppression};
 use farsign::engine::out::Detection;
-use farsign::engine::policy::{EngineConfig, Policy, ScopedPolicy, ShadowPolicy};
+use farsign::engine::policy::{EngineConfig, Policy, ScopedPolicy, Sensitivity, ShadowPolicy};
 use farsign::engine::risk::shadow_detection_id;
 use proptest::prelude::*;
 
@@ -38,6 +38,8 @@ fn eager(mut policy: Policy) -> Policy {
     policy.impossible_travel.max_speed_kmh = 100.0;
     policy.impossible_travel.min_distance_km = 50.0;
     policy.impossible_travel.learning_days = 0;
+    // Neighbours and usual places are no excuse.
+    policy.impossible_travel.sensitivity = Sensitivity::High;
     policy
 }
 
@@ -141,9 +143,9 @@ fn habits() -> Vec<Item<'static>> {
     (-21..=0).map(|day| sign_in(&spec(&format!("home-{day}"), day, 480, "oslo-fixed", "laptop"))).collect()
 }
 
-/// An hour later in Bergen: 300 km, which the live policy has nothing against.
+/// An hour later in Bergen, 300 km away, with another device.
 fn bergen(id: &str, day: i64, minute: i64) -> Item<'static> {
-    sign_in(&spec(id, day, minute, "bergen-fixed", "laptop"))
+    sign_in(&spec(id, day, minute, "bergen-fixed", "stranger"))
 }
 
 /// Sign-in, type and state of what a policy told.
@@ -156,14 +158,16 @@ fn travels(answer: &Answer, policy: &str) -> Vec<(String, RiskState)> {
     travels.map(|(id, _, state)| (id, state)).collect()
 }
 
-fn one(policy: Policy) -> EngineConfig {
-    with(vec![shadow("candidate", &[], policy)])
+/// A live policy that has nothing against it, and one that has.
+fn one() -> EngineConfig {
+    let policy = live().default_policy;
+    EngineConfig { default_policy: quiet(policy.clone()), ..with(vec![shadow("candidate", &[], eager(policy))]) }
 }
 
 #[test]
 fn a_shadow_finds_what_the_live_policy_does_not_and_is_told_by_its_own_id() {
     let items = [habits(), vec![bergen("away", 0, 540)]].concat();
-    let answer = run(&one(eager(live().default_policy)), &items, Cut::default());
+    let answer = run(&one(), &items, Cut::default());
     assert_eq!(answer.detections, []);
     assert_eq!(travels(&answer, "candidate"), [("away".to_owned(), RiskState::AtRisk)]);
     let (found, _) = &answer.shadow_detections[0];
@@ -178,7 +182,7 @@ fn a_shadow_finds_what_the_live_policy_does_not_and_is_told_by_its_own_id() {
 #[test]
 fn a_shadow_is_silent_where_the_live_policy_is_not_and_keeps_nothing_from_the_quarantine() {
     let items = [habits(), vec![sign_in(&spec("lagos", 0, 540, "lagos-fixed", "stranger"))]].concat();
-    let mut answer = run(&one(quiet(live().default_policy)), &items, Cut::default());
+    let mut answer = run(&with(vec![shadow("candidate", &[], quiet(live().default_policy))]), &items, Cut::default());
     let high = |found: &(Detection, usize)| found.0.level == RiskLevel::High;
     assert!(answer.detections.iter().any(high), "{:?}", answer.detections);
     assert_eq!(of_policy(&answer, "candidate"), []);
@@ -197,14 +201,14 @@ fn nothing_is_quarantined_for_a_shadow() {
         record.current.shadows.clear();
         record.current
     };
-    assert_eq!(state(&one(eager(live().default_policy))), state(&live()));
+    assert_eq!(state(&one()), state(&EngineConfig { shadow_policies: Vec::new(), ..one() }));
 }
 
 #[test]
 fn a_late_sign_in_withdraws_what_a_shadow_told() {
     let late = bergen("before", 0, 510);
     let items = [habits(), vec![bergen("away", 0, 540), late]].concat();
-    let answer = run(&one(eager(live().default_policy)), &items, Cut::default());
+    let answer = run(&one(), &items, Cut::default());
     let (at_risk, gone) = (RiskState::AtRisk, RiskState::Dismissed);
     assert_eq!(travels(&answer, "candidate"), [("before".to_owned(), at_risk), ("away".to_owned(), gone)]);
 }
@@ -215,12 +219,16 @@ fn a_shadow_repeats_itself_no_more_than_a_live_policy() {
     let there = |id: &str, day| bergen(id, day, 540);
     let home = |day| sign_in(&spec(&format!("home-{day}"), day, 480, "oslo-fixed", "laptop"));
     let items = [habits(), vec![there("first", 0), home(1), there("second", 1), home(2), there("third", 2)]].concat();
-    let mut policy = eager(live().default_policy);
-    policy.unfamiliar_features.enabled = false;
+    let config = EngineConfig { emit_suppressed: true, ..one() };
     for restart_after in [0, 1] {
-        let cut = Cut { batch: 1, tasks: 1, restart_after };
-        let answer = run(&one(policy.clone()), &items, cut);
-        assert_eq!(travels(&answer, "candidate"), [("first".to_owned(), RiskState::AtRisk)]);
+        let answer = run(&config, &items, Cut { batch: 1, tasks: 1, restart_after });
+        let is_away = |found: &&(Detection, usize)| ["first", "second", "third"].contains(&&*found.0.subject.request_id);
+        let travels = of(&answer, "candidate").filter(|found| found.0.kind == RiskEventType::ImpossibleTravel);
+        let reasons: Vec<Option<Suppression>> =
+            travels.filter(is_away).map(|(found, _)| found.finding.as_ref().and_then(|f| f.suppressed_by)).collect();
+        let again = Some(Suppression::AlreadyReported);
+        assert_eq!(reasons, [None, again, again]);
+        assert!(answer.detections.iter().all(|(found, _)| found.state != RiskState::AtRisk), "live told of nothing");
     }
 }
 
@@ -228,7 +236,7 @@ fn a_shadow_repeats_itself_no_more_than_a_live_policy() {
 fn feedback_reaches_what_a_shadow_told() {
     let dismissed = feedback("said", at(0, 36_000), "ann", "dismiss", "away");
     let items = [habits(), vec![bergen("away", 0, 540), dismissed]].concat();
-    let answer = run(&one(eager(live().default_policy)), &items, Cut::default());
+    let answer = run(&one(), &items, Cut::default());
     assert_eq!(travels(&answer, "candidate"), [("away".to_owned(), RiskState::Dismissed)]);
     assert_eq!(answer.risky_users, []);
 }
@@ -237,12 +245,12 @@ fn feedback_reaches_what_a_shadow_told() {
 #[test]
 fn a_policy_that_is_gone_leaves_nothing() {
     let items = [habits(), vec![bergen("away", 0, 540)]].concat();
-    let mut answer = run(&one(eager(live().default_policy)), &items, Cut::default());
+    let mut answer = run(&one(), &items, Cut::default());
     let engine = &mut answer.engines[0];
     let key = common::world::key("ann");
     let shadows = |engine: &mut farsign::engine::Engine| engine.inspect(key).expect("ann").current.shadows;
     assert_eq!(shadows(engine).len(), 1);
-    let renamed = with(vec![shadow("renamed", &[], eager(live().default_policy))]);
+    let renamed = EngineConfig { shadow_policies: vec![shadow("renamed", &[], live().default_policy)], ..one() };
     engine.reconfigure(std::sync::Arc::new(renamed));
     let home = sign_in(&spec("home", 1, 480, "oslo-fixed", "laptop"));
     let mut out = farsign::engine::out::Out::default();

@@ -299,20 +299,14 @@ impl Build<'_> {
                 let message = format!("is one shadow policy too many; allowed: at most `{SHADOW_POLICIES_MAX}`");
                 self.problem(&format!("policies.{index}.shadow"), message);
             }
-            let upstream = format!("policies.{index}.detections.upstream_findings");
-            if self.is_set(&upstream) {
+            if raw.detections["upstream_findings"] != json!(file.detections.upstream_findings) {
                 let message = "does nothing in a shadow policy, which does not judge what other products found; leave it out";
-                self.problem(&upstream, message.to_owned());
+                self.problem(&format!("policies.{index}.detections.upstream_findings"), message.to_owned());
             }
             let hash = super::mix(0, canonical_policy(raw).to_string().as_bytes());
             shadows.push(ShadowPolicy::new(policy, hash));
         }
         (live, shadows)
-    }
-
-    /// Does the file say something about this key?
-    fn is_set(&self, path: &str) -> bool {
-        self.tree.find(&path.split('.').collect::<Vec<_>>()).is_some()
     }
 
     fn exceptions(&mut self, list: &[raw::Exception], path: &str) -> Vec<Exception> {
@@ -361,7 +355,7 @@ impl Build<'_> {
             let [(before, least), (key, value)] = pair else { continue };
             let path_of = |key: &str| format!("{section}detections.{detection}.{key}");
             // What a policy inherits is reported once, where it stands.
-            let own = |key: &str| self.is_set(&path_of(key));
+            let own = |key: &str| self.tree.find(&path_of(key).split('.').collect::<Vec<_>>()).is_some();
             if value < least && (own(key) || own(before)) {
                 let path = path_of(key);
                 self.problem(
