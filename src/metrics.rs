@@ -103,8 +103,7 @@ impl Metrics {
     fn add_shadow_detections(&self, policy: &str, detections: &batch::Detections) {
         let family = &self.all.shadow_detections;
         for (kind, levels) in RiskEventType::ALL.iter().zip(detections) {
-            // A detection that is shown has a level.
-            for (level, versions) in RiskLevel::ALL.iter().zip(levels).filter(|(level, _)| **level > RiskLevel::None) {
+            for (level, versions) in RiskLevel::ALL.iter().zip(levels) {
                 for (version, count) in Version::ALL.iter().zip(versions) {
                     let labels = [policy, kind.value(), level.value(), version.value()];
                     family.with_label_values(&labels).inc_by(*count);

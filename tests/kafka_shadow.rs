@@ -19,9 +19,8 @@ const SHADOWS: &str = "policies:
 ";
 
 fn of(lines: &[String], policy: &str) -> Vec<String> {
-    let is_of = |line: &&String| {
-        serde_json::from_str::<Value>(line).unwrap()["farsign"]["shadow"]["policy"] == policy
-    };
+    let is_of =
+        |line: &&String| serde_json::from_str::<Value>(line).unwrap()["farsign"]["shadow"]["policy"] == policy;
     lines.iter().filter(is_of).cloned().collect()
 }
 

@@ -68,15 +68,20 @@ fn busy() -> EngineConfig {
 
 /// All but the ids that differ by the policy, and what feedback says of users: of the live policy's own findings at sign-ins.
 fn told<'a>(detections: impl Iterator<Item = &'a (Detection, usize)>) -> Vec<String> {
-    let own = |detection: &&(Detection, usize)| !detection.0.is_about_user && detection.0.source.upstream().is_none();
-    detections.filter(own).map(|(detection, versions)| {
-        let live_id = detection.shadow.as_ref().map_or(detection.id, |shadow| shadow.live_id);
-        format!("{versions} {:?}", Detection { id: live_id, shadow: None, position: 0, ..detection.clone() })
-    }).collect()
+    let own =
+        |detection: &&(Detection, usize)| !detection.0.is_about_user && detection.0.source.upstream().is_none();
+    detections
+        .filter(own)
+        .map(|(detection, versions)| {
+            let live_id = detection.shadow.as_ref().map_or(detection.id, |shadow| shadow.live_id);
+            format!("{versions} {:?}", Detection { id: live_id, shadow: None, position: 0, ..detection.clone() })
+        })
+        .collect()
 }
 
 fn of<'a>(answer: &'a Answer, policy: &'a str) -> impl Iterator<Item = &'a (Detection, usize)> {
-    let is_of = move |found: &&(Detection, usize)| found.0.shadow.as_ref().is_some_and(|mark| mark.policy == policy);
+    let is_of =
+        move |found: &&(Detection, usize)| found.0.shadow.as_ref().is_some_and(|mark| mark.policy == policy);
     answer.shadow_detections.iter().filter(is_of)
 }
 
@@ -93,7 +98,8 @@ fn assert_live_untouched(with: &Answer, without: &Answer) -> Result<(), TestCase
 fn known(answer: &Answer) -> Vec<String> {
     let stands = |found: &&(Detection, usize)| found.0.detail != RiskDetail::AiConfirmedSigninSafe;
     let text = |(detection, _): &(Detection, usize)| {
-        let Detection { id, shadow, state, detail, level, score, activity_time, finding, incident_id, .. } = detection;
+        let Detection { id, shadow, state, detail, level, score, activity_time, finding, incident_id, .. } =
+            detection;
         format!("{id} {shadow:?} {state:?} {detail:?} {level:?} {score} {activity_time} {incident_id} {finding:?}")
     };
     answer.shadow_detections.iter().filter(stands).map(text).collect()
@@ -154,7 +160,8 @@ fn of_policy(answer: &Answer, policy: &str) -> Vec<(String, RiskEventType, RiskS
 }
 
 fn travels(answer: &Answer, policy: &str) -> Vec<(String, RiskState)> {
-    let travels = of_policy(answer, policy).into_iter().filter(|(_, kind, _)| *kind == RiskEventType::ImpossibleTravel);
+    let travels =
+        of_policy(answer, policy).into_iter().filter(|(_, kind, _)| *kind == RiskEventType::ImpossibleTravel);
     travels.map(|(id, _, state)| (id, state)).collect()
 }
 
@@ -182,7 +189,8 @@ fn a_shadow_finds_what_the_live_policy_does_not_and_is_told_by_its_own_id() {
 #[test]
 fn a_shadow_is_silent_where_the_live_policy_is_not_and_keeps_nothing_from_the_quarantine() {
     let items = [habits(), vec![sign_in(&spec("lagos", 0, 540, "lagos-fixed", "stranger"))]].concat();
-    let mut answer = run(&with(vec![shadow("candidate", &[], quiet(live().default_policy))]), &items, Cut::default());
+    let mut answer =
+        run(&with(vec![shadow("candidate", &[], quiet(live().default_policy))]), &items, Cut::default());
     let high = |found: &(Detection, usize)| found.0.level == RiskLevel::High;
     assert!(answer.detections.iter().any(high), "{:?}", answer.detections);
     assert_eq!(of_policy(&answer, "candidate"), []);
@@ -218,17 +226,24 @@ fn a_late_sign_in_withdraws_what_a_shadow_told() {
 fn a_shadow_repeats_itself_no_more_than_a_live_policy() {
     let there = |id: &str, day| bergen(id, day, 540);
     let home = |day| sign_in(&spec(&format!("home-{day}"), day, 480, "oslo-fixed", "laptop"));
-    let items = [habits(), vec![there("first", 0), home(1), there("second", 1), home(2), there("third", 2)]].concat();
+    let items =
+        [habits(), vec![there("first", 0), home(1), there("second", 1), home(2), there("third", 2)]].concat();
     let config = EngineConfig { emit_suppressed: true, ..one() };
     for restart_after in [0, 1] {
         let answer = run(&config, &items, Cut { batch: 1, tasks: 1, restart_after });
-        let is_away = |found: &&(Detection, usize)| ["first", "second", "third"].contains(&&*found.0.subject.request_id);
+        let is_away =
+            |found: &&(Detection, usize)| ["first", "second", "third"].contains(&&*found.0.subject.request_id);
         let travels = of(&answer, "candidate").filter(|found| found.0.kind == RiskEventType::ImpossibleTravel);
-        let reasons: Vec<Option<Suppression>> =
-            travels.filter(is_away).map(|(found, _)| found.finding.as_ref().and_then(|f| f.suppressed_by)).collect();
+        let reasons: Vec<Option<Suppression>> = travels
+            .filter(is_away)
+            .map(|(found, _)| found.finding.as_ref().and_then(|f| f.suppressed_by))
+            .collect();
         let again = Some(Suppression::AlreadyReported);
         assert_eq!(reasons, [None, again, again]);
-        assert!(answer.detections.iter().all(|(found, _)| found.state != RiskState::AtRisk), "live told of nothing");
+        assert!(
+            answer.detections.iter().all(|(found, _)| found.state != RiskState::AtRisk),
+            "live told of nothing"
+        );
     }
 }
 

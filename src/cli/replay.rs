@@ -134,11 +134,15 @@ pub(super) fn judging(args: &Args, config: &Config) -> anyhow::Result<Judging> {
 /// Shadow policies are judged by where their detections go: tells where they go nowhere.
 fn shadows_asked(args: &Args, config: &Config) -> Result<(), &'static str> {
     match (config.engine.shadow_policies.len(), &args.shadow_output) {
-        (0, Some(_)) => Err("`--shadow-output` is for shadow policies, and the configuration has none: set `shadow: true` \
-                             in a policy of `policies`"),
+        (0, Some(_)) => {
+            Err("`--shadow-output` is for shadow policies, and the configuration has none: set `shadow: true` \
+                             in a policy of `policies`")
+        }
         (0, None) | (_, Some(_)) => Ok(()),
         (count, None) => {
-            say(&format!("note: {count} shadow policies are left out; `--shadow-output FILE` judges by them, too"));
+            say(&format!(
+                "note: {count} shadow policies are left out; `--shadow-output FILE` judges by them, too"
+            ));
             Ok(())
         }
     }

@@ -20,7 +20,8 @@ use crate::engine::facts::{CountryCode, ListKind};
 use crate::engine::finding::RiskEventType;
 use crate::engine::hash::{Seed, hash32};
 use crate::engine::policy::{
-    EngineConfig, Exception, Policy, REVIEW_AHEAD_S, REVIEW_EVERY_S, SHADOW_POLICIES_MAX, ScopedPolicy, ShadowPolicy,
+    EngineConfig, Exception, Policy, REVIEW_AHEAD_S, REVIEW_EVERY_S, SHADOW_POLICIES_MAX, ScopedPolicy,
+    ShadowPolicy,
 };
 use crate::render::{ImpossibleTravelName, OutputFormat};
 

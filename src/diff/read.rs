@@ -162,9 +162,13 @@ impl Detections {
         let told = shadows.join("`, `");
         match (shadows.as_slice(), policy) {
             ([_, ..], _) if self.policies.contains(&None) => {
-                bail!("it has detections of the live policy beside those of shadow policies (`{told}`); expected a file for each")
+                bail!(
+                    "it has detections of the live policy beside those of shadow policies (`{told}`); expected a file for each"
+                )
             }
-            ([_, _, ..], None) => bail!("it has detections of several shadow policies; choose one by `--policy`: `{told}`"),
+            ([_, _, ..], None) => {
+                bail!("it has detections of several shadow policies; choose one by `--policy`: `{told}`")
+            }
             ([_, ..], Some(policy)) if !shadows.contains(&policy) => {
                 bail!("it has no detections of the shadow policy `{policy}`; it has those of `{told}`")
             }
@@ -219,7 +223,8 @@ impl Detections {
             sentence,
             thresholds,
             measures,
-            is_judged: line.source.is_none_or(|source| source == SOURCE) && line.activity.is_none_or(|of| of != "user"),
+            is_judged: line.source.is_none_or(|source| source == SOURCE)
+                && line.activity.is_none_or(|of| of != "user"),
         };
         self.by_id.insert(id, detection);
     }

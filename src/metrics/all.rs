@@ -4,7 +4,7 @@ use prometheus::{Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge,
 
 use super::family::{Counters, Description, Families, Gauges};
 use super::labels::{
-    ClientKind, CommitOutcome, DeadLetterReason, FindingResult, GeoResult, ItemKind, Label, RebalanceKind, RecordResult,
+    ClientKind, CommitOutcome, DeadLetterReason, FindingResult, GeoResult, ItemKind, RebalanceKind, RecordResult,
     ReloadResult, SourceKind, TaskFailure, TaskState, Version,
 };
 use crate::engine::decode::{RejectReason, SkipReason};
@@ -132,10 +132,10 @@ impl All {
             users_new: f.counter("farsign_users_new_total", "Users seen for the first time."),
             users_forgotten: f.counter("farsign_users_forgotten_total", "Users forgotten because `engine.users_max` was reached."),
             detections: f.counters("farsign_detections_total", "Detections written, new ones and newer versions."),
-            shadow_detections: f.open_counters(
+            shadow_detections: f.open_counters::<(RiskEventType, RiskLevel, Version)>(
                 "farsign_shadow_detections_total",
-                "What shadow policies found, as `farsign_detections_total`; never a user's risk.",
-                &["policy", RiskEventType::NAME, RiskLevel::NAME, Version::NAME],
+                "What shadow policies found, written as `farsign_detections_total` is; never a user's risk.",
+                "policy",
             ),
             shortened: f.counter("farsign_shortened_total", "Detections written without their evidence, which was too long for the topic."),
             withdrawn: f.counter("farsign_withdrawn_total", "Detections withdrawn after a late sign-in or feedback."),

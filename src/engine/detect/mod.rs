@@ -37,10 +37,10 @@ use super::finding::{
 use super::policy::{Baseline, Policy, ShadowPolicy};
 use super::profile::Profiles;
 use super::signin::EventTime;
-use super::user::{OpenRisk, UserState};
 use super::user::familiarity::{Decay, compact_day};
 use super::user::learning::Family;
 use super::user::tail::{SignInText, Verdict};
+use super::user::{OpenRisk, UserState};
 use organization::Organization;
 use properties::{Assessment, FAMILIAR_BITS_MAX};
 

@@ -21,8 +21,7 @@ pub(super) struct Before {
 impl UserRecord {
     /// What each bench's policy has told, of the tail's entries from `index` on and of older ones.
     pub(super) fn before(&self, index: usize, benches: &[Bench<'_>]) -> Vec<Before> {
-        let before =
-            |bench| Before { standing: self.standing(index, bench), open: self.open_of(bench).to_vec() };
+        let before = |bench| Before { standing: self.standing(index, bench), open: self.open_of(bench).to_vec() };
         benches.iter().map(before).collect()
     }
 
@@ -178,13 +177,7 @@ impl UserRecord {
     }
 
     /// Risks from before the entry that was put in at `index`: feedback after them may have other effects now.
-    fn emit_older_transitions(
-        &self,
-        before: &[OpenRisk],
-        index: usize,
-        bench: &Bench<'_>,
-        out: &mut Out,
-    ) {
+    fn emit_older_transitions(&self, before: &[OpenRisk], index: usize, bench: &Bench<'_>, out: &mut Out) {
         for now in self.open_of(bench) {
             let judged_again = self.tail[index..].iter().any(|entry| speaks_for(entry, now));
             let same = |old: &&OpenRisk| old.is_same(now.event, now.kind) && old.upstream() == now.upstream();

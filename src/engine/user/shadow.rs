@@ -85,7 +85,8 @@ impl UserRecord {
             if let TailEntry::SignIn(sign_in) = entry
                 && sign_in.shadows.iter().any(|found| !set.contains(found.key))
             {
-                sign_in.shadows = sign_in.shadows.iter().filter(|found| set.contains(found.key)).copied().collect();
+                sign_in.shadows =
+                    sign_in.shadows.iter().filter(|found| set.contains(found.key)).copied().collect();
             }
         }
     }

@@ -128,7 +128,11 @@ impl Outlet {
             written,
             written_updates,
             written_early: 0,
-            written_shadow: counts.batch.shadow_detections().map(|(policy, count)| (policy.to_owned(), count)).collect(),
+            written_shadow: counts
+                .batch
+                .shadow_detections()
+                .map(|(policy, count)| (policy.to_owned(), count))
+                .collect(),
         });
         count(&mut self.summary, &counts.batch);
     }

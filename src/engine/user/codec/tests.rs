@@ -6,7 +6,6 @@ mod version_4;
 mod version_5;
 mod version_6;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrayvec::ArrayVec;
@@ -16,8 +15,8 @@ use super::super::denial::{DENIALS_MAX, Denial};
 use super::super::familiarity::{Entry, Rate, Table};
 use super::super::learning::{FamilyLearning, Learning};
 use super::super::record::Identity;
-use super::super::shadow::{SHADOW_RISKS_MAX, ShadowFile, ShadowJudged, ShadowSet};
 use super::super::session::{Elsewhere, SESSIONS_MAX, Session, Stop};
+use super::super::shadow::{SHADOW_RISKS_MAX, ShadowFile, ShadowJudged, ShadowSet};
 use super::super::tail::{FINDINGS_MAX, Judged, PackedText, TAIL_MAX, TailFeedback, TailSignIn};
 use super::super::visitor::{VISITORS_MAX, VisitedNetwork, Visitor};
 use super::super::{
@@ -27,7 +26,7 @@ use super::super::{
 use super::words::Word;
 use super::*;
 use crate::engine::facts::{Agent, CountryCode, Facts, ListSet, NamedLocation, Place, Precision};
-use crate::engine::policy::{EngineConfig, SHADOW_POLICIES_MAX};
+use crate::engine::policy::EngineConfig;
 use crate::engine::risk::incident::Incident;
 
 /// SplitMix64 (Steele et al. 2014): any record from one number.
@@ -299,26 +298,6 @@ impl Dice {
             incident: self.incident(own),
             reported: None,
         }
-    }
-
-    /// Shadow policies that judge the user, and what they found.
-    fn shadows(&mut self, settled: &mut UserState, tail: &mut [TailEntry]) -> ShadowSet {
-        let keys = self.list::<_, SHADOW_POLICIES_MAX>(|dice| dice.u64().max(1));
-        let set = ShadowSet::new(keys.into_iter().collect::<BTreeSet<u64>>().into_iter());
-        for key in set.keys() {
-            let open = self.list::<_, SHADOW_RISKS_MAX>(|dice| dice.open_risk(settled)).to_vec();
-            if !open.is_empty() {
-                settled.shadows.push(ShadowFile { key, open });
-            }
-        }
-        for entry in tail {
-            let TailEntry::SignIn(sign_in) = entry else { continue };
-            let own = Incident { began: sign_in.facts.time, event: sign_in.facts.event };
-            let found = set.keys().filter(|_| self.flag()).collect::<Vec<u64>>();
-            sign_in.shadows =
-                found.into_iter().map(|key| ShadowJudged { key, judged: self.judged(own) }).collect();
-        }
-        set
     }
 
     fn family(&mut self) -> FamilyLearning {

@@ -35,7 +35,16 @@ impl Batch<'_> {
 
 impl PartitionTask {
     pub(super) fn take_over(&mut self, out: Out, batch: &Batch<'_>) {
-        let Out { detections, shadow_detections, contributions, attempts, reviewed, counts, forgotten, risky_users } = out;
+        let Out {
+            detections,
+            shadow_detections,
+            contributions,
+            attempts,
+            reviewed,
+            counts,
+            forgotten,
+            risky_users,
+        } = out;
         for detection in detections {
             self.counts.batch.detection(&detection);
             if !detection.is_update {

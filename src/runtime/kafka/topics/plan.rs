@@ -198,11 +198,9 @@ impl Plan<'_> {
             Role::State | Role::Profiles | Role::Repartition => {
                 &[Operation::Read, Operation::Write, Operation::Describe]
             }
-            Role::RiskDetections
-            | Role::RiskyUsers
-            | Role::ShadowDetections
-            | Role::DeadLetter
-            | Role::Probe => &[Operation::Write, Operation::Describe],
+            Role::RiskDetections | Role::RiskyUsers | Role::ShadowDetections | Role::DeadLetter | Role::Probe => {
+                &[Operation::Write, Operation::Describe]
+            }
         };
         Wanted {
             name: name.to_owned(),

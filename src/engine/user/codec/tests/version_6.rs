@@ -1,8 +1,33 @@
 //! State of version 6 as it was written when it was new. The record is drawn by lot, so it rests on no verdict.
 
+use std::collections::BTreeSet;
+
 use super::*;
+use crate::engine::policy::SHADOW_POLICIES_MAX;
 
 const FIXTURE: &str = include_str!("../../../../../tests/fixtures/state-v6.hex");
+
+impl Dice {
+    /// Shadow policies that judge the user, and what they found.
+    pub(super) fn shadows(&mut self, settled: &mut UserState, tail: &mut [TailEntry]) -> ShadowSet {
+        let keys = self.list::<_, SHADOW_POLICIES_MAX>(|dice| dice.u64().max(1));
+        let set = ShadowSet::new(keys.into_iter().collect::<BTreeSet<u64>>().into_iter());
+        for key in set.keys() {
+            let open = self.list::<_, SHADOW_RISKS_MAX>(|dice| dice.open_risk(settled)).to_vec();
+            if !open.is_empty() {
+                settled.shadows.push(ShadowFile { key, open });
+            }
+        }
+        for entry in tail {
+            let TailEntry::SignIn(sign_in) = entry else { continue };
+            let own = Incident { began: sign_in.facts.time, event: sign_in.facts.event };
+            let found = set.keys().filter(|_| self.flag()).collect::<Vec<u64>>();
+            sign_in.shadows =
+                found.into_iter().map(|key| ShadowJudged { key, judged: self.judged(own) }).collect();
+        }
+        set
+    }
+}
 
 /// Two shadow policies, of which one found something that stands, and both something at the sign-in of the tail.
 fn record(rules: &Rules) -> UserRecord {
@@ -48,7 +73,11 @@ fn a_user_without_shadow_policies_has_one_bit_more() {
     let bits = |record: &UserRecord| {
         let mut bytes = Vec::new();
         let mut writer = Writer::new(&mut bytes);
-        crate::engine::user::codec::version_6::put(&mut writer, &Frame::of(EventTime::MIN, &record.settled), record);
+        crate::engine::user::codec::version_6::put(
+            &mut writer,
+            &Frame::of(EventTime::MIN, &record.settled),
+            record,
+        );
         writer.finish();
         bytes
     };
