@@ -32,7 +32,7 @@ pub use labels::{
 pub use task::TaskMetrics;
 
 use crate::engine::enrich::Tables;
-use crate::engine::finding::{RiskEventType, Suppression};
+use crate::engine::finding::{RiskEventType, RiskLevel, Suppression};
 use crate::engine::out::Counts;
 use crate::engine::profile::{ProfileKind, ProfileStats};
 use all::All;
@@ -88,8 +88,28 @@ impl Metrics {
         add(all.geo_lookups.cells(), &batch.geo);
         add(all.dead_letters.cells(), &batch.dead_letters);
         add(all.detections.cells(), batch.detections.as_flattened().as_flattened());
+        for (policy, detections) in &batch.shadow_detections {
+            self.add_shadow_detections(policy, detections);
+        }
         all.changelog_records.inc_by(batch.changelog_records);
         all.changelog_bytes.inc_by(batch.changelog_bytes);
+    }
+
+    /// Begins counting what these shadow policies find.
+    pub fn shadow_policies<'a>(&self, names: impl Iterator<Item = &'a str>) {
+        names.for_each(|name| self.add_shadow_detections(name, &batch::Detections::default()));
+    }
+
+    fn add_shadow_detections(&self, policy: &str, detections: &batch::Detections) {
+        let family = &self.all.shadow_detections;
+        for (kind, levels) in RiskEventType::ALL.iter().zip(detections) {
+            for (level, versions) in RiskLevel::ALL.iter().zip(levels) {
+                for (version, count) in Version::ALL.iter().zip(versions) {
+                    let labels = [policy, kind.value(), level.value(), version.value()];
+                    family.with_label_values(&labels).inc_by(*count);
+                }
+            }
+        }
     }
 
     /// What the engine counted since the last commit.

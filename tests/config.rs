@@ -112,6 +112,7 @@ fn the_examples_commented_parts_are_valid() {
     let config = valid(&lines.join("\n"));
     assert_eq!(config.engine.default_policy.exceptions.len(), 1);
     assert_eq!(config.engine.scoped_policies.len(), 1);
+    assert_eq!(config.engine.shadow_policies.len(), 1);
     assert_eq!(config.tables.named_locations.len(), 1);
     assert_eq!(config.tables.lists.len(), 1);
     assert_ne!(config.input.decoder, Decoder::new(Format::Auto), "a mapping");
@@ -140,6 +141,29 @@ fn policies_inherit_what_they_do_not_set() {
     let own = &scoped.policy.exceptions[0];
     assert_eq!(own.detections, [RiskEventType::ImpossibleTravel]);
     assert_eq!((own.country_pairs[0].0.as_str(), own.country_pairs[0].1.as_str()), ("NO", "SE"));
+}
+
+#[test]
+fn shadow_policies_stand_apart_from_what_counts() {
+    let text = |shadow: &str, speed: u32| {
+        format!(
+            "policies:\n- {{name: a, users: [x]}}\n- {{name: b, {shadow}users: [\"*@Fjord.Example\"], \
+             detections: {{impossible_travel: {{max_speed_kmh: {speed}}}}}}}\n"
+        )
+    };
+    let config = valid(&text("shadow: true, ", 700));
+    let names: Vec<&str> = config.engine.scoped_policies.iter().map(|scoped| scoped.name.as_str()).collect();
+    assert_eq!(names, ["a"]);
+    let shadow = &config.engine.shadow_policies[0];
+    assert_eq!((shadow.scoped.name.as_str(), &shadow.scoped.users), ("b", &vec!["*@fjord.example".to_owned()]));
+    assert_eq!(shadow.scoped.policy.impossible_travel.max_speed_kmh, 700.0);
+    assert_eq!(valid("policies: [{name: a, users: [x]}]").engine.config_hash, config.engine.config_hash);
+    let other = valid(&text("shadow: true, ", 701));
+    assert_eq!(other.engine.config_hash, config.engine.config_hash);
+    assert_ne!(other.engine.shadow_policies[0].hash, shadow.hash);
+    assert_ne!(valid(&text("", 700)).engine.config_hash, config.engine.config_hash);
+    let most = (0..4).map(|number| format!("- {{name: p{number}, shadow: true}}\n")).collect::<String>();
+    assert_eq!(valid(&format!("policies:\n{most}")).engine.shadow_policies.len(), 4);
 }
 
 #[test]
@@ -299,7 +323,7 @@ fn a_file_that_cannot_be_read_is_told_apart() {
 #[test]
 fn the_effective_configuration_reads_back_as_itself() {
     let text = "detections: {impossible_travel: {max_speed_kmh: 900}}\n\
-                policies: [{name: p, detections: {new_country: {enabled: false}}}]\n\
+                policies: [{name: p, detections: {new_country: {enabled: false}}}, {name: s, shadow: true}]\n\
                 exceptions: [{name: \"yes: #1\", country_pairs: [[NO, SE]], networks: [\"2001:db8::/32\"]}]\n";
     let first = valid(text);
     let second = valid(&serde_saphyr::to_string(&first.effective).unwrap());

@@ -152,6 +152,7 @@ fn judged_in_full(
     for item in items {
         let Item::SignIn(prepared) = item else { continue };
         let judge = Judge {
+            shadow: None,
             policy: rules.policy(0),
             baseline: &config.baseline,
             decay: &rules.decay,

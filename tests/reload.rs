@@ -120,6 +120,35 @@ fn limits_of_the_engine_wait_for_a_restart() {
     assert_eq!(start(&source).current().engine.config_hash, kept.engine.config_hash);
 }
 
+/// Whether the topic of shadow policies is there is looked at when the program starts, if there are any then.
+#[test]
+fn the_first_shadow_policy_waits_for_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("farsign.yaml");
+    let source = source(path.clone());
+    let shadows = |cell: &Reloaded| cell.current().shadow_names().map(str::to_owned).collect::<Vec<_>>();
+    let one = "policies: [{name: one, shadow: true}]\n";
+    let two = "policies: [{name: two, shadow: true}, {name: one, shadow: true}]\n";
+
+    write(&path, "{}");
+    let cell = start(&source);
+    let hash = cell.current().engine.config_hash;
+    write(&path, one);
+    let report = reload(&source, &cell);
+    assert_eq!((report.outcome, report.restart_keys), (Outcome::Unchanged, vec!["policies.shadow".to_owned()]));
+    assert_eq!(shadows(&cell), Vec::<String>::new());
+
+    let cell = start(&source);
+    assert_eq!(shadows(&cell), ["one"]);
+    assert_eq!(cell.current().engine.config_hash, hash, "live verdicts rest on no shadow policy");
+    write(&path, two);
+    assert_eq!(reload(&source, &cell).outcome, Outcome::Applied(2));
+    assert_eq!(shadows(&cell), ["two", "one"]);
+    write(&path, "{}");
+    assert_eq!(reload(&source, &cell).outcome, Outcome::Applied(3));
+    assert_eq!(shadows(&cell), Vec::<String>::new());
+}
+
 const QUICK: Timing = Timing {
     quiet: Duration::from_millis(100),
     quiet_max: Duration::from_secs(5),

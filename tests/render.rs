@@ -17,12 +17,12 @@ use farsign::engine::finding::{
     EndPoint, Evidence, Familiarity, Finding, LearningPhase, Property, PropertyVerdict, RiskDetail, RiskEventType,
     RiskLevel, RiskState, Suppression, SuppressionConsidered, Threshold, Travel,
 };
-use farsign::engine::out::{Detection, Source, Subject};
+use farsign::engine::out::{Detection, ShadowMark, Source, Subject};
 use farsign::engine::risk::incident::Incident;
 use farsign::engine::signin::{EventTime, Outcome, Provider};
 use farsign::engine::user::tail::Judged;
 use farsign::render::graph::{self, RiskDetection};
-use farsign::render::{ImpossibleTravelName, RenderContext, TableBuild};
+use farsign::render::{ImpossibleTravelName, OutputFormat, RenderContext, TableBuild};
 use serde_json::Value;
 
 const SCHEMA_PATH: &str = "docs/output.schema.json";
@@ -127,6 +127,7 @@ fn detection(kind: RiskEventType) -> Detection {
     Detection {
         id: uuid::Uuid::from_u128(0x1234_5678_9abc_5def_8123_4567_89ab_cdef),
         source: Source::Farsign,
+        shadow: None,
         is_about_user: kind == RiskEventType::AdminConfirmedUserCompromised,
         state: RiskState::AtRisk,
         detail: RiskDetail::None,
@@ -246,6 +247,44 @@ fn goldens() {
     }
 }
 
+fn of_shadow() -> Detection {
+    let mut detection = detection(RiskEventType::ImpossibleTravel);
+    let live_id = detection.id;
+    detection.shadow = Some(Box::new(ShadowMark { policy: "strict".to_owned(), policy_hash: 1, live_id }));
+    detection.id = uuid::Uuid::from_u128(0x1234_5678_9abc_5def_8123_4567_89ab_cdf0);
+    detection
+}
+
+/// A shadow's detection is the live one with a mark, an id and a hash of its own, in every form.
+#[test]
+fn a_shadow_detection_names_its_policy() {
+    let (live, shadow) = (detection(RiskEventType::ImpossibleTravel), of_shadow());
+    let mut record = parsed(&shadow);
+    let mark = record["farsign"].as_object_mut().unwrap().remove("shadow").unwrap();
+    assert_eq!(mark, serde_json::json!({"policy": "strict", "liveId": live.id.to_string()}));
+    let expected = parsed(&live);
+    let hash = record["farsign"]["configurationHash"].take();
+    assert!(hash != expected["farsign"]["configurationHash"] && hash.as_str().unwrap().len() == 16, "{hash}");
+    record["id"] = expected["id"].clone();
+    record["farsign"]["configurationHash"] = expected["farsign"]["configurationHash"].clone();
+    assert_eq!(record, expected);
+    for (format, pointer) in [
+        (OutputFormat::Ecs, "/farsign/shadow/policy"),
+        (OutputFormat::Ocsf, "/unmapped/farsign/shadow/policy"),
+        (OutputFormat::Sigma, "/shadowPolicy"),
+    ] {
+        let context = RenderContext { format, ..context() };
+        let text = |detection: &Detection| {
+            let mut line = Vec::new();
+            farsign::render::write(detection, &context, &mut line);
+            serde_json::from_slice::<Value>(&line).unwrap()
+        };
+        let (told, plain) = (text(&shadow), text(&live));
+        assert_eq!(told.pointer(pointer), Some(&Value::from("strict")), "{told:#}");
+        assert_eq!(plain.pointer(pointer), None);
+    }
+}
+
 /// Every kind, state, level and detail once, and the special shapes.
 fn every_shape() -> Vec<Detection> {
     let mut shapes: Vec<Detection> = RiskEventType::ALL.into_iter().map(detection).collect();
@@ -281,7 +320,7 @@ fn every_shape() -> Vec<Detection> {
         shape.subject.token_issuer_type = issuer.into();
         shapes.push(shape);
     }
-    shapes.extend([without_finding(), suppressed(), upstream()]);
+    shapes.extend([without_finding(), suppressed(), upstream(), of_shadow()]);
     shapes
 }
 

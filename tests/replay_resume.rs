@@ -63,7 +63,7 @@ impl Written {
             geoip_builds: Vec::new(),
             named_locations: Vec::new(),
         };
-        let lengths = [0, 1].map(|index| lengths.get(index).copied().unwrap_or(0));
+        let lengths = [0, 1, 2].map(|index| lengths.get(index).copied().unwrap_or(0));
         for (lines, length) in [&self.detections, &self.rejects].into_iter().zip(lengths) {
             let mut lines = lines.0.lock().unwrap();
             assert!(lines.len() >= length as usize, "what the checkpoint knows of was written");

@@ -31,7 +31,7 @@ use crate::tune::{self, Plan, Refused, Variant};
 
 /// Hold two sets of detections against each other
 ///
-/// Two files as `farsign replay` writes them; or, with --against, what two configurations make of the same logs.
+/// Two files as `farsign replay` writes them, one of them with what a shadow policy found, perhaps; or, with --against, what two configurations make of the same logs.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// With --against, the first configuration (YAML)
@@ -40,6 +40,9 @@ pub struct Args {
     /// The second configuration (YAML): what is named are sign-in logs, and both judge them
     #[arg(long, value_name = "FILE")]
     against: Option<PathBuf>,
+    /// Of a file of several shadow policies' detections, those of this one
+    #[arg(long, value_name = "NAME", conflicts_with = "against")]
+    policy: Option<String>,
     /// Examples of each group of changes
     #[arg(long, value_name = "N", default_value_t = 3)]
     examples: usize,
@@ -91,9 +94,14 @@ fn of_files(args: &Args) -> anyhow::Result<Report> {
     let read = |path: &str| -> anyhow::Result<Detections> {
         let failed = || format!("cannot use `{path}`");
         let bytes = source::bytes(Path::new(path)).with_context(failed)?;
-        Detections::read(BufReader::new(bytes)).with_context(failed)
+        Detections::read(BufReader::new(bytes), args.policy.as_deref()).with_context(failed)
     };
-    Ok(diff::compare(&read(first)?, &read(second)?, None, args.examples))
+    let (mut first, mut second) = (read(first)?, read(second)?);
+    if first.is_shadow() != second.is_shadow() {
+        first.keep_judged();
+        second.keep_judged();
+    }
+    Ok(diff::compare(&first, &second, None, args.examples))
 }
 
 /// What judging by two configurations came to.
@@ -123,7 +131,7 @@ fn of_configurations(args: &Args, against: &Path) -> anyhow::Result<Judged> {
     if !judge(args, &variants, &files)? {
         return Ok(Judged::Interrupted);
     }
-    let read = |path: &PathBuf| Detections::read(BufReader::new(File::open(path)?));
+    let read = |path: &PathBuf| Detections::read(BufReader::new(File::open(path)?), None);
     let report = diff::compare(&read(&files[0])?, &read(&files[1])?, Some(&settings), args.examples);
     Ok(Judged::Report(report))
 }

@@ -64,6 +64,9 @@ pub struct Args {
     /// Where detections go; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
+    /// Judge by the shadow policies of the configuration, too, and write here what they find.
+    #[arg(long, value_name = "FILE")]
+    pub(super) shadow_output: Option<PathBuf>,
     /// Write rejected records here.
     #[arg(long, value_name = "FILE")]
     rejects: Option<PathBuf>,
@@ -100,6 +103,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::from(PROBLEMS));
         }
     };
+    if let Err(problem) = shadows_asked(&args, &config) {
+        say(&format!("error: {problem}"));
+        return Ok(ExitCode::from(PROBLEMS));
+    }
     people::load(&mut config)?;
     if args.kafka {
         return replay_kafka::run(&args, config);
@@ -139,7 +146,7 @@ fn open_outputs(args: &Args, options: &Options, context: RenderContext) -> anyho
     };
     let lengths = held.as_ref().map(|held| {
         say(&format!("going on behind {} items that were judged before", held.state.clock.position));
-        [0, 1].map(|index| held.lengths.get(index).copied().unwrap_or(0))
+        [0, 1, 2].map(|index| held.lengths.get(index).copied().unwrap_or(0))
     });
     let open = |path: &Path, index: usize| match lengths {
         Some(lengths) => open_behind(path, lengths[index]),
@@ -148,6 +155,7 @@ fn open_outputs(args: &Args, options: &Options, context: RenderContext) -> anyho
     let rejects = args.rejects.as_deref().map(|path| open(path, 1)).transpose()?;
     let mut outputs = Outputs::new(open(&args.output, 0)?, rejects, context);
     outputs.go_on(lengths.unwrap_or_default());
+    outputs.shadow_detections = args.shadow_output.as_deref().map(|path| open(path, 2)).transpose()?;
     outputs.risky_users = args.risky_users.as_deref().map(create).transpose()?;
     Ok(outputs)
 }
@@ -177,13 +185,33 @@ pub(super) fn judging(args: &Args, config: &Config) -> anyhow::Result<Judging> {
     let tables = files.load()?;
     let mut engine = engine(config, &tables);
     engine.emit_suppressed |= args.emit_suppressed;
+    if args.shadow_output.is_some() {
+        engine.shadow_policies.clone_from(&config.engine.shadow_policies);
+    }
     let context = context(config, &engine, &tables, &files);
     Ok(Judging { engine, tables, context })
 }
 
-/// The configuration's engine, with everything else that verdicts rest on in its hash.
+/// Shadow policies are judged by where their detections go: tells where they go nowhere.
+fn shadows_asked(args: &Args, config: &Config) -> Result<(), &'static str> {
+    match (config.engine.shadow_policies.len(), &args.shadow_output) {
+        (0, Some(_)) => {
+            Err("`--shadow-output` is for shadow policies, and the configuration has none: set `shadow: true` \
+                             in a policy of `policies`")
+        }
+        (0, None) | (_, Some(_)) => Ok(()),
+        (count, None) => {
+            say(&format!(
+                "note: {count} shadow policies are left out; `--shadow-output FILE` judges by them, too"
+            ));
+            Ok(())
+        }
+    }
+}
+
+/// The configuration's engine without shadow policies, with everything else that verdicts rest on in its hash.
 pub(super) fn engine(config: &Config, tables: &Tables) -> EngineConfig {
-    let mut engine = config.engine.clone();
+    let mut engine = EngineConfig { shadow_policies: Vec::new(), ..config.engine.clone() };
     engine.emit_suppressed |= config.output.suppressed;
     engine.config_hash = people::mix(engine.config_hash, &config.input.decoder.people);
     engine.config_hash = config::mix(engine.config_hash, &tables.hash().to_le_bytes());
@@ -211,12 +239,13 @@ pub(super) fn threads(asked: Option<u16>, config: &Config) -> usize {
     asked.map(usize::from).or(config.replay.threads).unwrap_or_else(cores)
 }
 
-/// The files that are written, in the order output, rejects, risky users, summary, state, checkpoint.
-pub(super) fn written(args: &Args) -> [Option<&Path>; 6] {
+/// The files that are written, in the order output, rejects, risky users, shadow output, summary, state, checkpoint.
+pub(super) fn written(args: &Args) -> [Option<&Path>; 7] {
     let paths = [
         Some(&args.output),
         args.rejects.as_ref(),
         args.risky_users.as_ref(),
+        args.shadow_output.as_ref(),
         args.summary.as_ref(),
         args.state_out.as_ref(),
         args.resume.as_ref(),
@@ -242,10 +271,11 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
 }
 
 fn state_files(args: &Args) -> StateFiles {
+    let growing = [Some(&args.output), args.rejects.as_ref(), args.shadow_output.as_ref()];
     let checkpoint = args.resume.as_ref().map(|path| CheckpointPlan {
         path: path.clone(),
         every: Duration::from_secs(args.resume_every),
-        outputs: [Some(&args.output), args.rejects.as_ref()].into_iter().flatten().cloned().collect(),
+        outputs: growing.into_iter().flatten().cloned().collect(),
     });
     StateFiles { from: args.state_in.clone(), to: args.state_out.clone(), checkpoint }
 }

@@ -74,7 +74,8 @@ fn within(scanner: &Scanner, topic: &str, partition: i32, bound: Bound) -> Resul
 }
 
 fn replay(args: &Args, offline: &Offline) -> anyhow::Result<ExitCode> {
-    let [output, rejects, risky_users, ..] = written(args);
+    let [output, rejects, risky_users, shadow_output, ..] = written(args);
+    let mut shadow_detections = shadow_output.map(create).transpose()?;
     let mut detections = create(output.context("no output")?)?;
     let mut rejects = rejects.map(create).transpose()?;
     let risky_users = risky_users.map(create).transpose()?;
@@ -83,6 +84,7 @@ fn replay(args: &Args, offline: &Offline) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new(None);
     let mut sinks = Sinks {
         detections: &mut detections,
+        shadow_detections: shadow_detections.as_mut().map(|file| file as &mut dyn std::io::Write),
         rejects: rejects.as_mut().map(|rejects| rejects as &mut dyn std::io::Write),
     };
     let result =
@@ -95,7 +97,8 @@ fn replay(args: &Args, offline: &Offline) -> anyhow::Result<ExitCode> {
     if let Some(risky_users) = risky_users {
         write_risky(risky_users, &risky).context("cannot write risky users")?;
     }
-    let flushed = detections.flush().and_then(|()| rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush()));
+    let further = [&mut shadow_detections, &mut rejects].into_iter().flatten();
+    let flushed = detections.flush().and_then(|()| further.into_iter().try_for_each(|file| file.flush()));
     match flushed.map_err(anyhow::Error::from) {
         Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
         flushed => flushed.context("cannot write")?,

@@ -153,7 +153,8 @@ fn verified(
 pub(super) fn limits(config: &Config, layout: &Layout) -> Limits {
     let topics = &config.topics;
     let limit = |name: &String| layout.topics.get(name).map_or(usize::MAX, |topic| topic.message_bytes_max);
-    let outputs = [&topics.state, &topics.profiles, &topics.risk_detections, &topics.risky_users];
+    let mut outputs = vec![&topics.state, &topics.profiles, &topics.risk_detections, &topics.risky_users];
+    outputs.extend((!config.engine.shadow_policies.is_empty()).then_some(&topics.shadow));
     let room = |bytes: usize| bytes.saturating_sub(BATCH_OVERHEAD);
     Limits {
         record_bytes_max: room(outputs.into_iter().map(limit).min().unwrap_or(usize::MAX)),

@@ -65,6 +65,8 @@ pub struct TopicsConfig {
     pub profiles: String,
     pub risk_detections: String,
     pub risky_users: String,
+    /// Used where there are shadow policies.
+    pub shadow: String,
     pub commands: String,
     pub dead_letter: String,
     pub replication_factor: u32,
@@ -77,13 +79,14 @@ pub struct TopicsConfig {
 
 impl TopicsConfig {
     /// Every topic with the key that names it.
-    pub fn names(&self) -> [(&'static str, &str); 7] {
+    pub fn names(&self) -> [(&'static str, &str); 8] {
         [
             ("repartition", &self.repartition),
             ("state", &self.state),
             ("profiles", &self.profiles),
             ("risk_detections", &self.risk_detections),
             ("risky_users", &self.risky_users),
+            ("shadow", &self.shadow),
             ("commands", &self.commands),
             ("dead_letter", &self.dead_letter),
         ]

@@ -405,12 +405,17 @@ pub struct Exception {
     pub app_ids: Vec<String>,
 }
 
-/// Rules for some tenants or users. The first policy that matches counts; what it does not set is inherited.
+/// Rules for some tenants or users. The first policy that matches counts; what it does not set is inherited. A shadow
+/// policy judges beside them.
 #[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScopedPolicy {
     #[schemars(length(min = 1, max = 100))]
     pub name: String,
+    /// Judges beside the live policies, whoever counts among them; what it finds goes to `topics.shadow` (replay:
+    /// `--shadow-output`) and is no user's risk. At most 4.
+    #[serde(default)]
+    pub shadow: bool,
     /// Tenant ids; empty = any.
     #[serde(default)]
     #[schemars(inner(length(min = 1, max = 256)))]

@@ -19,7 +19,10 @@ use super::{Config, NamedLocationConfig, OutputConfig, ReplayConfig, TablesConfi
 use crate::engine::facts::{CountryCode, ListKind};
 use crate::engine::finding::RiskEventType;
 use crate::engine::hash::{Seed, hash32};
-use crate::engine::policy::{EngineConfig, Exception, Policy, REVIEW_AHEAD_S, REVIEW_EVERY_S, ScopedPolicy};
+use crate::engine::policy::{
+    EngineConfig, Exception, Policy, REVIEW_AHEAD_S, REVIEW_EVERY_S, SHADOW_POLICIES_MAX, ScopedPolicy,
+    ShadowPolicy,
+};
 use crate::render::{ImpossibleTravelName, OutputFormat};
 
 /// Detections that an exception can silence: those about a sign-in.
@@ -41,16 +44,18 @@ pub(super) fn build(cleaned: &Value, tree: &Node, problems: &mut Vec<Problem>) -
     let mut build = Build { tree, problems };
     let mut file: raw::File = build.read(cleaned.clone())?;
     let default_policy = build.policy(&file.detections, &[(&file.exceptions, "exceptions".to_owned())], "");
-    let mut scoped_policies = Vec::new();
+    let mut policies = Vec::new();
     for index in 0..file.policies.len() {
-        scoped_policies.push(build.scoped_policy(&mut file, index)?);
+        policies.push(build.scoped_policy(&mut file, index)?);
     }
     build.unique_names("policies", file.policies.iter().map(|policy| &policy.name));
+    let (scoped_policies, shadow_policies) = build.shadows_apart(&file, policies);
     build.unique_names("named_locations", file.named_locations.iter().map(|location| &location.name));
     let named_locations = build.named_locations(&file.named_locations);
     let engine = EngineConfig {
         default_policy,
         scoped_policies,
+        shadow_policies,
         baseline: (&file.baseline).into(),
         lateness_horizon_s: file.engine.lateness_horizon_s,
         hindsight_s: file.engine.hindsight_s,
@@ -77,13 +82,14 @@ pub(super) fn build(cleaned: &Value, tree: &Node, problems: &mut Vec<Problem>) -
     })
 }
 
-/// Hash of what verdicts rest on, over its canonical JSON: keys in the order of the structs, defaults filled in.
+/// Hash of what live verdicts rest on, over its canonical JSON: keys in the order of the structs, defaults filled in.
 pub(super) fn hash(file: &raw::File) -> u64 {
+    let live = file.policies.iter().filter(|policy| !policy.shadow).map(canonical_policy);
     let canonical = json!({
         "detections": file.detections,
         "baseline": file.baseline,
         "exceptions": file.exceptions,
-        "policies": file.policies,
+        "policies": live.collect::<Value>(),
         "named_locations": file.named_locations,
         "lateness_horizon_s": file.engine.lateness_horizon_s,
         "hindsight_s": file.engine.hindsight_s,
@@ -103,6 +109,15 @@ pub(super) fn hash(file: &raw::File) -> u64 {
         return hash;
     }
     super::mix(hash, reading.to_string().as_bytes())
+}
+
+/// Without what says that it is a shadow: the same policy has the same text, tried or in force.
+fn canonical_policy(policy: &raw::ScopedPolicy) -> Value {
+    let mut canonical = json!(policy);
+    if let Some(keys) = canonical.as_object_mut() {
+        keys.retain(|key, _| key != "shadow");
+    }
+    canonical
 }
 
 fn tables(raw: &raw::Tables, named_locations: Vec<NamedLocationConfig>) -> TablesConfig {
@@ -267,6 +282,32 @@ impl Build<'_> {
             users: lower(&policy.users),
             policy: self.policy(&detections, &exceptions, &section),
         })
+    }
+
+    /// Live policies, and shadow policies.
+    fn shadows_apart(
+        &mut self,
+        file: &raw::File,
+        policies: Vec<ScopedPolicy>,
+    ) -> (Vec<ScopedPolicy>, Vec<ShadowPolicy>) {
+        let (mut live, mut shadows) = (Vec::new(), Vec::new());
+        for (index, (raw, policy)) in file.policies.iter().zip(policies).enumerate() {
+            if !raw.shadow {
+                live.push(policy);
+                continue;
+            }
+            if shadows.len() == SHADOW_POLICIES_MAX {
+                let message = format!("is one shadow policy too many; allowed: at most `{SHADOW_POLICIES_MAX}`");
+                self.problem(&format!("policies.{index}.shadow"), message);
+            }
+            if raw.detections["upstream_findings"] != json!(file.detections.upstream_findings) {
+                let message = "does nothing in a shadow policy, which does not judge what other products found; leave it out";
+                self.problem(&format!("policies.{index}.detections.upstream_findings"), message.to_owned());
+            }
+            let hash = super::mix(0, canonical_policy(raw).to_string().as_bytes());
+            shadows.push(ShadowPolicy::new(policy, hash));
+        }
+        (live, shadows)
     }
 
     fn exceptions(&mut self, list: &[raw::Exception], path: &str) -> Vec<Exception> {

@@ -1,12 +1,13 @@
 //! Lines of detections → the last version of each, as far as a comparison looks at it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use serde::Deserialize;
 
 use crate::engine::finding::{RiskDetail, RiskState};
+use crate::render::graph::SOURCE;
 
 /// The part of a `riskDetection` line that is read here.
 #[derive(Deserialize)]
@@ -19,6 +20,8 @@ struct Line {
     risk_level: String,
     risk_detail: String,
     risk_score: u8,
+    source: Option<String>,
+    activity: Option<String>,
     activity_date_time: String,
     user_id: Option<String>,
     user_principal_name: Option<String>,
@@ -31,7 +34,15 @@ struct FarsignPart {
     sentence: Option<String>,
     suppressed_by: Option<String>,
     configuration_hash: String,
+    shadow: Option<ShadowPart>,
     evidence: Option<EvidencePart>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ShadowPart {
+    policy: String,
+    live_id: String,
 }
 
 #[derive(Deserialize)]
@@ -85,6 +96,8 @@ pub struct Detection {
     pub thresholds: BTreeMap<String, f64>,
     /// What was held against thresholds, by the end of their keys.
     pub measures: Vec<(&'static str, f64)>,
+    /// Of the kind that a shadow policy can have: our own, about a sign-in.
+    is_judged: bool,
 }
 
 impl EvidencePart {
@@ -117,30 +130,69 @@ impl Detection {
     }
 }
 
-/// All of one file, by id.
+/// All of one file, by id; what a shadow policy found has the id that the live policy's would have.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detections {
     pub by_id: BTreeMap<String, Detection>,
     /// Of the last line: what they were judged by.
     pub config_hash: String,
+    /// The shadow policies they are of; `None` among them: the live policy.
+    policies: BTreeSet<Option<String>>,
 }
 
 impl Detections {
     /// Reads detections of `output.format: graph`, one JSON object a line. Memory grows by some hundred bytes for each.
+    /// `policy`: of those of shadow policies the ones of this policy alone.
     ///
     /// # Errors
-    /// When the file cannot be read, or a line is no such detection; it is named.
-    pub fn read(lines: impl BufRead) -> anyhow::Result<Detections> {
+    /// When the file cannot be read, or a line is no such detection; it is named. When they are of several policies.
+    pub fn read(lines: impl BufRead, policy: Option<&str>) -> anyhow::Result<Detections> {
         let mut detections = Detections::default();
         for (line, number) in lines.lines().zip(1u64..) {
             let line = line.context("it cannot be read to its end")?;
             let failed = || format!("line {number} is not a detection of `output.format: graph`");
-            detections.take(serde_json::from_str(&line).with_context(failed)?);
+            detections.take(serde_json::from_str(&line).with_context(failed)?, policy);
         }
+        detections.of_one_policy(policy)?;
         Ok(detections)
     }
 
-    fn take(&mut self, line: Line) {
+    fn of_one_policy(&self, policy: Option<&str>) -> anyhow::Result<()> {
+        let shadows: Vec<&str> = self.policies.iter().flatten().map(String::as_str).collect();
+        let told = shadows.join("`, `");
+        match (shadows.as_slice(), policy) {
+            ([_, ..], _) if self.policies.contains(&None) => {
+                bail!(
+                    "it has detections of the live policy beside those of shadow policies (`{told}`); expected a file for each"
+                )
+            }
+            ([_, _, ..], None) => {
+                bail!("it has detections of several shadow policies; choose one by `--policy`: `{told}`")
+            }
+            ([_, ..], Some(policy)) if !shadows.contains(&policy) => {
+                bail!("it has no detections of the shadow policy `{policy}`; it has those of `{told}`")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub fn is_shadow(&self) -> bool {
+        self.policies.iter().any(Option::is_some)
+    }
+
+    /// Leaves out what no shadow policy judges: what other products found, and what was said of users.
+    pub fn keep_judged(&mut self) {
+        self.by_id.retain(|_, detection| detection.is_judged);
+    }
+
+    fn take(&mut self, line: Line, policy: Option<&str>) {
+        let name = line.farsign.shadow.as_ref().map(|shadow| shadow.policy.clone());
+        let is_other = policy.is_some() && name.is_some() && name.as_deref() != policy;
+        self.policies.insert(name);
+        if is_other {
+            return;
+        }
+        let id = line.farsign.shadow.map_or(line.id, |shadow| shadow.live_id);
         self.config_hash = line.farsign.configuration_hash;
         let withdrawn = line.risk_state == RiskState::Dismissed.name()
             && line.risk_detail == RiskDetail::AiConfirmedSigninSafe.name();
@@ -149,7 +201,7 @@ impl Detections {
             Some(reason) => Standing::Suppressed(reason),
             None => Standing::Stands,
         };
-        let before = self.by_id.get(&line.id);
+        let before = self.by_id.get(&id);
         // An update of a detection so old that only its summary is kept has no evidence of its own.
         let (thresholds, measures, sentence) = match (line.farsign.evidence, before) {
             (None, Some(before)) => (before.thresholds.clone(), before.measures.clone(), before.sentence.clone()),
@@ -171,7 +223,9 @@ impl Detections {
             sentence,
             thresholds,
             measures,
+            is_judged: line.source.is_none_or(|source| source == SOURCE)
+                && line.activity.is_none_or(|of| of != "user"),
         };
-        self.by_id.insert(line.id, detection);
+        self.by_id.insert(id, detection);
     }
 }

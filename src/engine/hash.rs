@@ -49,6 +49,7 @@ pub enum Seed {
     Issuer = 17,
     AsnAndUserAgent = 18,
     PrefixAndUserAgent = 19,
+    ShadowPolicy = 20,
 }
 
 pub fn hash64(seed: Seed, bytes: &[u8]) -> u64 {

@@ -36,6 +36,7 @@ use signin::EventTime;
 use user::codec::{self, StateCodecError};
 use user::explain::Explained;
 use user::record::{Bench, Scope, UserRecord};
+use user::review::Reviewed;
 use user::store::{StoreStats, UserStore};
 use xxhash_rust::xxh3::Xxh3Default;
 
@@ -125,6 +126,7 @@ impl Engine {
         let mut scope = Scope {
             tenant: hash32(Seed::Tenant, tenant_id.as_bytes()),
             policy: self.rules.resolve(tenant_id, user_id, principal),
+            shadows: self.rules.shadows(tenant_id, user_id, principal),
         };
         let hour = self.hour(input.stream_time);
         let forgotten_before = out.forgotten.len();
@@ -132,8 +134,8 @@ impl Engine {
         out.counts.users_new += u64::from(is_new);
         out.counts.users_forgotten += (out.forgotten.len() - forgotten_before) as u64;
         if !is_new && !matches!(input.item, Item::SignIn(_)) {
-            // Feedback names no principal, and a finding may not: the policy of the user's sign-ins stays.
-            scope.policy = record.scope.policy;
+            // Feedback names no principal, and a finding may not: the policies of the user's sign-ins stay.
+            (scope.policy, scope.shadows) = (record.scope.policy, record.scope.shadows);
         }
         record.enter(scope, &self.rules);
         let told = record.told();
@@ -269,8 +271,11 @@ impl Engine {
                 let identity = record.identity.clone();
                 let ids = identity.as_ref().map(|ids| (ids.tenant_id.as_ref(), ids.user_id.as_ref()));
                 let bench = bench(rules, profiles, key, record.scope, hour, 0, ids.unwrap_or_default());
-                if record.review(&bench, out) {
+                let reviewed = record.review(&bench, out);
+                if reviewed != Reviewed::Unchanged {
                     out.reviewed.push(key);
+                }
+                if reviewed == Reviewed::Changed {
                     // What followed may be in doubt only now.
                     for time in record.doubtful_times().filter(|time| *time >= hour.ripe) {
                         wait(waiting, waiting_max, (time, key), out);
@@ -428,6 +433,7 @@ fn bench<'a>(
     Bench {
         judge: Judge {
             policy: rules.policy(scope.policy),
+            shadow: None,
             baseline: &rules.config.baseline,
             decay: &rules.decay,
             profiles,
@@ -438,6 +444,7 @@ fn bench<'a>(
             sight: hour.sight,
             hindsight_s: rules.config.hindsight_s,
         },
+        shadows: &rules.config.shadow_policies,
         boundary: hour.boundary,
         ripe: hour.ripe,
         held: hour.held,

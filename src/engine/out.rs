@@ -65,12 +65,25 @@ impl Subject {
     }
 }
 
+/// The shadow policy that found what a detection tells.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ShadowMark {
+    /// Its name.
+    pub policy: String,
+    /// [`ShadowPolicy::hash`](super::policy::ShadowPolicy::hash).
+    pub policy_hash: u64,
+    /// Id of the live policy's detection of the same type about the same sign-in, if there is one.
+    pub live_id: uuid::Uuid,
+}
+
 /// A new detection, or a newer version of one with the same id.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Detection {
     /// UUIDv5 over tenant, sign-in id, type and detector version, and the source where that is another product.
     pub id: uuid::Uuid,
     pub source: Source,
+    /// `None`: it is a live one. On the heap, as most are.
+    pub shadow: Option<Box<ShadowMark>>,
     /// About the user as a whole, and not a sign-in.
     pub is_about_user: bool,
     pub state: RiskState,
@@ -196,6 +209,8 @@ impl Counts {
 #[derive(Debug, Default)]
 pub struct Out {
     pub detections: Vec<Detection>,
+    /// What shadow policies found: each with its [`Detection::shadow`].
+    pub shadow_detections: Vec<Detection>,
     /// At most one of each user for an item.
     pub risky_users: Vec<RiskyUser>,
     pub contributions: Vec<Contribution>,
@@ -212,6 +227,7 @@ pub struct Out {
 impl Out {
     pub fn clear(&mut self) {
         self.detections.clear();
+        self.shadow_detections.clear();
         self.risky_users.clear();
         self.contributions.clear();
         self.attempts.clear();

@@ -3,6 +3,7 @@
 //! Defaults are the documented ones of each detection; every number has its unit in its name.
 
 use super::finding::RiskLevel;
+use super::hash::{Seed, hash64};
 use super::signin::EventTime;
 
 /// Which suppressions apply: low = system + organisation + user, medium = system + user, high = system.
@@ -346,11 +347,39 @@ pub struct ScopedPolicy {
     pub policy: Policy,
 }
 
+/// Most shadow policies of one configuration: each costs a judgement of whatever is not wholly familiar, and what it
+/// found at a user.
+pub const SHADOW_POLICIES_MAX: usize = 4;
+
+/// A candidate that judges beside the live policies. What it finds is told apart, and nothing else comes of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ShadowPolicy {
+    /// Every one that matches a user judges his sign-ins.
+    pub scoped: ScopedPolicy,
+    /// Hash of its rules: goes into its detections, with that of the configuration.
+    pub hash: u64,
+    key: u64,
+}
+
+impl ShadowPolicy {
+    pub fn new(scoped: ScopedPolicy, hash: u64) -> ShadowPolicy {
+        let key = hash64(Seed::ShadowPolicy, scoped.name.as_bytes()).max(1);
+        ShadowPolicy { scoped, hash, key }
+    }
+
+    /// Hash of the name, never 0. What the policy found is remembered under it: by another name it begins anew.
+    pub fn key(&self) -> u64 {
+        self.key
+    }
+}
+
 /// Everything the engine is configured by, tables apart.
 #[derive(Clone, Debug, PartialEq)]
 pub struct EngineConfig {
     pub default_policy: Policy,
     pub scoped_policies: Vec<ScopedPolicy>,
+    /// At most [`SHADOW_POLICIES_MAX`].
+    pub shadow_policies: Vec<ShadowPolicy>,
     pub baseline: Baseline,
     /// How far behind the stream an event may arrive and still be judged as if in order.
     pub lateness_horizon_s: u32,
@@ -377,6 +406,7 @@ impl Default for EngineConfig {
         EngineConfig {
             default_policy: Policy::default(),
             scoped_policies: Vec::new(),
+            shadow_policies: Vec::new(),
             baseline: Baseline { quarantine_days: 7, half_life_days: 30, repeat_after_hours: 168 },
             lateness_horizon_s: 7_200,
             hindsight_s: 7_200,

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use super::policy::{EngineConfig, Policy, matches_pattern};
+use super::policy::{EngineConfig, Policy, ScopedPolicy, matches_pattern};
 use super::signin::EventTime;
 use super::user::Teacher;
 use super::user::familiarity::Decay;
+use super::user::shadow::ShadowSet;
 
 /// Configuration made ready.
 pub struct Rules {
@@ -25,14 +26,20 @@ impl Rules {
             return 0;
         }
         let principal_name = principal_name.to_lowercase();
-        let matches = |patterns: &[String], texts: &[&str]| {
-            patterns.is_empty()
-                || patterns.iter().any(|pattern| texts.iter().any(|text| matches_pattern(pattern, text)))
-        };
-        let index = self.config.scoped_policies.iter().position(|scoped| {
-            matches(&scoped.tenants, &[tenant_id]) && matches(&scoped.users, &[user_id, &principal_name])
-        });
+        let is_for = |scoped: &ScopedPolicy| is_for(scoped, tenant_id, user_id, &principal_name);
+        let index = self.config.scoped_policies.iter().position(is_for);
         index.and_then(|index| u16::try_from(index + 1).ok()).unwrap_or(0)
+    }
+
+    /// The shadow policies for a user: all that match.
+    pub fn shadows(&self, tenant_id: &str, user_id: &str, principal_name: &str) -> ShadowSet {
+        if self.config.shadow_policies.is_empty() {
+            return ShadowSet::default();
+        }
+        let principal_name = principal_name.to_lowercase();
+        let shadows = self.config.shadow_policies.iter();
+        let shadows = shadows.filter(|shadow| is_for(&shadow.scoped, tenant_id, user_id, &principal_name));
+        ShadowSet::new(shadows.map(|shadow| shadow.key()))
     }
 
     /// Sign-ins before this are reviewed at `stream_time`, and may settle: whatever was attempted before them, and for
@@ -61,4 +68,13 @@ impl Rules {
             quarantine_days: self.config.baseline.quarantine_days,
         }
     }
+}
+
+/// `principal_name` is in lower case.
+fn is_for(scoped: &ScopedPolicy, tenant_id: &str, user_id: &str, principal_name: &str) -> bool {
+    let matches = |patterns: &[String], texts: &[&str]| {
+        patterns.is_empty()
+            || patterns.iter().any(|pattern| texts.iter().any(|text| matches_pattern(pattern, text)))
+    };
+    matches(&scoped.tenants, &[tenant_id]) && matches(&scoped.users, &[user_id, principal_name])
 }

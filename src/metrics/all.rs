@@ -1,6 +1,6 @@
 //! The list of metrics: every name, help text and bucket is here.
 
-use prometheus::{Counter, Gauge, Histogram, IntCounter, IntGauge, IntGaugeVec, Registry};
+use prometheus::{Counter, Gauge, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 
 use super::family::{Counters, Description, Families, Gauges};
 use super::labels::{
@@ -45,6 +45,8 @@ pub struct All {
     pub users_new: IntCounter,
     pub users_forgotten: IntCounter,
     pub detections: Counters<(RiskEventType, RiskLevel, Version)>,
+    /// By policy, and as [`Self::detections`].
+    pub shadow_detections: IntCounterVec,
     pub withdrawn: IntCounter,
     pub shortened: IntCounter,
     pub suppressions: Counters<(RiskEventType, Suppression)>,
@@ -130,6 +132,11 @@ impl All {
             users_new: f.counter("farsign_users_new_total", "Users seen for the first time."),
             users_forgotten: f.counter("farsign_users_forgotten_total", "Users forgotten because `engine.users_max` was reached."),
             detections: f.counters("farsign_detections_total", "Detections written, new ones and newer versions."),
+            shadow_detections: f.open_counters::<(RiskEventType, RiskLevel, Version)>(
+                "farsign_shadow_detections_total",
+                "What shadow policies found, written as `farsign_detections_total` is; never a user's risk.",
+                "policy",
+            ),
             shortened: f.counter("farsign_shortened_total", "Detections written without their evidence, which was too long for the topic."),
             withdrawn: f.counter("farsign_withdrawn_total", "Detections withdrawn after a late sign-in or feedback."),
             suppressions: f.counters("farsign_suppressions_total", "Findings that a suppression silenced; what is judged again counts once."),

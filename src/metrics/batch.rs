@@ -3,6 +3,8 @@
 //! Counting costs one addition in the task's own memory: no atomic, no text. A batch that is not committed is not
 //! counted; what the restarted task does with it is.
 
+use std::collections::BTreeMap;
+
 use super::labels::{DeadLetterReason, GeoResult, Label, RecordResult, SourceKind, Version};
 use crate::engine::decode::{RejectReason, SkipReason};
 use crate::engine::facts::Prepared;
@@ -13,6 +15,9 @@ const SOURCES: usize = SourceKind::ALL.len();
 const RESULTS: usize = RecordResult::ALL.len();
 const LEVELS: usize = RiskLevel::ALL.len();
 
+/// By type and level: new ones, and updates.
+pub(super) type Detections = [[[u64; 2]; LEVELS]; RiskEventType::ALL.len()];
+
 /// Counts since the last commit; the engine's own are in [`Counts`](crate::engine::out::Counts).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct BatchCounts {
@@ -21,8 +26,9 @@ pub struct BatchCounts {
     pub(super) skips: [u64; SkipReason::ALL.len()],
     pub(super) geo: [u64; GeoResult::ALL.len()],
     pub(super) dead_letters: [u64; DeadLetterReason::ALL.len()],
-    /// New ones, then updates.
-    pub(super) detections: [[[u64; 2]; LEVELS]; RiskEventType::ALL.len()],
+    pub(super) detections: Detections,
+    /// The same of each shadow policy, by its name: at most [`SHADOW_POLICIES_MAX`](crate::engine::policy::SHADOW_POLICIES_MAX).
+    pub(super) shadow_detections: BTreeMap<String, Detections>,
     pub(super) changelog_records: u64,
     pub(super) changelog_bytes: u64,
 }
@@ -55,7 +61,11 @@ impl BatchCounts {
             return;
         }
         let version = if detection.is_update { Version::Update } else { Version::New };
-        self.detections[detection.kind.index()][detection.level.index()][version.index()] += 1;
+        let detections = match &detection.shadow {
+            None => &mut self.detections,
+            Some(shadow) => self.shadow_detections.entry(shadow.policy.clone()).or_default(),
+        };
+        detections[detection.kind.index()][detection.level.index()][version.index()] += 1;
     }
 
     /// Records of the changelog, with the bytes of their keys and values.
@@ -82,11 +92,20 @@ impl BatchCounts {
 
     /// Detections counted: new ones, and updates.
     pub fn detections(&self) -> [u64; 2] {
-        let all = self.detections.iter().flatten();
-        all.fold([0, 0], |[new, updates], [more, further]| [new + more, updates + further])
+        total(&self.detections)
+    }
+
+    /// The same of each shadow policy.
+    pub fn shadow_detections(&self) -> impl Iterator<Item = (&str, [u64; 2])> {
+        self.shadow_detections.iter().map(|(policy, detections)| (policy.as_str(), total(detections)))
     }
 
     pub fn clear(&mut self) {
         *self = BatchCounts::default();
     }
+}
+
+fn total(detections: &Detections) -> [u64; 2] {
+    let all = detections.iter().flatten();
+    all.fold([0, 0], |[new, updates], [more, further]| [new + more, updates + further])
 }

@@ -6,7 +6,7 @@ const HEAD: &str = "# Metrics
 
 What `/metrics` says (Prometheus text format). Times are seconds, timestamps seconds since 1970. Every label has a closed
 set of values, and every combination is there from the start with 0; the exceptions, marked *open*, are a topic and
-partition, a database, a hash and the version. Counters count what is committed. Made from `src/metrics/all.rs` by
+partition, a database, a hash, the version, and a shadow policy's name, whose others are there as soon as it is. Counters count what is committed. Made from `src/metrics/all.rs` by
 `UPDATE_GENERATED=1 cargo test --test metrics`.
 
 | name | type | labels | meaning |

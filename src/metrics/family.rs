@@ -151,6 +151,13 @@ impl Families {
         self.add(name, "gauge", dimensions, help, IntGaugeVec::new(Opts::new(name, help), labels))
     }
 
+    /// Counters with a first label of whose values the run brings few, and further labels as [`Self::counters`] has.
+    pub fn open_counters<L: Labels>(&mut self, name: &str, help: &str, open: &'static str) -> IntCounterVec {
+        let dimensions = [vec![(open, Vec::new())], L::dimensions()].concat();
+        let names: Vec<&str> = dimensions.iter().map(|(name, _)| *name).collect();
+        self.add(name, "counter", dimensions, help, IntCounterVec::new(Opts::new(name, help), &names))
+    }
+
     fn add<M: Collector + Clone + 'static>(
         &mut self,
         name: &str,

@@ -83,6 +83,30 @@ fn a_batch_is_counted_under_its_labels() {
     assert_eq!(batch, BatchCounts::default());
 }
 
+#[test]
+fn shadow_policies_are_counted_by_name() {
+    let metrics = Metrics::new();
+    let series = |policy: &str, version: &str| {
+        format!(
+            r#"farsign_shadow_detections_total{{level="low",policy="{policy}",type="newCountry",version="{version}"}}"#
+        )
+    };
+    assert_eq!(value(&metrics, &series("strict", "new")), None);
+    metrics.shadow_policies(["strict", "calm"].into_iter());
+    assert_eq!(value(&metrics, &series("calm", "new")).as_deref(), Some("0"));
+    let mut batch = BatchCounts::default();
+    batch.shadow_detections.entry("strict".to_owned()).or_default()[RiskEventType::NewCountry.index()]
+        [RiskLevel::Low.index()] = [3, 1];
+    metrics.add_batch(&batch);
+    metrics.shadow_policies(["strict"].into_iter());
+    assert_eq!(value(&metrics, &series("strict", "new")).as_deref(), Some("3"));
+    assert_eq!(value(&metrics, &series("strict", "update")).as_deref(), Some("1"));
+    assert_eq!(value(&metrics, &series("calm", "new")).as_deref(), Some("0"));
+    assert_eq!(batch.shadow_detections().collect::<Vec<_>>(), [("strict", [3, 1])]);
+    let live = r#"farsign_detections_total{level="low",type="newCountry",version="new"}"#;
+    assert_eq!(value(&metrics, live).as_deref(), Some("0"));
+}
+
 /// A suppression that is taken back and found again counts once; the counter never falls.
 #[test]
 fn suppressions_never_fall() {

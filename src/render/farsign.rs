@@ -6,6 +6,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::RenderContext;
 use super::graph::known;
@@ -30,10 +31,14 @@ pub(super) struct Farsign<'a> {
     /// within `incident.window_hours` of the first.
     #[schemars(extend("format" = "uuid"))]
     incident_id: String,
+    /// Only in what a shadow policy found.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow: Option<ShadowView<'a>>,
     sign_in: SignInView<'a>,
     /// Null where `sentence` is null.
     evidence: Option<EvidenceView<'a>>,
-    /// Hash of the effective configuration and the tables: 16 hexadecimal digits.
+    /// Hash of the effective configuration, shadow policies left out, and the tables; of a shadow policy's also of that
+    /// policy: 16 hexadecimal digits.
     #[schemars(regex(pattern = "^[0-9a-f]{16}$"))]
     configuration_hash: String,
     /// Version of the program.
@@ -42,6 +47,18 @@ pub(super) struct Farsign<'a> {
     detector_version: u16,
     /// The geography and network databases in use.
     geoip_build: Vec<TableBuildView<'a>>,
+}
+
+/// The shadow policy that a detection is of.
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(deny_unknown_fields)]
+struct ShadowView<'a> {
+    /// Its name in the configuration.
+    policy: &'a str,
+    /// Id that the live policy's detection of the same type about the same sign-in has, whether there is one or not.
+    #[schemars(extend("format" = "uuid"))]
+    live_id: String,
 }
 
 /// The sign-in, as far as Graph's `riskDetection` does not name it.
@@ -275,9 +292,13 @@ impl<'a> Farsign<'a> {
             sentence: finding.and_then(|finding| known(&finding.evidence.sentence)),
             suppressed_by: finding.and_then(|finding| finding.suppressed_by).map(|reason| reason.name()),
             incident_id: detection.incident_id.hyphenated().to_string(),
+            shadow: detection.shadow.as_ref().map(|shadow| ShadowView {
+                policy: &shadow.policy,
+                live_id: shadow.live_id.hyphenated().to_string(),
+            }),
             sign_in: SignInView::new(&detection.subject),
             evidence: finding.map(|finding| EvidenceView::new(&finding.evidence, context)),
-            configuration_hash: format!("{:016x}", context.config_hash),
+            configuration_hash: format!("{:016x}", config_hash(detection, context)),
             engine_version: env!("CARGO_PKG_VERSION"),
             detector_version: detection.kind.version(),
             geoip_build: context
@@ -290,6 +311,13 @@ impl<'a> Farsign<'a> {
                 .collect(),
         }
     }
+}
+
+fn config_hash(detection: &Detection, context: &RenderContext) -> u64 {
+    let shadow = detection.shadow.as_ref();
+    shadow.map_or(context.config_hash, |shadow| {
+        xxh3_64_with_seed(&shadow.policy_hash.to_le_bytes(), context.config_hash)
+    })
 }
 
 impl<'a> SignInView<'a> {

@@ -32,6 +32,9 @@ struct Event<'a> {
     risk_score: u8,
     risk_reasons: Vec<&'static str>,
     suppressed_by: Option<&'static str>,
+    /// Only in what a shadow policy found: its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shadow_policy: Option<&'a str>,
     source: &'a str,
     detection_timing_type: &'static str,
     activity: &'static str,
@@ -147,6 +150,7 @@ impl<'a> Event<'a> {
             risk_score: detection.score.min(100),
             risk_reasons: evidence.map(graph::risk_reasons).unwrap_or_default(),
             suppressed_by: suppressed_by.map(|reason| reason.name()),
+            shadow_policy: detection.shadow.as_ref().map(|shadow| shadow.policy.as_str()),
             source: graph::source_name(detection),
             detection_timing_type: graph::timing_type(detection.kind),
             activity: graph::activity(detection),

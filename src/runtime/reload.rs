@@ -85,6 +85,10 @@ impl Loaded {
         })
     }
 
+    pub fn shadow_names(&self) -> impl Iterator<Item = &str> {
+        self.engine.shadow_policies.iter().map(|shadow| shadow.scoped.name.as_str())
+    }
+
     /// Whether a task would work in the same way with either. The hash covers the tables.
     fn is_same(&self, other: &Loaded) -> bool {
         self.engine == other.engine && self.context == other.context
@@ -186,6 +190,11 @@ fn keep_started(config: &mut Config, started: &raw::File) -> Vec<String> {
     engine.hot_users_max = started.engine.hot_users_max as usize;
     engine.users_max = started.engine.users_max as usize;
     engine.config_hash = config::hash(&config.effective);
+    // Their topic is looked at when the program starts, if there are any then.
+    if !started.policies.iter().any(|policy| policy.shadow) && !engine.shadow_policies.is_empty() {
+        engine.shadow_policies.clear();
+        keys.push("policies.shadow".to_owned());
+    }
     keys
 }
 

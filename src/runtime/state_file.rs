@@ -72,6 +72,9 @@ pub struct Waiting {
     pub detections: Vec<Detection>,
     /// Ids of those written, the oldest first.
     pub written: Vec<Uuid>,
+    /// The same of shadow policies.
+    pub shadow_detections: Vec<Detection>,
+    pub shadow_written: Vec<Uuid>,
     /// Users' risk, one version a user.
     pub risky_users: Vec<RiskyUser>,
 }

@@ -14,6 +14,8 @@ use farsign::engine::{Engine, Input};
 /// What came out: the last version of each detection, in order of time and id, and how many versions there were.
 pub struct Answer {
     pub detections: Vec<(Detection, usize)>,
+    /// The same of what shadow policies found.
+    pub shadow_detections: Vec<(Detection, usize)>,
     pub counts: Counts,
     /// Every change of a user's risk, in the order of output.
     pub risky_users: Vec<RiskyUser>,
@@ -85,7 +87,7 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
         })
         .collect();
     let mut out = Out::default();
-    let mut versions = Versions::default();
+    let (mut versions, mut shadow_versions) = (Versions::default(), Versions::default());
     let mut newest = StreamTime::default();
     let mut day = i32::MIN;
     let mut review = EventTime::MIN;
@@ -103,6 +105,7 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
             profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
             tasks.iter_mut().for_each(|task| task.engine.review(review, &mut out));
             versions.upsert(&mut out.detections);
+            shadow_versions.upsert(&mut out.shadow_detections);
         }
         if newest.day() > day {
             for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
@@ -110,6 +113,7 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
                 task.engine.settle(now, &mut out);
             }
             versions.upsert(&mut out.detections);
+            shadow_versions.upsert(&mut out.shadow_detections);
             profiles.contribute(&out.contributions);
             out.contributions.clear();
             day = newest.day();
@@ -120,6 +124,7 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
         if waiting[owner].len() >= cut.batch {
             flush(&mut tasks[owner], &mut waiting[owner], &mut out);
             versions.upsert(&mut out.detections);
+            shadow_versions.upsert(&mut out.shadow_detections);
             let task = &mut tasks[owner];
             task.batches += 1;
             if cut.restart_after > 0 && task.batches.is_multiple_of(cut.restart_after) {
@@ -137,9 +142,11 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
     // Up to one and the same horizon, so that what is told in all can be compared.
     tasks.iter_mut().for_each(|task| task.engine.settle(newest.now(), &mut out));
     versions.upsert(&mut out.detections);
+    shadow_versions.upsert(&mut out.shadow_detections);
     let engines = tasks.into_iter().map(|task| task.engine).collect();
     Answer {
         detections: versions.into_final(),
+        shadow_detections: shadow_versions.into_final(),
         counts: out.counts,
         risky_users: out.risky_users,
         profiles,

@@ -243,6 +243,8 @@ pub struct Topics {
     pub risk_detections: Name,
     /// The risk of each user as it is now.
     pub risky_users: Name,
+    /// What shadow policies find; needed where there are any.
+    pub shadow: Name,
     /// Feedback in: dismissals, confirmations, remediations.
     pub commands: Name,
     /// Records that could not be read.
@@ -270,6 +272,7 @@ impl Default for Topics {
             profiles: name("profiles"),
             risk_detections: name("risk-detections"),
             risky_users: name("risky-users"),
+            shadow: name("shadow-detections"),
             commands: name("commands"),
             dead_letter: name("dead-letter"),
             replication_factor: 3,

@@ -243,6 +243,7 @@ impl Build<'_> {
             profiles: raw.profiles.0.clone(),
             risk_detections: raw.risk_detections.0.clone(),
             risky_users: raw.risky_users.0.clone(),
+            shadow: raw.shadow.0.clone(),
             commands: raw.commands.0.clone(),
             dead_letter: raw.dead_letter.0.clone(),
             replication_factor: raw.replication_factor,

@@ -34,19 +34,22 @@ use super::facts::Facts;
 use super::finding::{
     AttackEvidence, LearningPhase, RiskEventType, RiskLevel, Suppression, SuppressionConsidered, Threshold,
 };
-use super::policy::{Baseline, Policy};
+use super::policy::{Baseline, Policy, ShadowPolicy};
 use super::profile::Profiles;
 use super::signin::EventTime;
-use super::user::UserState;
 use super::user::familiarity::{Decay, compact_day};
 use super::user::learning::Family;
 use super::user::tail::{SignInText, Verdict};
+use super::user::{OpenRisk, UserState};
 use organization::Organization;
 use properties::{Assessment, FAMILIAR_BITS_MAX};
 
 /// What judging needs beside the user and the sign-in.
+#[derive(Clone, Copy)]
 pub struct Judge<'a> {
     pub policy: &'a Policy,
+    /// The shadow policy that judges; `None`: the live one does.
+    pub shadow: Option<&'a ShadowPolicy>,
     pub baseline: &'a Baseline,
     pub decay: &'a Decay,
     pub profiles: &'a Profiles,
@@ -62,6 +65,11 @@ pub struct Judge<'a> {
 }
 
 impl Judge<'_> {
+    /// Whose findings it rests on: `None` are the live ones.
+    pub fn shadow_key(&self) -> Option<u64> {
+        self.shadow.map(ShadowPolicy::key)
+    }
+
     /// Do other users' attempts take part in the verdict?
     pub fn knows_attempts(&self, facts: &Facts) -> bool {
         self.sight == Sight::Live || self.is_reviewed(facts)
@@ -134,6 +142,11 @@ impl Draft {
 }
 
 impl Case<'_> {
+    /// What the policy that judges has found before.
+    pub fn own_risks(&self) -> impl Iterator<Item = &OpenRisk> {
+        self.state.risks_of(self.judge.shadow_key()).iter().filter(|risk| risk.reported.is_none())
+    }
+
     pub fn phase(&self, family: Family) -> LearningPhase {
         self.state.learning.phase_at(family, self.facts.time, self.judge.policy)
     }

@@ -36,7 +36,7 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
         score: score(draft.kind, draft.level, draft.strength),
         suppressed_by,
         evidence: evidence(case, assessment, draft, phase, stopped),
-        incident: case.state.incident_of(case.facts, case.judge.policy),
+        incident: case.state.incident_of(case.facts, case.judge),
     }
 }
 
@@ -120,7 +120,7 @@ fn is_same_visit(case: &Case<'_>, risk: &OpenRisk, properties: &Properties) -> b
     let through_exit = |risk: &OpenRisk| {
         let anonymous =
             |other: &OpenRisk| other.kind == RiskEventType::AnonymizedIpAddress && other.event == risk.event;
-        case.state.own_risks().any(anonymous)
+        case.own_risks().any(anonymous)
     };
     risk.properties.same_visit(properties)
         || (case.facts.lists.hides_place() && risk.properties.same_client(properties) && through_exit(risk))
@@ -130,7 +130,7 @@ fn is_same_visit(case: &Case<'_>, risk: &OpenRisk, properties: &Properties) -> b
 fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
     let properties = Properties::of(case.facts);
     let since = case.facts.time.minus_seconds(i64::from(case.judge.baseline.repeat_after_hours) * 3_600);
-    let standing = case.state.own_risks().find(|risk| {
+    let standing = case.own_risks().find(|risk| {
         risk.kind == draft.kind
             && risk.level >= draft.level
             && risk.time >= since

@@ -4,9 +4,9 @@
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::engine::detect::Judge;
 use crate::engine::facts::Facts;
 use crate::engine::finding::RiskState;
-use crate::engine::policy::Policy;
 use crate::engine::signin::EventTime;
 use crate::engine::user::{OpenRisk, Properties, UserState};
 
@@ -27,8 +27,8 @@ pub fn incident_id(tenant_id: &str, incident: Incident) -> Uuid {
 impl UserState {
     /// The incident that a detection about this sign-in belongs to: the oldest that began within the window and holds
     /// a detection of the same sign-in, session, address or visit, which nobody said to be harmless; else its own.
-    pub fn incident_of(&self, facts: &Facts, policy: &Policy) -> Incident {
-        let window_s = f64::from(policy.incident.window_hours) * 3_600.0;
+    pub fn incident_of(&self, facts: &Facts, judge: &Judge<'_>) -> Incident {
+        let window_s = f64::from(judge.policy.incident.window_hours) * 3_600.0;
         let properties = Properties::of(facts);
         let belongs = |risk: &&OpenRisk| {
             let harmless = matches!(risk.state, RiskState::Dismissed | RiskState::ConfirmedSafe);
@@ -39,7 +39,10 @@ impl UserState {
             let same = same_sign_in || same_session || same_address || risk.properties.same_visit(&properties);
             !harmless && near && same
         };
-        let oldest = self.open.iter().filter(belongs).map(|risk| risk.incident).min();
+        let own = self.risks_of(judge.shadow_key()).iter();
+        // What other products found is the same to every policy.
+        let upstream = self.open.iter().filter(|risk| judge.shadow.is_some() && risk.reported.is_some());
+        let oldest = own.chain(upstream).filter(belongs).map(|risk| risk.incident).min();
         oldest.unwrap_or(Incident { began: facts.time, event: facts.event })
     }
 }

@@ -11,10 +11,18 @@ pub mod user;
 use super::finding::{RiskDetail, RiskEventType, RiskLevel, RiskState};
 use super::signin::{EventTime, FeedbackAction};
 use super::user::familiarity::{Decay, compact_day};
+use super::user::shadow::{SHADOW_RISKS_MAX, ShadowFile, ShadowJudged};
 use super::user::tail::{Judged, TailFeedback};
 use super::user::{OpenRisk, Properties, Quarantined, RequestId, UserState};
 use crate::engine::facts::Facts;
 use incident::Incident;
+
+/// Id of what a shadow policy found, by its name. [`detection_id`] is that of the live policy's detection of the same kind.
+pub fn shadow_detection_id(tenant_id: &str, request_id: &str, kind: RiskEventType, policy: &str) -> uuid::Uuid {
+    let namespace = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_DNS, b"farsign.shadow-detection");
+    let name = format!("{tenant_id}\u{1f}{request_id}\u{1f}{}\u{1f}{}\u{1f}{policy}", kind.name(), kind.version());
+    uuid::Uuid::new_v5(&namespace, name.as_bytes())
+}
 
 /// Namespace of detection ids: UUIDv5 of "farsign.risk-detection" under the DNS namespace. `source`: the other product
 /// that found it, if one did, so that its finding and ours about one sign-in have ids of their own.
@@ -103,29 +111,77 @@ fn effect(action: FeedbackAction, about_sign_in: bool) -> Effect {
     Effect { state, detail, teaches, compromised }
 }
 
+fn opened(facts: &Facts, request_id: &str, finding: &Judged) -> OpenRisk {
+    OpenRisk {
+        kind: finding.kind,
+        level: finding.level,
+        score: finding.score,
+        state: RiskState::AtRisk,
+        detail: RiskDetail::None,
+        event: facts.event,
+        request_id: RequestId::new(request_id),
+        time: facts.time,
+        properties: Properties::of(facts),
+        session_hash: facts.session_hash,
+        incident: finding.incident,
+        reported: None,
+    }
+}
+
+/// What a feedback makes of open risks; gives those it changed.
+fn transition(open: &mut [OpenRisk], feedback: &TailFeedback, effect: &Effect) -> Vec<Transitioned> {
+    let mut changed = Vec::new();
+    for risk in open {
+        let concerned = feedback.about == 0 || risk.event == feedback.about;
+        let closed = matches!(risk.state, RiskState::ConfirmedSafe | RiskState::Dismissed | RiskState::Remediated);
+        // A sign-in can be confirmed after its user's risk was dismissed; nothing else reopens.
+        let allowed = !closed || (feedback.about != 0 && feedback.action != FeedbackAction::Dismiss);
+        if concerned && allowed && (risk.state, risk.detail) != (effect.state, effect.detail) {
+            risk.state = effect.state;
+            risk.detail = effect.detail;
+            if effect.compromised && effect.state == RiskState::ConfirmedCompromised {
+                risk.level = RiskLevel::High;
+                risk.score = CONFIRMED_SCORE;
+            }
+            changed.push(Transitioned { risk: risk.clone() });
+        }
+    }
+    changed
+}
+
 impl UserState {
     /// Risks that we found, or were told of by feedback: those with a sign-in's properties.
     pub fn own_risks(&self) -> impl DoubleEndedIterator<Item = &OpenRisk> {
         self.open.iter().filter(|risk| risk.reported.is_none())
     }
 
+    /// What stands by the live policy, or was found by the shadow policy with this key.
+    pub fn risks_of(&self, shadow: Option<u64>) -> &[OpenRisk] {
+        match shadow {
+            None => &self.open,
+            Some(key) => self.shadows.iter().find(|file| file.key == key).map_or(&[], |file| &file.open),
+        }
+    }
+
     /// Opens the risks of a sign-in that was just judged.
     pub fn open_risks(&mut self, facts: &Facts, request_id: &str, judged: &[Judged]) {
         for finding in judged.iter().filter(|finding| finding.suppressed_by.is_none()) {
-            self.push_risk(OpenRisk {
-                kind: finding.kind,
-                level: finding.level,
-                score: finding.score,
-                state: RiskState::AtRisk,
-                detail: RiskDetail::None,
-                event: facts.event,
-                request_id: RequestId::new(request_id),
-                time: facts.time,
-                properties: Properties::of(facts),
-                session_hash: facts.session_hash,
-                incident: finding.incident,
-                reported: None,
-            });
+            self.push_risk(opened(facts, request_id, finding));
+        }
+    }
+
+    /// The same for shadow policies.
+    pub fn open_shadow_risks(&mut self, facts: &Facts, request_id: &str, found: &[ShadowJudged]) {
+        for ShadowJudged { key, judged } in found.iter().filter(|found| found.judged.suppressed_by.is_none()) {
+            let place = self.shadows.partition_point(|file| file.key < *key);
+            if self.shadows.get(place).is_none_or(|file| file.key != *key) {
+                self.shadows.insert(place, ShadowFile { key: *key, open: Vec::new() });
+            }
+            let open = &mut self.shadows[place].open;
+            if open.len() >= SHADOW_RISKS_MAX {
+                open.remove(0);
+            }
+            open.push(opened(facts, request_id, judged));
         }
     }
 
@@ -134,22 +190,9 @@ impl UserState {
         self.note(feedback.time, feedback.event);
         let effect = effect(feedback.action, feedback.about != 0);
         self.release(feedback, &effect, decay);
-        let mut changed = Vec::new();
-        for risk in &mut self.open {
-            let concerned = feedback.about == 0 || risk.event == feedback.about;
-            let closed =
-                matches!(risk.state, RiskState::ConfirmedSafe | RiskState::Dismissed | RiskState::Remediated);
-            // A sign-in can be confirmed after its user's risk was dismissed; nothing else reopens.
-            let allowed = !closed || (feedback.about != 0 && feedback.action != FeedbackAction::Dismiss);
-            if concerned && allowed && (risk.state, risk.detail) != (effect.state, effect.detail) {
-                risk.state = effect.state;
-                risk.detail = effect.detail;
-                if effect.compromised && effect.state == RiskState::ConfirmedCompromised {
-                    risk.level = RiskLevel::High;
-                    risk.score = CONFIRMED_SCORE;
-                }
-                changed.push(Transitioned { risk: risk.clone() });
-            }
+        let changed = transition(&mut self.open, feedback, &effect);
+        for file in &mut self.shadows {
+            transition(&mut file.open, feedback, &effect);
         }
         if !changed.is_empty()
             && let Some(file) = &mut self.risk_file

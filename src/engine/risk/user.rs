@@ -169,6 +169,10 @@ impl UserState {
             let aged_at = aged_at(&self.open.remove(index));
             self.note_risk_change(&before, aged_at);
         }
+        for file in &mut self.shadows {
+            file.open.retain(|risk| !ages(risk) || self::aged_at(risk) > time);
+        }
+        self.shadows.retain(|file| !file.open.is_empty());
     }
 
     fn next_aged(&self, time: EventTime) -> Option<usize> {

@@ -6,13 +6,14 @@
 
 use super::record::Bench;
 use super::tail::{Judged, SignInText, TailEntry, TailFeedback, TailFinding};
-use super::{OpenRisk, UserState, event_hash};
+use super::{OpenRisk, event_hash};
 use crate::engine::facts::Facts;
 use crate::engine::finding::{Finding, RiskDetail, RiskEventType, RiskLevel, RiskState};
-use crate::engine::out::{Counts, Detection, Out, Source, Subject};
+use crate::engine::out::{Counts, Detection, Out, ShadowMark, Source, Subject};
 use crate::engine::risk::incident::{Incident, incident_id};
-use crate::engine::risk::{CONFIRMED_SCORE, Transitioned, confirmation_id, detection_id};
+use crate::engine::risk::{CONFIRMED_SCORE, Transitioned, confirmation_id, detection_id, shadow_detection_id};
 use crate::engine::signin::{EventTime, FeedbackAction};
+use uuid::Uuid;
 
 /// Confirming a whole user compromised is a detection of its own. `standing` is what became of it since, and when.
 pub(super) fn emit_confirmation(
@@ -34,6 +35,7 @@ pub(super) fn emit_confirmation(
     out.detections.push(Detection {
         id: detection_id(bench.judge.tenant_id, &confirmation_id(feedback), kind, None),
         source: Source::Farsign,
+        shadow: None,
         is_about_user: true,
         state,
         detail,
@@ -49,6 +51,21 @@ pub(super) fn emit_confirmation(
         is_update: false,
         incident_id: incident_id(bench.judge.tenant_id, incident),
     });
+}
+
+/// The id of what the bench's policy found, and the policy's mark if it is a shadow.
+fn ids(
+    bench: &Bench<'_>,
+    request_id: &str,
+    kind: RiskEventType,
+    upstream: Option<&str>,
+) -> (Uuid, Option<Box<ShadowMark>>) {
+    let tenant_id = bench.judge.tenant_id;
+    let live_id = detection_id(tenant_id, request_id, kind, upstream);
+    let Some(policy) = bench.judge.shadow else { return (live_id, None) };
+    let name = &policy.scoped.name;
+    let mark = ShadowMark { policy: name.clone(), policy_hash: policy.hash, live_id };
+    (shadow_detection_id(tenant_id, request_id, kind, name), Some(Box::new(mark)))
 }
 
 /// A detection about the user as a whole has no sign-in.
@@ -67,9 +84,11 @@ pub(super) fn transition(
     bench: &Bench<'_>,
 ) -> Detection {
     let risk = &transitioned.risk;
+    let (id, shadow) = ids(bench, &risk.request_id.to_string(), risk.kind, risk.upstream());
     Detection {
-        id: detection_id(bench.judge.tenant_id, &risk.request_id.to_string(), risk.kind, risk.upstream()),
+        id,
         source: risk.source(),
+        shadow,
         is_about_user: risk.is_about_user(),
         state: risk.state,
         detail: risk.detail,
@@ -139,12 +158,12 @@ impl<'a> About<'a> {
         }
     }
 
-    fn detection_id(&self, kind: RiskEventType, bench: &Bench<'_>) -> uuid::Uuid {
+    fn ids(&self, kind: RiskEventType, bench: &Bench<'_>) -> (Uuid, Option<Box<ShadowMark>>) {
         let request_id = match self {
             About::SignIn(_, text) => text.request_id,
             About::Finding(finding) => &finding.request_id,
         };
-        detection_id(bench.judge.tenant_id, request_id, kind, self.source().upstream())
+        ids(bench, request_id, kind, self.source().upstream())
     }
 
     pub(super) fn subject(&self, bench: &Bench<'_>) -> Subject {
@@ -189,22 +208,23 @@ impl Standing {
         }
     }
 
-    /// As the entry's finding stands in `state`; `None` of feedback, which gives none.
-    pub(super) fn of_entry(state: &UserState, entry: &TailEntry, judged: &Judged) -> Option<Standing> {
+    /// As the entry's finding stands among `open`, the risks of the policy it was found by; `None` of feedback, which
+    /// gives none.
+    pub(super) fn of_entry(open: &[OpenRisk], entry: &TailEntry, judged: &Judged) -> Option<Standing> {
         match entry {
-            TailEntry::SignIn(sign_in) => Some(Standing::new(sign_in.facts.event, judged).seen_in(state)),
-            TailEntry::UpstreamFinding(finding) => Some(Standing::of_finding(state, finding, judged)),
+            TailEntry::SignIn(sign_in) => Some(Standing::new(sign_in.facts.event, judged).seen_in(open)),
+            TailEntry::UpstreamFinding(finding) => Some(Standing::of_finding(open, finding, judged)),
             TailEntry::Feedback(_) => None,
         }
     }
 
-    pub(super) fn of_finding(state: &UserState, finding: &TailFinding, judged: &Judged) -> Standing {
+    pub(super) fn of_finding(open: &[OpenRisk], finding: &TailFinding, judged: &Judged) -> Standing {
         let standing = Standing::new(finding.about, judged);
-        Standing { entry: finding.event, source: source_hash(&finding.source), ..standing }.seen_in(state)
+        Standing { entry: finding.event, source: source_hash(&finding.source), ..standing }.seen_in(open)
     }
 
-    fn seen_in(self, state: &UserState) -> Standing {
-        match state.open.iter().find(|risk| self.is_of_risk(risk)) {
+    fn seen_in(self, open: &[OpenRisk]) -> Standing {
+        match open.iter().find(|risk| self.is_of_risk(risk)) {
             Some(risk) if self.judged.suppressed_by.is_none() => {
                 Standing { state: risk.state, detail: risk.detail, level: risk.level, score: risk.score, ..self }
             }
@@ -234,9 +254,11 @@ fn source_hash(source: &str) -> u64 {
     event_hash(source).max(1)
 }
 
-pub(super) fn count_finding(counts: &mut Counts, judged: &Judged, change: i64) {
+/// What a shadow policy finds is counted where it is written.
+pub(super) fn count_finding(counts: &mut Counts, judged: &Judged, change: i64, bench: &Bench<'_>) {
     let kind = judged.kind as usize - 1;
     let cell = match (judged.suppressed_by, judged.level) {
+        _ if bench.judge.shadow.is_some() => return,
         (Some(reason), _) => &mut counts.suppressions[kind][reason as usize],
         (None, RiskLevel::None) => return,
         (None, level) => &mut counts.detections[kind][level as usize - 1],
@@ -262,9 +284,11 @@ pub(super) fn emit(
     let known = told.unwrap_or(known);
     // What a product said is known since then.
     let is_known_since = is_update || matches!(about, About::Finding(_));
-    out.detections.push(Detection {
-        id: about.detection_id(finding.kind, bench),
+    let (id, shadow) = about.ids(finding.kind, bench);
+    bench.tell(out).push(Detection {
+        id,
         source: about.source(),
+        shadow,
         is_about_user: about.is_about_user(),
         state: standing.state,
         detail: standing.detail,
@@ -284,9 +308,11 @@ pub(super) fn emit(
 
 /// The last version of a detection that no longer holds.
 pub(super) fn withdrawal(about: &About<'_>, judged: &Judged, known: EventTime, bench: &Bench<'_>) -> Detection {
+    let (id, shadow) = about.ids(judged.kind, bench);
     Detection {
-        id: about.detection_id(judged.kind, bench),
+        id,
         source: about.source(),
+        shadow,
         is_about_user: about.is_about_user(),
         state: RiskState::Dismissed,
         detail: RiskDetail::AiConfirmedSigninSafe,

@@ -14,9 +14,10 @@ pub mod familiarity;
 pub mod learning;
 pub mod record;
 mod request_id;
-mod review;
+pub mod review;
 mod risky;
 pub mod session;
+pub mod shadow;
 pub mod store;
 pub mod tail;
 pub mod visitor;
@@ -39,6 +40,7 @@ use familiarity::{Day, Decay, Rate, Rhythm, Table, compact_day};
 use learning::Learning;
 pub use request_id::{RequestId, event_hash};
 use session::Session;
+use shadow::ShadowFile;
 use visitor::Visitor;
 
 /// Sign-ins in quarantine per user; the oldest is discarded when full (it then simply taught nothing).
@@ -240,6 +242,8 @@ pub struct UserState {
     pub issuers: Table<3>,
     /// Clients on probation, at most [`visitor::VISITORS_MAX`]. On the heap, as most users have none.
     pub visitors: Vec<Visitor>,
+    /// What shadow policies found, by rising key. On the heap, as there are none mostly.
+    pub shadows: Vec<ShadowFile>,
 }
 
 /// What a verdict leaves for learning.

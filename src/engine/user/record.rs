@@ -7,15 +7,17 @@
 
 use super::contribution::contribute;
 use super::detections::{About, Standing, count_finding, emit, emit_confirmation, transition};
+use super::shadow::{Benches, ShadowJudged, ShadowSet};
 use super::tail::{
     Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailFinding, TailSignIn, Verdict,
 };
 use super::{Teacher, UserState, event_hash};
 use crate::engine::attempts::{Attempt, AttemptKind};
 use crate::engine::detect::{self, Judge, upstream_findings};
-use crate::engine::facts::{Prepared, PreparedFinding};
+use crate::engine::facts::{Facts, Prepared, PreparedFinding};
 use crate::engine::finding::Finding;
-use crate::engine::out::Out;
+use crate::engine::out::{Detection, Out};
+use crate::engine::policy::ShadowPolicy;
 use crate::engine::risk::Transitioned;
 use crate::engine::rules::Rules;
 use crate::engine::signin::{EventTime, Feedback, FeedbackAction};
@@ -38,6 +40,8 @@ pub struct Scope {
     pub tenant: u32,
     /// Index of the policy ([`crate::engine::rules::Rules`]).
     pub policy: u16,
+    /// Shadow policies that judge beside it.
+    pub shadows: ShadowSet,
 }
 
 /// Who a user is, by the provider's own ids.
@@ -47,9 +51,15 @@ pub struct Identity {
     pub user_id: Box<str>,
 }
 
+/// What a policy found: the place in the tail, and the finding.
+pub(super) type Findings = Vec<(usize, Finding)>;
+
 /// What a record needs to take an event.
+#[derive(Clone, Copy)]
 pub struct Bench<'a> {
     pub judge: Judge<'a>,
+    /// All that are configured.
+    pub shadows: &'a [ShadowPolicy],
     /// An event before this that is not the user's newest comes too late: stream time − horizon.
     pub boundary: EventTime,
     /// Events before this have been reviewed, and settle: [`Rules::ripe`]. From the first unfamiliar one on they wait
@@ -67,9 +77,22 @@ pub struct Bench<'a> {
     pub emit_suppressed: bool,
 }
 
-impl Bench<'_> {
+impl<'a> Bench<'a> {
+    /// The live one's.
     pub(super) fn teacher(&self) -> Teacher<'_> {
+        debug_assert!(self.judge.shadow.is_none(), "a shadow policy teaches nothing");
         Teacher { policy: self.judge.policy, decay: self.judge.decay, quarantine_days: self.quarantine_days }
+    }
+
+    /// The same with a shadow policy as the judge.
+    pub(super) fn of_shadow(&self, shadow: &'a ShadowPolicy) -> Bench<'a> {
+        let policy = &shadow.scoped.policy;
+        Bench { judge: Judge { policy, shadow: Some(shadow), ..self.judge }, ..*self }
+    }
+
+    /// Where the policy's detections go.
+    pub(super) fn tell<'o>(&self, out: &'o mut Out) -> &'o mut Vec<Detection> {
+        if self.judge.shadow.is_some() { &mut out.shadow_detections } else { &mut out.detections }
     }
 }
 
@@ -96,7 +119,11 @@ impl UserRecord {
     /// depends on whether the record was packed away in between.
     pub fn enter(&mut self, scope: Scope, rules: &Rules) {
         let is_other_policy = self.scope.policy != scope.policy;
+        let has_other_shadows = self.scope.shadows != scope.shadows;
         self.scope = scope;
+        if has_other_shadows {
+            self.keep_shadows();
+        }
         if is_other_policy && !self.tail.is_empty() {
             self.fold_again(rules);
         }
@@ -261,12 +288,9 @@ impl UserRecord {
             let kind = if is_late { AttemptKind::Stranger } else { AttemptKind::Glimpse };
             out.attempts.extend(bench.judge.stranger(&self.current, &prepared.facts, bench.member, kind));
         }
-        let entry = tail_sign_in(prepared, &verdict);
-        for (finding, judged) in verdict.findings.into_iter().zip(&entry.judged) {
-            count_finding(&mut out.counts, judged, 1);
-            let standing = Standing::new(entry.facts.event, judged);
-            emit(About::SignIn(&entry.facts, text), (standing, entry.facts.time), finding, bench, false, out);
-        }
+        let mut entry = tail_sign_in(prepared, &verdict);
+        emit_new(&prepared.facts, text, prepared.facts.time, verdict.findings, bench, out);
+        entry.shadows = self.judge_shadows(prepared, prepared.facts.time, false, bench, out);
         let entry = TailEntry::SignIn(entry);
         fold(&mut self.current, &entry, &bench.teacher());
         self.push(entry, bench, out);
@@ -275,12 +299,15 @@ impl UserRecord {
 
     fn append_feedback(&mut self, entry: TailFeedback, bench: &Bench<'_>, out: &mut Out) {
         let entry = TailEntry::Feedback(entry);
+        let shadows: Benches<'_> = self.shadow_benches(bench).collect();
+        let before = self.before(self.tail.len(), &shadows);
         let changed = fold(&mut self.current, &entry, &bench.teacher());
         if let TailEntry::Feedback(feedback) = &entry {
             out.counts.feedback_without_effect += u64::from(is_without_effect(&changed, feedback));
             self.emit_transitions(&changed, feedback, bench, out);
             emit_confirmation(feedback, None, bench, out);
         }
+        self.emit_changes(&before, (self.tail.len(), vec![Vec::new(); shadows.len()]), &shadows, out);
         self.push(entry, bench, out);
     }
 
@@ -292,9 +319,9 @@ impl UserRecord {
         fold(&mut self.current, &entry, &bench.teacher());
         if let (Some(finding), TailEntry::UpstreamFinding(entry)) = (finding, &entry) {
             let judged = Judged::of(&finding);
-            count_finding(&mut out.counts, &judged, 1);
+            count_finding(&mut out.counts, &judged, 1, bench);
             if !raises {
-                let standing = Standing::of_finding(&self.current, entry, &judged);
+                let standing = Standing::of_finding(&self.current.open, entry, &judged);
                 emit(About::Finding(entry), (standing, entry.time), finding, bench, false, out);
             } else if judged.suppressed_by.is_none() {
                 self.emit_raised(entry, bench, out);
@@ -326,13 +353,29 @@ impl UserRecord {
         let text = SignInText::of(prepared);
         let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, true);
         out.counts.sign_ins_judged += u64::from(prepared.facts.can_carry_risk());
-        for finding in verdict.findings {
-            let judged = Judged::of(&finding);
-            count_finding(&mut out.counts, &judged, 1);
-            let standing = Standing::new(prepared.facts.event, &judged);
-            let known = self.newest_time(prepared.facts.time);
-            emit(About::SignIn(&prepared.facts, text), (standing, known), finding, bench, false, out);
+        let known = self.newest_time(prepared.facts.time);
+        emit_new(&prepared.facts, text, known, verdict.findings, bench, out);
+        self.judge_shadows(prepared, known, true, bench, out);
+    }
+
+    /// What the shadow policies make of a sign-in that just came, against the state the live policy saw.
+    fn judge_shadows(
+        &self,
+        prepared: &Prepared<'_>,
+        known: EventTime,
+        late: bool,
+        bench: &Bench<'_>,
+        out: &mut Out,
+    ) -> Box<[ShadowJudged]> {
+        let mut found = Vec::new();
+        for bench in self.shadow_benches(bench) {
+            let text = SignInText::of(prepared);
+            let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, late);
+            let key = bench.judge.shadow_key().unwrap_or_default();
+            found.extend(verdict.judged().iter().map(|judged| ShadowJudged { key, judged: *judged }));
+            emit_new(&prepared.facts, text, known, verdict.findings, &bench, out);
         }
+        found.into()
     }
 
     /// Puts an entry where it belongs, judges it and everything after it, and outputs the differences.
@@ -340,44 +383,54 @@ impl UserRecord {
         if let TailEntry::SignIn(sign_in) = &entry {
             out.counts.sign_ins_judged += u64::from(sign_in.facts.can_carry_risk());
         }
-        let before = self.standing(index);
-        let open_before = self.current.open.clone();
+        let benches = self.benches(bench);
+        let before = self.before(index, &benches);
         self.tail.insert(index, entry);
-        let findings = self.judge_again(index, bench, out);
+        let found = self.judge_again(index, &benches, out);
         if let TailEntry::Feedback(feedback) = &self.tail[index] {
             let risk = self.current.open.iter().find(|risk| risk.event == feedback.event);
             let standing =
                 risk.map(|risk| (risk, self.known_since((risk.event, risk.state), feedback.time, bench)));
             emit_confirmation(feedback, standing, bench, out);
         }
-        self.emit_differences(&before, findings, bench, out);
-        self.emit_older_transitions(&open_before, index, bench, out);
+        self.emit_changes(&before, (index, found), &benches, out);
         if self.tail.len() > TAIL_MAX {
             out.counts.tail_overflow += 1;
             self.settle_front(1, bench, i32::MIN, out);
         }
     }
 
-    /// Judges the tail from `index` on, and folds the current state anew. Gives what was found, with its place.
-    pub(super) fn judge_again(&mut self, index: usize, bench: &Bench<'_>, out: &mut Out) -> Vec<(usize, Finding)> {
+    /// Judges the tail from `index` on, and folds the current state anew. Gives what each bench's policy found; the first
+    /// is the live one.
+    pub(super) fn judge_again(&mut self, index: usize, benches: &[Bench<'_>], out: &mut Out) -> Vec<Findings> {
+        let (bench, shadows) = benches.split_first().expect("the live policy judges");
         let teacher = bench.teacher();
         let mut state = self.settled.clone();
         for entry in &self.tail[..index] {
             fold(&mut state, entry, &teacher);
         }
-        let mut findings: Vec<(usize, Finding)> = Vec::new();
+        let mut found: Vec<Findings> = vec![Vec::new(); benches.len()];
+        let placed = |findings: Vec<Finding>, place| findings.into_iter().map(move |finding| (place, finding));
         for (offset, entry) in self.tail[index..].iter_mut().enumerate() {
             match entry {
                 TailEntry::SignIn(sign_in) => {
                     let verdict = detect::judge(&bench.judge, &state, &sign_in.facts, &sign_in.text(), false);
                     sign_in.judged = verdict.judged();
                     sign_in.lesson = verdict.lesson;
-                    findings.extend(verdict.findings.into_iter().map(|finding| (index + offset, finding)));
+                    found[0].extend(placed(verdict.findings, index + offset));
+                    let mut judged = Vec::new();
+                    for (shadow, findings) in shadows.iter().zip(&mut found[1..]) {
+                        let key = shadow.judge.shadow_key().unwrap_or_default();
+                        let verdict = detect::judge(&shadow.judge, &state, &sign_in.facts, &sign_in.text(), false);
+                        judged.extend(verdict.judged().iter().map(|judged| ShadowJudged { key, judged: *judged }));
+                        findings.extend(placed(verdict.findings, index + offset));
+                    }
+                    sign_in.shadows = judged.into();
                 }
                 TailEntry::UpstreamFinding(entry) => {
                     let finding = upstream_findings::judge(&bench.judge, &state, entry);
                     entry.judged = finding.as_ref().map(Judged::of);
-                    findings.extend(finding.map(|finding| (index + offset, finding)));
+                    found[0].extend(finding.map(|finding| (index + offset, finding)));
                 }
                 TailEntry::Feedback(_) => {}
             }
@@ -387,7 +440,24 @@ impl UserRecord {
             }
         }
         self.current = state;
-        findings
+        found
+    }
+}
+
+/// Tells what a policy found at a sign-in that just came.
+fn emit_new(
+    facts: &Facts,
+    text: SignInText<'_>,
+    known: EventTime,
+    findings: Vec<Finding>,
+    bench: &Bench<'_>,
+    out: &mut Out,
+) {
+    for finding in findings {
+        let judged = Judged::of(&finding);
+        count_finding(&mut out.counts, &judged, 1, bench);
+        let standing = Standing::new(facts.event, &judged);
+        emit(About::SignIn(facts, text), (standing, known), finding, bench, false, out);
     }
 }
 
@@ -406,6 +476,7 @@ fn tail_sign_in(prepared: &Prepared<'_>, verdict: &Verdict) -> TailSignIn {
         asn_organization: prepared.asn_organization.clone(),
         lesson: verdict.lesson,
         judged: verdict.judged(),
+        shadows: Box::default(),
     }
 }
 
@@ -421,6 +492,7 @@ pub(super) fn fold(state: &mut UserState, entry: &TailEntry, teacher: &Teacher<'
             lesson.quarantined |= state.is_reported(sign_in.facts.event);
             state.learn(&sign_in.facts, &text, lesson, teacher);
             state.open_risks(&sign_in.facts, text.request_id, &sign_in.judged);
+            state.open_shadow_risks(&sign_in.facts, text.request_id, &sign_in.shadows);
         }
         TailEntry::Feedback(feedback) => changed = state.apply_feedback(feedback, teacher.decay),
         TailEntry::UpstreamFinding(finding) => state.take_in_finding(finding),

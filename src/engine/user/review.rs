@@ -10,6 +10,15 @@ use crate::engine::detect;
 use crate::engine::out::Out;
 use crate::engine::signin::EventTime;
 
+/// What a review changed of a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reviewed {
+    Unchanged,
+    /// Nothing but what shadow policies found.
+    ShadowsChanged,
+    Changed,
+}
+
 impl UserRecord {
     /// Tells the organisation of strangers among the tail's sign-ins of a time. The tail is judged anew for it, as the
     /// bench says: what it stands at may rest on what others have told meanwhile.
@@ -34,22 +43,28 @@ impl UserRecord {
     }
 
     /// Judges again what is ripe, and everything after it, where other users' attempts have a part in it: of all that
-    /// came before and shortly after it, every attempt is known now. True when it changed anything.
-    pub fn review(&mut self, bench: &Bench<'_>, out: &mut Out) -> bool {
+    /// came before and shortly after it, every attempt is known now.
+    pub fn review(&mut self, bench: &Bench<'_>, out: &mut Out) -> Reviewed {
         let attempts = bench.judge.profiles.attempts();
         let first = self.tail.iter().position(|entry| {
             doubtful(entry).is_some_and(|TailSignIn { facts, .. }| {
                 bench.judge.knows_attempts(facts) && attempts.touches(bench.judge.tenant, facts)
             })
         });
-        let Some(index) = first else { return false };
-        let before = self.standing(index);
-        let open_before = self.current.open.clone();
-        let findings = self.judge_again(index, bench, out);
-        let told = out.detections.len();
-        self.emit_differences(&before, findings, bench, out);
-        self.emit_older_transitions(&open_before, index, bench, out);
-        out.detections.len() > told || self.standing(index) != before
+        let Some(index) = first else { return Reviewed::Unchanged };
+        let benches = self.benches(bench);
+        let before = self.before(index, &benches);
+        let found = self.judge_again(index, &benches, out);
+        let (told, shadows_told) = (out.detections.len(), out.shadow_detections.len());
+        self.emit_changes(&before, (index, found), &benches, out);
+        let mut differs = before.iter().zip(&benches).map(|(before, bench)| self.differs(before, index, bench));
+        if out.detections.len() > told || differs.next() == Some(true) {
+            Reviewed::Changed
+        } else if out.shadow_detections.len() > shadows_told || differs.any(|differs| differs) {
+            Reviewed::ShadowsChanged
+        } else {
+            Reviewed::Unchanged
+        }
     }
 
     /// When the sign-ins of the tail were that others' attempts may shed another light on.

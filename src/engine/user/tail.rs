@@ -5,6 +5,7 @@ use std::fmt::{self, Write as _};
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::shadow::ShadowJudged;
 use super::{AnchorText, Lesson, event_hash};
 use crate::engine::facts::{Agent, Facts, ListSet, NamedLocation, Place, Prepared, PreparedFinding};
 use crate::engine::finding::{Finding, RiskEventType, RiskLevel, Suppression};
@@ -149,6 +150,8 @@ pub struct TailSignIn {
     pub lesson: Lesson,
     /// At most [`FINDINGS_MAX`]. On the heap, as most sign-ins have none.
     pub judged: Box<[Judged]>,
+    /// What each shadow policy found, at most [`FINDINGS_MAX`]: policies as configured, findings in the written order.
+    pub shadows: Box<[ShadowJudged]>,
 }
 
 impl TailSignIn {
@@ -159,6 +162,13 @@ impl TailSignIn {
             agent: &self.agent,
             asn_organization: self.asn_organization.as_ref(),
         }
+    }
+
+    /// What the live policy found, or the shadow policy with this key.
+    pub fn judged_by(&self, shadow: Option<u64>) -> impl Iterator<Item = &Judged> {
+        let live = if shadow.is_none() { &*self.judged } else { &[] };
+        let shadows = self.shadows.iter().filter(move |found| Some(found.key) == shadow);
+        live.iter().chain(shadows.map(|found| &found.judged))
     }
 
     pub fn text(&self) -> SignInText<'_> {

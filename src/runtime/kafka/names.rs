@@ -61,6 +61,7 @@ impl Names {
             Destination::Profiles => &self.topics.profiles,
             Destination::RiskDetections => &self.topics.risk_detections,
             Destination::RiskyUsers => &self.topics.risky_users,
+            Destination::ShadowDetections => &self.topics.shadow,
             Destination::DeadLetter => &self.topics.dead_letter,
             Destination::Probe => self.probe_topic.as_deref().unwrap_or_default(),
             Destination::Repartition => &self.topics.repartition,

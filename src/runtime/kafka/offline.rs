@@ -82,6 +82,7 @@ pub struct Offline {
 /// Where lines go.
 pub struct Sinks<'a> {
     pub detections: &'a mut dyn Write,
+    pub shadow_detections: Option<&'a mut dyn Write>,
     pub rejects: Option<&'a mut dyn Write>,
 }
 
@@ -99,6 +100,8 @@ pub struct Progress {
 #[derive(Default)]
 pub struct Given {
     detections: Option<SpooledTempFile>,
+    /// There are none unless they are asked for.
+    shadow_detections: Option<SpooledTempFile>,
     rejects: Option<SpooledTempFile>,
     risky: RiskyLines,
 }
@@ -125,6 +128,11 @@ impl Outlet {
             written,
             written_updates,
             written_early: 0,
+            written_shadow: counts
+                .batch
+                .shadow_detections()
+                .map(|(policy, count)| (policy.to_owned(), count))
+                .collect(),
         });
         count(&mut self.summary, &counts.batch);
     }
@@ -138,6 +146,7 @@ impl Outlet {
         let payload = record.payload.unwrap_or_default();
         match record.destination {
             Destination::RiskDetections => line(&mut self.given.detections, payload)?,
+            Destination::ShadowDetections => line(&mut self.given.shadow_detections, payload)?,
             Destination::RiskyUsers => {
                 self.given.risky.insert(record.key.unwrap_or_default().to_vec(), payload.to_vec());
             }
@@ -364,8 +373,11 @@ fn round(shares: &[Sender<Go>], answers: &Receiver<Answer>, go: Go, show: &mut d
 /// Writes what one day gave.
 fn deliver(given: Vec<(i32, Given)>, sinks: &mut Sinks<'_>, risky: &mut RiskyLines) -> Result<(), OfflineError> {
     for (_, given) in given {
-        let Given { detections, rejects, risky: newer } = given;
+        let Given { detections, shadow_detections, rejects, risky: newer } = given;
         copy(detections, sinks.detections)?;
+        if let Some(into) = &mut sinks.shadow_detections {
+            copy(shadow_detections, *into)?;
+        }
         if let Some(into) = &mut sinks.rejects {
             copy(rejects, *into)?;
         }

@@ -14,17 +14,19 @@ pub enum Destination {
     Profiles,
     RiskDetections,
     RiskyUsers,
+    ShadowDetections,
     DeadLetter,
     Probe,
     Repartition,
 }
 
 impl Destination {
-    pub const ALL: [Destination; 7] = [
+    pub const ALL: [Destination; 8] = [
         Destination::State,
         Destination::Profiles,
         Destination::RiskDetections,
         Destination::RiskyUsers,
+        Destination::ShadowDetections,
         Destination::DeadLetter,
         Destination::Probe,
         Destination::Repartition,

@@ -82,6 +82,7 @@ impl Watcher {
         let mut files = Files::look(source.path.as_slice());
         files.extend(first.files.clone());
         metrics.configured(first.engine.config_hash, &first.tables, clock::unix_seconds());
+        metrics.shadow_policies(first.shadow_names());
         let mut reloader =
             Reloader { source, cell, metrics, timing, files, folders: Folders::new(notices.clone()) };
         reloader.folders.watch(reloader.files.folders());
@@ -162,6 +163,7 @@ impl Reloader {
                 let loaded = self.cell.current();
                 let hash = loaded.engine.config_hash;
                 self.metrics.configured(hash, &loaded.tables, clock::unix_seconds());
+                self.metrics.shadow_policies(loaded.shadow_names());
                 tracing::info!(generation, hash = format!("{hash:016x}"), "the configuration was reloaded");
                 ReloadResult::Applied
             }

@@ -65,6 +65,8 @@ impl Counted {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     configuration_hash: u64,
+    /// Name and hash.
+    shadow_policies: Vec<(String, u64)>,
     emits_suppressed: bool,
     writes_updates: bool,
     /// How records are read, people apart: they are in the configuration's hash.
@@ -78,6 +80,11 @@ impl Identity {
         let Decoder { format, year, unwrap, mappings, people: _ } = decoder;
         Identity {
             configuration_hash: engine.config_hash,
+            shadow_policies: engine
+                .shadow_policies
+                .iter()
+                .map(|shadow| (shadow.scoped.name.clone(), shadow.hash))
+                .collect(),
             emits_suppressed: engine.emit_suppressed,
             writes_updates: order == Order::Updates,
             reading: format!("{format:?} {year:?} {unwrap:?} {mappings:?}"),

@@ -19,6 +19,14 @@ pub trait Sink {
     /// When it cannot be written.
     fn detection(&mut self, variant: usize, detection: &Detection) -> io::Result<()>;
 
+    /// What a shadow policy found, in an order of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn shadow_detection(&mut self, _variant: usize, _detection: &Detection) -> io::Result<()> {
+        Ok(())
+    }
+
     /// A user who has or had risk, at the end.
     ///
     /// # Errors
@@ -42,13 +50,15 @@ pub trait Sink {
 /// Files for one configuration.
 pub struct Outputs {
     pub detections: Box<dyn Write + Send>,
+    /// Where goes what shadow policies found.
+    pub shadow_detections: Option<Box<dyn Write + Send>>,
     pub rejects: Option<Box<dyn Write + Send>>,
     /// Where users' risk goes, at the end.
     pub risky_users: Option<Box<dyn Write + Send>>,
     pub context: RenderContext,
     line: Vec<u8>,
-    /// Bytes of detections and of rejects.
-    lengths: [u64; 2],
+    /// Bytes of detections, rejects and shadow detections.
+    lengths: [u64; 3],
 }
 
 impl Outputs {
@@ -57,13 +67,19 @@ impl Outputs {
         rejects: Option<Box<dyn Write + Send>>,
         context: RenderContext,
     ) -> Outputs {
-        Outputs { detections, rejects, risky_users: None, context, line: Vec::new(), lengths: [0; 2] }
+        Outputs {
+            detections,
+            shadow_detections: None,
+            rejects,
+            risky_users: None,
+            context,
+            line: Vec::new(),
+            lengths: [0; 3],
+        }
     }
-}
 
-impl Outputs {
-    /// Goes on behind what an earlier run wrote.
-    pub fn go_on(&mut self, lengths: [u64; 2]) {
+    /// Goes on behind what an earlier run wrote: detections, rejects, shadow detections.
+    pub fn go_on(&mut self, lengths: [u64; 3]) {
         self.lengths = lengths;
     }
 }
@@ -83,6 +99,15 @@ impl Sink for Outputs {
         self.line.push(b'\n');
         self.lengths[0] += self.line.len() as u64;
         self.detections.write_all(&self.line)
+    }
+
+    fn shadow_detection(&mut self, _: usize, detection: &Detection) -> io::Result<()> {
+        let Some(shadow_detections) = &mut self.shadow_detections else { return Ok(()) };
+        self.line.clear();
+        render::write(detection, &self.context, &mut self.line);
+        self.line.push(b'\n');
+        self.lengths[2] += self.line.len() as u64;
+        shadow_detections.write_all(&self.line)
     }
 
     /// Writes a rejected record with its place and the beginning of its text: as it is, or in hexadecimal digits
@@ -110,6 +135,7 @@ impl Sink for Outputs {
 
     fn flush(&mut self) -> io::Result<()> {
         self.detections.flush()?;
+        self.shadow_detections.as_mut().map_or(Ok(()), |shadow_detections| shadow_detections.flush())?;
         self.risky_users.as_mut().map_or(Ok(()), |risky_users| risky_users.flush())?;
         self.rejects.as_mut().map_or(Ok(()), |rejects| rejects.flush())
     }

@@ -418,6 +418,9 @@ impl<'a> Sequencer<'a> {
             for detection in variant.iter_mut().flat_map(|variant| variant.take_due()) {
                 self.sink.detection(index, &detection).context("cannot write detections")?;
             }
+            for detection in variant.iter_mut().flat_map(|variant| variant.take_shadow_due()) {
+                self.sink.shadow_detection(index, &detection).context("cannot write shadow detections")?;
+            }
         }
         Ok(())
     }

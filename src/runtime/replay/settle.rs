@@ -178,6 +178,7 @@ mod tests {
         Detection {
             id: Uuid::from_u128(id),
             source: Source::Farsign,
+            shadow: None,
             is_about_user: false,
             state,
             detail: if withdrawn { RiskDetail::AiConfirmedSigninSafe } else { RiskDetail::None },

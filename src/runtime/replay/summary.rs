@@ -47,6 +47,8 @@ pub struct Judged {
     pub written_updates: u64,
     /// Detections written before they had settled.
     pub written_early: u64,
+    /// What each shadow policy found, as written: new detections, and updates.
+    pub written_shadow: BTreeMap<String, [u64; 2]>,
 }
 
 impl Judged {
@@ -56,6 +58,10 @@ impl Judged {
         self.written += other.written;
         self.written_updates += other.written_updates;
         self.written_early += other.written_early;
+        for (policy, [new, updates]) in &other.written_shadow {
+            let mine = self.written_shadow.entry(policy.clone()).or_default();
+            *mine = [mine[0] + new, mine[1] + updates];
+        }
     }
 }
 
@@ -81,6 +87,17 @@ impl Summary {
     }
 
     pub fn to_json(&self) -> Value {
+        let mut summary = self.to_json_of_live();
+        let written = self.judged.written_shadow.iter();
+        let written = written.map(|(policy, [new, updates])| (policy, json!({"new": new, "updates": updates})));
+        let written: BTreeMap<&String, Value> = written.collect();
+        if !written.is_empty() {
+            summary["writtenShadow"] = json!(written);
+        }
+        summary
+    }
+
+    fn to_json_of_live(&self) -> Value {
         let counts = &self.judged.counts;
         let mut summary = json!({
             "interrupted": self.interrupted,
@@ -202,6 +219,9 @@ impl fmt::Display for Summary {
             "written",
             format!("{} detections, {} updates", self.judged.written, self.judged.written_updates),
         )?;
+        for (policy, [new, updates]) in &self.judged.written_shadow {
+            line(f, "shadow", format!("{policy}: {new} detections, {updates} updates"))?;
+        }
         for (title, types) in [("detections", detections(counts)), ("suppressions", suppressions(counts))] {
             for (index, (kind, by)) in types.as_object().into_iter().flatten().enumerate() {
                 line(f, if index == 0 { title } else { "" }, format!("{kind}: {}", listed(by)))?;

@@ -42,11 +42,14 @@ pub struct Variant {
     /// When the last review began.
     review: EventTime,
     settler: Settler,
+    shadow_settler: Settler,
     risky_users: RiskyUsers,
     /// What its shards gave of the round being stepped.
     outs: Vec<Out>,
     /// To be written, in order.
     due: Vec<Detection>,
+    /// The same of shadow policies.
+    shadow_due: Vec<Detection>,
     judged: Judged,
     watch: Option<Watch>,
 }
@@ -67,9 +70,11 @@ impl Variant {
             profiles,
             review: EventTime::MIN,
             settler: Settler::new(order, engine.lateness_horizon_s),
+            shadow_settler: Settler::new(order, engine.lateness_horizon_s),
             risky_users: RiskyUsers::default(),
             outs: Vec::with_capacity(SHARDS),
             due: Vec::new(),
+            shadow_due: Vec::new(),
             judged: Judged::default(),
             watch,
             engine,
@@ -93,22 +98,18 @@ impl Variant {
 
     /// Takes over what the shards gave, in the order of the items that caused it.
     pub fn finish_round(&mut self, round: &Round) {
-        let mut detections = Vec::new();
+        let (mut detections, mut shadow_detections) = (Vec::new(), Vec::new());
         for out in std::mem::take(&mut self.outs) {
             self.judged.counts.add(&out.counts);
             self.profiles.contribute(&out.contributions);
             self.profiles.attempts().contribute(&out.attempts);
             detections.extend(out.detections);
+            shadow_detections.extend(out.shadow_detections);
             // A user is in one shard: his versions stay in their order.
             self.risky_users.take(out.risky_users);
         }
-        // Stable: what one item caused comes from one shard, and stays in its order.
-        detections.sort_by_key(|detection: &Detection| detection.position);
-        for detection in detections {
-            let stream_time = round.stream_time(detection.position);
-            self.settler.take(detection, stream_time, &mut self.due);
-        }
-        self.settler.release(round.newest(), &mut self.due);
+        order(detections, round, &mut self.settler, &mut self.due);
+        order(shadow_detections, round, &mut self.shadow_settler, &mut self.shadow_due);
         if let Some(watch) = &mut self.watch {
             watch.look(round);
         }
@@ -161,6 +162,10 @@ impl Variant {
         for detection in out.detections {
             self.settler.take(detection, at, &mut self.due);
         }
+        self.shadow_settler.release(at, &mut self.shadow_due);
+        for detection in out.shadow_detections {
+            self.shadow_settler.take(detection, at, &mut self.shadow_due);
+        }
     }
 
     /// Every user settles, what settled contributes, and only then do the profiles advance: so all that a sign-in of the
@@ -188,6 +193,7 @@ impl Variant {
             self.risky_users.take(task.settle(at).risky_users);
         }
         self.settler.finish(&mut self.due);
+        self.shadow_settler.finish(&mut self.shadow_due);
     }
 
     /// Was everything explained that is wanted?
@@ -205,6 +211,22 @@ impl Variant {
         due
     }
 
+    /// The same of what shadow policies found.
+    pub fn take_shadow_due(&mut self) -> Vec<Detection> {
+        let due = std::mem::take(&mut self.shadow_due);
+        for detection in &due {
+            let policy = detection.shadow.as_ref().map(|shadow| shadow.policy.as_str()).unwrap_or_default();
+            let written = &mut self.judged.written_shadow;
+            if !written.contains_key(policy) {
+                written.insert(policy.to_owned(), [0, 0]);
+            }
+            if let Some(written) = written.get_mut(policy) {
+                written[usize::from(detection.is_update)] += 1;
+            }
+        }
+        due
+    }
+
     /// Users' risk, as far as the stream has come.
     pub fn risky_users(&self) -> &RiskyUsers {
         &self.risky_users
@@ -213,12 +235,14 @@ impl Variant {
     /// What is to be known of it to go on elsewhere, users and profiles apart. Nobody steps meanwhile.
     pub fn waiting(&self) -> Waiting {
         let (detections, written) = self.settler.save();
-        Waiting { detections, written, risky_users: self.risky_users.in_order().cloned().collect() }
+        let (shadow_detections, shadow_written) = self.shadow_settler.save();
+        let risky_users = self.risky_users.in_order().cloned().collect();
+        Waiting { detections, written, shadow_detections, shadow_written, risky_users }
     }
 
     /// What it has come to so far.
     pub fn judged(&self) -> Judged {
-        Judged { written_early: self.settler.early, ..self.judged.clone() }
+        Judged { written_early: self.settler.early + self.shadow_settler.early, ..self.judged.clone() }
     }
 
     /// Counts on from what an earlier run came to.
@@ -263,6 +287,7 @@ impl Variant {
             self.tasks.iter_mut().flatten().for_each(|task| task.resume(reviewed, reviewed));
         }
         self.settler.restore(waiting.detections, waiting.written);
+        self.shadow_settler.restore(waiting.shadow_detections, waiting.shadow_written);
         self.risky_users.take(waiting.risky_users);
         Ok(())
     }
@@ -271,4 +296,15 @@ impl Variant {
     pub fn finish(self) -> (Judged, Option<Watch>) {
         (self.judged(), self.watch)
     }
+}
+
+/// Takes over what the shards gave in a round, in the order of the items that caused it.
+fn order(mut detections: Vec<Detection>, round: &Round, settler: &mut Settler, due: &mut Vec<Detection>) {
+    // Stable: what one item caused comes from one shard, and stays in its order.
+    detections.sort_by_key(|detection| detection.position);
+    for detection in detections {
+        let stream_time = round.stream_time(detection.position);
+        settler.take(detection, stream_time, due);
+    }
+    settler.release(round.newest(), due);
 }

@@ -10,8 +10,8 @@ use super::instance::Instance;
 use super::{Broker, Isolation, PATIENCE, Record, eventually_within, unique};
 
 /// Own topics by their keys in the configuration.
-const OWN: [&str; 7] =
-    ["repartition", "state", "profiles", "risk_detections", "risky_users", "commands", "dead_letter"];
+const OWN: [&str; 8] =
+    ["repartition", "state", "profiles", "risk_detections", "risky_users", "shadow", "commands", "dead_letter"];
 
 /// Lines of one section of the configuration.
 type Sections = BTreeMap<&'static str, Vec<String>>;

@@ -8,7 +8,8 @@
 //!
 //! Version 2 adds what is remembered of the user's risk as a whole ([`risk`]) behind the tail; the rest is version 1's.
 //! Version 3 adds sessions, denied prompts, issuers and incidents ([`version_3`]) behind that, version 4
-//! visitors ([`version_4`]), version 5 providers and upstream findings ([`version_5`]).
+//! visitors ([`version_4`]), version 5 providers and upstream findings ([`version_5`]), version 6 what shadow policies found
+//! ([`version_6`]).
 //!
 //! State is read for ever. A version that changes more gets modules of its own and an arm in [`decode`]; those of version 1 stay
 //! and fill whatever is new with the value that an unknowing user has. Only the newest version is written. What a
@@ -23,6 +24,7 @@ pub(super) mod text;
 mod version_3;
 mod version_4;
 mod version_5;
+mod version_6;
 mod words;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -37,7 +39,7 @@ use crate::engine::rules::Rules;
 use crate::engine::signin::EventTime;
 
 /// The version written.
-pub const VERSION: u8 = 5;
+pub const VERSION: u8 = 6;
 const CHECKSUM_BYTES: usize = 4;
 const TIME_BYTES: usize = 8;
 
@@ -93,7 +95,7 @@ pub(super) fn encode_body(record: &UserRecord, shared: &mut impl PutShared, out:
     out.extend_from_slice(&newest.0.to_le_bytes());
     let mut writer = Writer::new(out);
     let frame = Frame::of(newest, &record.settled);
-    let Scope { tenant, policy } = record.scope;
+    let Scope { tenant, policy, shadows: _ } = record.scope;
     writer.bits(tenant, 32);
     writer.number(u32::from(policy), 0);
     state::put(&mut writer, &frame, &record.settled, shared);
@@ -102,6 +104,7 @@ pub(super) fn encode_body(record: &UserRecord, shared: &mut impl PutShared, out:
     version_3::put(&mut writer, &frame, &record.settled, &record.tail);
     version_4::put(&mut writer, &frame, &record.settled);
     version_5::put(&mut writer, &frame, &record.settled, &record.tail, shared);
+    version_6::put(&mut writer, &frame, record);
     writer.finish();
 }
 
@@ -121,7 +124,8 @@ fn decode_body_of(
 ) -> Result<UserRecord, StateCodecError> {
     let newest = newest_time_of_body(body).ok_or(StateCodecError::Length)?;
     let mut reader = Reader::new(&body[TIME_BYTES..]);
-    let scope = Scope { tenant: reader.bits(32)?, policy: reader.small(0, "policy")? };
+    let (tenant, policy) = (reader.bits(32)?, reader.small(0, "policy")?);
+    let mut scope = Scope { tenant, policy, ..Scope::default() };
     let (frame, mut settled) = state::take(&mut reader, newest, shared)?;
     let mut tail = tail::take(&mut reader, &frame, &settled.baseline, shared)?;
     let (risk_file, identity) = match version {
@@ -137,6 +141,9 @@ fn decode_body_of(
     }
     if version >= 5 {
         version_5::take(&mut reader, &frame, &mut settled, &mut tail, shared)?;
+    }
+    if version >= 6 {
+        scope.shadows = version_6::take(&mut reader, &frame, &mut settled, &mut tail)?;
     }
     reader.finish()?;
     let record = UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy));

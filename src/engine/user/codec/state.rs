@@ -115,6 +115,8 @@ pub(super) fn put(writer: &mut Writer<'_>, frame: &Frame, state: &UserState, sha
         issuers: _,
         // Behind that, since version 4.
         visitors: _,
+        // Behind that, since version 6.
+        shadows: _,
     } = state;
     frame.put_day(writer, frame.first_day, 6);
     put_baseline(writer, frame, baseline);
@@ -193,6 +195,7 @@ pub(super) fn take(
         denials: Vec::new(),
         issuers: Table::default(),
         visitors: Vec::new(),
+        shadows: Vec::new(),
     };
     Ok((frame, state))
 }

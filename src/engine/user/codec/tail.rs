@@ -62,7 +62,8 @@ fn put_sign_in(
     sign_in: &TailSignIn,
     shared: &mut impl PutShared,
 ) {
-    let TailSignIn { facts, text, place, agent, asn_organization, lesson, judged } = sign_in;
+    // What shadow policies found stands behind the tail, since version 6.
+    let TailSignIn { facts, text, place, agent, asn_organization, lesson, judged, shadows: _ } = sign_in;
     put_shared(writer, place.as_ref(), |writer, place| shared.place(writer, place));
     shared.agent(writer, agent);
     put_shared(writer, asn_organization.as_ref(), |writer, name| shared.organization(writer, name));
@@ -93,6 +94,7 @@ fn take_sign_in(
         lesson: Lesson { quarantined: reader.flag()?, surprise: reader.small(5, "surprise")? },
         judged: take_vec(reader, 0, FINDINGS_MAX, "findings", |reader| take_judged(reader, own))?.into(),
         text: PackedText(take_bytes(reader)?.into()),
+        shadows: Box::default(),
     })
 }
 

@@ -4,6 +4,7 @@ mod findings;
 mod limits;
 mod version_4;
 mod version_5;
+mod version_6;
 
 use std::sync::Arc;
 
@@ -15,6 +16,7 @@ use super::super::familiarity::{Entry, Rate, Table};
 use super::super::learning::{FamilyLearning, Learning};
 use super::super::record::Identity;
 use super::super::session::{Elsewhere, SESSIONS_MAX, Session, Stop};
+use super::super::shadow::{SHADOW_RISKS_MAX, ShadowFile, ShadowJudged, ShadowSet};
 use super::super::tail::{FINDINGS_MAX, Judged, PackedText, TAIL_MAX, TailFeedback, TailSignIn};
 use super::super::visitor::{VISITORS_MAX, VisitedNetwork, Visitor};
 use super::super::{
@@ -264,18 +266,38 @@ impl Dice {
             agent: self.agent(),
             asn_organization: self.organization(),
             lesson: Lesson { quarantined: self.flag(), surprise: self.u16() % 1_000 },
-            judged: self
-                .list::<_, FINDINGS_MAX>(|dice| Judged {
-                    kind: dice.word(),
-                    level: dice.word(),
-                    score: dice.u16() as u8,
-                    suppressed_by: dice.flag().then(|| dice.word()),
-                    fingerprint: dice.u64(),
-                    incident: dice.incident(own),
-                })
-                .as_slice()
-                .into(),
+            judged: self.list::<_, FINDINGS_MAX>(|dice| dice.judged(own)).as_slice().into(),
+            shadows: Box::default(),
         })
+    }
+
+    fn judged(&mut self, own: Incident) -> Judged {
+        Judged {
+            kind: self.word(),
+            level: self.word(),
+            score: self.u16() as u8,
+            suppressed_by: self.flag().then(|| self.word()),
+            fingerprint: self.u64(),
+            incident: self.incident(own),
+        }
+    }
+
+    fn open_risk(&mut self, state: &UserState) -> OpenRisk {
+        let own = Incident { began: self.time(), event: self.u64() };
+        OpenRisk {
+            kind: self.word(),
+            level: self.word(),
+            score: self.u16() as u8,
+            state: self.word(),
+            detail: self.word(),
+            event: own.event,
+            request_id: RequestId::new(&self.text()),
+            time: own.began,
+            properties: self.properties(state),
+            session_hash: self.u32(),
+            incident: self.incident(own),
+            reported: None,
+        }
     }
 
     fn family(&mut self) -> FamilyLearning {
@@ -410,21 +432,8 @@ impl Dice {
             compromised: dice.flag(),
         });
         let open = self.list::<_, OPEN_RISKS_MAX>(|dice| {
-            let own = Incident { began: dice.time(), event: dice.u64() };
-            OpenRisk {
-                kind: dice.word(),
-                level: dice.word(),
-                score: dice.u16() as u8,
-                state: dice.word(),
-                detail: dice.word(),
-                event: own.event,
-                request_id: RequestId::new(&dice.text()),
-                time: own.began,
-                properties: dice.properties(&state),
-                session_hash: dice.u32(),
-                incident: dice.incident(own),
-                reported: dice.reported(),
-            }
+            let risk = dice.open_risk(&state);
+            OpenRisk { reported: dice.reported(), ..risk }
         });
         let followed = self.list::<_, SESSIONS_MAX>(|dice| dice.session(&state));
         let denials = self.list::<_, DENIALS_MAX>(|dice| Denial { stop: dice.stop(&state), is_own: dice.flag() });
@@ -447,12 +456,13 @@ impl Dice {
 
     /// A record of any shape, its current state rebuilt.
     pub(in crate::engine::user) fn record(&mut self, rules: &Rules) -> UserRecord {
-        let settled = self.state();
+        let mut settled = self.state();
         let count = [0, 0, 1, 5, TAIL_MAX][self.below(5)];
         let mut times: Vec<EventTime> = (0..count).map(|_| self.time()).collect();
         times.sort_unstable();
-        let tail = times.into_iter().map(|time| self.tail_entry(&settled, time)).collect();
-        let scope = Scope { tenant: self.u32(), policy: self.u16() };
+        let mut tail: Vec<TailEntry> = times.into_iter().map(|time| self.tail_entry(&settled, time)).collect();
+        let shadows = self.shadows(&mut settled, &mut tail);
+        let scope = Scope { tenant: self.u32(), policy: self.u16(), shadows };
         let identity =
             self.flag().then(|| Box::new(Identity { tenant_id: self.text().into(), user_id: self.text().into() }));
         let record = UserRecord::rebuild(scope, settled, tail, &rules.teacher(scope.policy));

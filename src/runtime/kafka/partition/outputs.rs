@@ -35,7 +35,16 @@ impl Batch<'_> {
 
 impl PartitionTask {
     pub(super) fn take_over(&mut self, out: Out, batch: &Batch<'_>) {
-        let Out { detections, contributions, attempts, reviewed, counts, forgotten, risky_users } = out;
+        let Out {
+            detections,
+            shadow_detections,
+            contributions,
+            attempts,
+            reviewed,
+            counts,
+            forgotten,
+            risky_users,
+        } = out;
         for detection in detections {
             self.counts.batch.detection(&detection);
             if !detection.is_update {
@@ -44,7 +53,12 @@ impl PartitionTask {
                 self.counts.detected.push(if is_own { detection.activity_time } else { detection.detected_time });
             }
             let headers = self.headers(batch, detection.position);
-            self.push_detection(detection, headers);
+            self.push_detection(Destination::RiskDetections, detection, headers);
+        }
+        for detection in shadow_detections {
+            self.counts.batch.detection(&detection);
+            let headers = self.headers(batch, detection.position);
+            self.push_detection(Destination::ShadowDetections, detection, headers);
         }
         for user in &risky_users {
             let headers = self.headers(batch, user.position);
@@ -90,7 +104,7 @@ impl PartitionTask {
         headers
     }
 
-    fn push_detection(&mut self, mut detection: Detection, headers: Vec<OutHeader>) {
+    fn push_detection(&mut self, to: Destination, mut detection: Detection, headers: Vec<OutHeader>) {
         let key = output_key(&detection.subject.tenant_id, &detection.subject.user_id);
         let mut line = Vec::new();
         render::write(&detection, &self.settings.render, &mut line);
@@ -101,7 +115,7 @@ impl PartitionTask {
             line.clear();
             render::write(&detection, &self.settings.render, &mut line);
         }
-        self.outbox.push(Destination::RiskDetections, None, Some(key.as_bytes()), Some(&line), headers);
+        self.outbox.push(to, None, Some(key.as_bytes()), Some(&line), headers);
     }
 
     pub(super) fn push_probe(&mut self, record: &Record<'_>, user: Option<UserKey>) {

@@ -33,6 +33,7 @@ pub enum Role {
     Profiles,
     RiskDetections,
     RiskyUsers,
+    ShadowDetections,
     Commands,
     DeadLetter,
     Probe,
@@ -147,7 +148,7 @@ impl Plan<'_> {
     }
 
     fn own(&self, tasks: u32) -> Vec<Wanted> {
-        let TopicsConfig { state, profiles, risk_detections, risky_users, commands, dead_letter, .. } =
+        let TopicsConfig { state, profiles, risk_detections, risky_users, shadow, commands, dead_letter, .. } =
             &self.config.topics;
         let (exactly, at_least) = (Partitions::Exactly(tasks), Partitions::AtLeast(tasks));
         let usual = MESSAGE_BYTES_DEFAULT;
@@ -160,6 +161,9 @@ impl Plan<'_> {
             self.wanted(commands, Role::Commands, exactly, Cleanup::Delete, 0),
             self.wanted(dead_letter, Role::DeadLetter, at_least, Cleanup::Delete, dead_letter_bytes),
         ];
+        if !self.config.engine.shadow_policies.is_empty() {
+            wanted.push(self.wanted(shadow, Role::ShadowDetections, at_least, Cleanup::Delete, usual));
+        }
         wanted.extend(self.config.run.probe_topic.iter().map(|name| self.probe(name, tasks)));
         wanted
     }
@@ -194,7 +198,7 @@ impl Plan<'_> {
             Role::State | Role::Profiles | Role::Repartition => {
                 &[Operation::Read, Operation::Write, Operation::Describe]
             }
-            Role::RiskDetections | Role::RiskyUsers | Role::DeadLetter | Role::Probe => {
+            Role::RiskDetections | Role::RiskyUsers | Role::ShadowDetections | Role::DeadLetter | Role::Probe => {
                 &[Operation::Write, Operation::Describe]
             }
         };

@@ -358,6 +358,25 @@ mod tests {
         crate::config::parse(text, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems}"))
     }
 
+    /// Nobody needs the topic who has no shadow policies.
+    #[test]
+    fn the_topic_of_shadow_policies_is_wanted_where_there_are_any() {
+        let wanted = |policies: &str| {
+            let text = format!("{{input: {{topics: [sign-ins]}}, policies: [{policies}]}}");
+            let config =
+                crate::config::parse(&text, &BTreeMap::new()).unwrap_or_else(|problems| panic!("{problems}"));
+            let wanted = plan::plan(&config, &facts(&config)).into_iter();
+            wanted.filter(|wanted| wanted.role == plan::Role::ShadowDetections).collect::<Vec<_>>()
+        };
+        assert_eq!(wanted("{name: live}"), []);
+        let shadow = wanted("{name: live}, {name: a, shadow: true}, {name: b, shadow: true}");
+        assert_eq!(shadow.len(), 1);
+        assert_eq!(shadow[0].name, "farsign.shadow-detections");
+        assert_eq!(shadow[0].partitions, plan::Partitions::AtLeast(3));
+        assert_eq!(shadow[0].cleanup, plan::Cleanup::Delete);
+        assert_eq!(shadow[0].operations, [Operation::Write, Operation::Describe]);
+    }
+
     /// A topic with three copies of each of three partitions and no settings of its own.
     fn topic() -> TopicFacts {
         let description =

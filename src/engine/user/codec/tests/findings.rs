@@ -10,14 +10,7 @@ impl Dice {
         let request_id: Box<str> = self.text().into();
         let (about, activity_time) = (event_hash(&request_id), self.time());
         let own = Incident { began: activity_time, event: about };
-        let judged = Judged {
-            kind: self.word(),
-            level: self.word(),
-            score: self.u16() as u8,
-            suppressed_by: self.flag().then(|| self.word()),
-            fingerprint: self.u64(),
-            incident: self.incident(own),
-        };
+        let judged = self.judged(own);
         TailFinding {
             time,
             event: u64::from(self.u32()),

@@ -2,7 +2,7 @@
 
 use super::*;
 
-/// Lists of versions 3 to 5, each one longer than it may be.
+/// Lists of versions 3 to 6, each one longer than it may be.
 #[test]
 fn more_than_newer_versions_hold_is_an_error() {
     let rules = rules();
@@ -37,6 +37,11 @@ fn more_than_newer_versions_hold_is_an_error() {
         let findings = (1..=TAIL_MAX as i64).map(|number| TailEntry::UpstreamFinding(Box::new(finding(number))));
         record.tail.extend(findings);
     });
+    check("shadow risks", SHADOW_RISKS_MAX, &|record| {
+        record.scope.shadows = ShadowSet::new([7].into_iter());
+        let open = (0..=SHADOW_RISKS_MAX as u64).map(|seed| Dice(seed).open_risk(&state)).collect();
+        record.settled.shadows = vec![ShadowFile { key: 7, open }];
+    });
     check("findings", FINDINGS_MAX, &|record| {
         let mut dice = Dice(3);
         let facts = dice.any_facts();
@@ -56,6 +61,7 @@ fn more_than_newer_versions_hold_is_an_error() {
             asn_organization: None,
             lesson: Lesson::default(),
             judged: vec![judged; FINDINGS_MAX + 1].into(),
+            shadows: Box::default(),
         }));
     });
 }

@@ -5,7 +5,7 @@ use super::*;
 const FIXTURE: &str = include_str!("../../../../../tests/fixtures/state-v4.hex");
 
 fn record(rules: &Rules) -> UserRecord {
-    let scope = Scope { tenant: 7, policy: 0 };
+    let scope = Scope { tenant: 7, ..Scope::default() };
     let mut dice = Dice(2);
     let settled = dice.state();
     UserRecord::rebuild(scope, settled, Vec::new(), &rules.teacher(scope.policy))

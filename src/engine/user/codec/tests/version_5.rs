@@ -7,7 +7,7 @@ const FIXTURE: &str = include_str!("../../../../../tests/fixtures/state-v5.hex")
 
 /// One upstream finding between two other events, and one behind them.
 fn record(rules: &Rules) -> UserRecord {
-    let scope = Scope { tenant: 7, policy: 0 };
+    let scope = Scope { tenant: 7, ..Scope::default() };
     let mut dice = Dice(5);
     let settled = dice.state();
     let at = |seconds: i64| EventTime::from_seconds(1_780_000_000 + seconds);
