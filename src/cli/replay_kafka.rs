@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
 use super::replay::{
     Args, Judging, create, exit_code, is_broken_pipe, judging, report, threads, watch_for_interrupt, written,
@@ -34,7 +34,13 @@ pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let limits = live::limits(config, &deployment.layout);
     let settings = judging::settings(&engine, &Arc::new(context), &config.input, false, limits);
     let entrances = entrances(config);
-    let parts = parts(args, &deployment.names, &entrances)?;
+    let place = |name: &str, text: &Option<String>, otherwise| {
+        let text = text.as_deref().map(deployment::bound);
+        text.unwrap_or(Ok(otherwise)).map_err(|error| anyhow!("--{name}: {error}"))
+    };
+    let from = place("from", &args.filter.from, Bound::Earliest)?;
+    let to = place("to", &args.filter.to, Bound::Latest)?;
+    let parts = parts((from, to), &deployment.names, &entrances)?;
     let offline = Offline {
         is_keyed: config.input.keyed,
         threads: threads(args.threads, config),
@@ -48,7 +54,11 @@ pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
 }
 
 /// What to read of each partition. An offset is one of the input topics': commands are read whole then.
-fn parts(args: &Args, names: &Names, entrances: &[Source]) -> Result<Vec<(usize, Part)>, ScanError> {
+fn parts(
+    (from, to): (Bound, Bound),
+    names: &Names,
+    entrances: &[Source],
+) -> Result<Vec<(usize, Part)>, ScanError> {
     let scanner = Scanner::new(names)?;
     let mut parts = Vec::new();
     for (index, source) in entrances.iter().enumerate() {
@@ -58,7 +68,7 @@ fn parts(args: &Args, names: &Names, entrances: &[Source]) -> Result<Vec<(usize,
                 (bound, _) => bound,
             };
             let end = |bound| within(&scanner, &source.topic, partition, bound);
-            let (from, to) = (bound(args.from, Bound::Earliest), bound(args.to, Bound::Latest));
+            let (from, to) = (bound(from, Bound::Earliest), bound(to, Bound::Latest));
             parts.push((index, scanner.part(&source.topic, partition, end(from)?, end(to)?)?));
         }
     }
