@@ -157,6 +157,9 @@ fn filters_that_cannot_be_meant_are_told() {
     check(&["--to", "tomorrow"], (2, refused));
     check(&["--users", ","], (2, "error: --users `,`: no user is named\n"));
     check(&["--to", "2020-01-01"], (0, "warning: the filters left no event to judge\n"));
+    let (code, _, stderr) = session(&mut farsign(folder, &["replay", "--kafka", "--from", "2026-03-04"]));
+    let told = "error: --from: `2026-03-04` is no offset; write earliest, latest, an offset or time=2026-01-31T08:00:00Z\n";
+    assert_eq!((code, &*stderr), (2, told));
     let (code, _, stderr) = session(&mut farsign(folder, &["replay", "--users", "nobody.txt,x", "log.ndjson"]));
     let told = "warning: 2 of the users of --users had no event that was asked for, such as `nobody.txt`\n";
     assert!(code == 0 && stderr.contains(told), "{stderr}");

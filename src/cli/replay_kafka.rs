@@ -24,6 +24,7 @@ use crate::runtime::replay::progress::Progress;
 use crate::runtime::replay::summary;
 
 pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
+    let bounds = bounds(args)?;
     if let Err(problems) = config.for_input() {
         say(&format!("error: the configuration is not valid\n{problems}"));
         return Ok(ExitCode::from(PROBLEMS));
@@ -34,13 +35,7 @@ pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let limits = live::limits(config, &deployment.layout);
     let settings = judging::settings(&engine, &Arc::new(context), &config.input, false, limits);
     let entrances = entrances(config);
-    let place = |name: &str, text: &Option<String>, otherwise| {
-        let text = text.as_deref().map(deployment::bound);
-        text.unwrap_or(Ok(otherwise)).map_err(|error| anyhow!("--{name}: {error}"))
-    };
-    let from = place("from", &args.filter.from, Bound::Earliest)?;
-    let to = place("to", &args.filter.to, Bound::Latest)?;
-    let parts = parts((from, to), &deployment.names, &entrances)?;
+    let parts = parts(bounds, &deployment.names, &entrances)?;
     let offline = Offline {
         is_keyed: config.input.keyed,
         threads: threads(args.threads, config),
@@ -51,6 +46,15 @@ pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         parts,
     };
     replay(args, &offline)
+}
+
+/// Where each partition begins and ends, as `--from` and `--to` say.
+fn bounds(args: &Args) -> anyhow::Result<(Bound, Bound)> {
+    let place = |name: &str, text: &Option<String>, otherwise| {
+        let place = text.as_deref().map_or(Ok(otherwise), deployment::bound);
+        place.map_err(|error| anyhow!("--{name}: {error}"))
+    };
+    Ok((place("from", &args.filter.from, Bound::Earliest)?, place("to", &args.filter.to, Bound::Latest)?))
 }
 
 /// What to read of each partition. An offset is one of the input topics': commands are read whole then.

@@ -30,6 +30,17 @@ pub fn write_records(path: &Path, lines: &[String]) {
     write_batches(path, &reader.collect::<Result<Vec<_>, _>>().unwrap());
 }
 
+/// The record with its objects and arrays as text.
+fn with_texts(line: &str) -> String {
+    let mut record: Value = serde_json::from_str(line).unwrap();
+    for value in record.as_object_mut().unwrap().values_mut() {
+        if value.is_object() || value.is_array() {
+            *value = value.to_string().into();
+        }
+    }
+    record.to_string()
+}
+
 fn texts(texts: Vec<String>) -> ArrayRef {
     Arc::new(StringArray::from(texts))
 }
@@ -41,8 +52,12 @@ fn parquet_gives_what_the_same_records_give_as_lines() {
     for form in ["entra-lean", "log-analytics", "farsign"] {
         let size = ["--users", "30", "--days", "15", "--seed", "9301", "--form", form];
         let (_, records, _) = session(&mut farsign(folder, &[&["simulate"], size.as_slice()].concat()));
-        let lines: Vec<String> = records.lines().map(str::to_owned).collect();
+        let mut lines: Vec<String> = records.lines().map(str::to_owned).collect();
         write(&folder.join("log.ndjson"), &lines);
+        if form == "log-analytics" {
+            // Its dynamic columns are exported as text.
+            lines.iter_mut().for_each(|line| *line = with_texts(line));
+        }
         // Parquet is told by its first bytes.
         write_records(&folder.join("log.bin"), &lines);
         let (expected, found) = (replay(folder, &["log.ndjson"]), replay(folder, &["log.bin"]));
@@ -90,7 +105,7 @@ fn foreign_columns_are_read_by_a_mapping() {
         .collect();
     let null = Value::Null;
     let [ada, bo] = ["ada@acme.example", "bo@acme.example"].map(Value::from);
-    let [first, second] = ["2026-03-02T08:15:30.1230000Z", "2026-03-02T08:15:31.0000000Z"].map(Value::from);
+    let [first, second] = ["2026-03-02T08:15:30.123Z", "2026-03-02T08:15:31Z"].map(Value::from);
     let [sign_in, skipped] = ["signIn", "skipped"].map(Value::from);
     let rows = [1, 2, 3].map(Value::from);
     assert_eq!(

@@ -193,18 +193,26 @@ pub fn expand(argument: &str) -> anyhow::Result<Vec<Object>> {
     Ok(found.into_iter().map(object).collect())
 }
 
-/// The object of this name, or else those under it.
+/// The objects under this name, or else the one of this name.
 async fn find(store: Box<dyn ObjectStore>, path: Path, is_pattern: bool) -> Result<Vec<ObjectMeta>, Error> {
-    if !is_pattern && !path.as_ref().is_empty() {
-        match store.head(&path).await {
-            Ok(object) if object.size > 0 => return Ok(vec![object]),
-            // Who may not list is told of a missing object as if it were forbidden; then so is the list.
-            Ok(_) | Err(Error::NotFound { .. } | Error::PermissionDenied { .. }) => {}
-            Err(error) => return Err(error),
-        }
+    let under = list(&*store, &path).await;
+    let is_answer =
+        under.as_ref().is_ok_and(|objects| !objects.is_empty() || is_pattern || path.as_ref().is_empty());
+    // Who may read an object need not be allowed to list.
+    let is_failure = !matches!(under, Ok(_) | Err(Error::PermissionDenied { .. }));
+    if is_answer || is_failure {
+        return under;
     }
+    match store.head(&path).await {
+        Ok(object) => Ok(vec![object]),
+        Err(Error::NotFound { .. }) => under,
+        Err(error) => under.and(Err(error)),
+    }
+}
+
+async fn list(store: &dyn ObjectStore, path: &Path) -> Result<Vec<ObjectMeta>, Error> {
     let mut objects = Vec::new();
-    let mut listed = store.list(Some(&path).filter(|path| !path.as_ref().is_empty()));
+    let mut listed = store.list(Some(path).filter(|path| !path.as_ref().is_empty()));
     while let Some(object) = listed.try_next().await? {
         objects.push(object);
         if objects.len() > OBJECTS_MAX {
@@ -342,7 +350,7 @@ mod tests {
             ("https://example.com/a", "names no storage that is known"),
             ("file:///etc/passwd", "names no storage that is known"),
             ("s3:///a", "names no storage that is known"),
-            ("s3://*/a", "is no URL"),
+            ("s3://*/a", "names no storage that is known"),
             ("az://logs/a?sig=geheim", "keys and tokens go into the environment"),
             ("s3://id:geheim@logs/a", "keys and tokens go into the environment"),
             ("s3://logs/a*?sig=geheim", "keys and tokens go into the environment"),

@@ -12,10 +12,14 @@ use std::io;
 use std::sync::Arc;
 
 use arrow_array::cast::AsArray;
+use arrow_array::types::{
+    ArrowPrimitiveType, TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType,
+    TimestampSecondType,
+};
 use arrow_array::{Array, RecordBatch};
 use arrow_json::LineDelimitedWriter;
 use arrow_json::writer::{Encoder, EncoderFactory, EncoderOptions, LineDelimited, NullableEncoder, WriterBuilder};
-use arrow_schema::{ArrowError, DataType, FieldRef};
+use arrow_schema::{ArrowError, DataType, FieldRef, TimeUnit};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use memchr::memchr_iter;
@@ -37,8 +41,6 @@ const BATCH_LENGTH: i64 = 1 << 20;
 const BATCH_ROWS_MAX: i64 = 1_024;
 /// Rows turned into JSON at a time.
 const ROWS_AT_ONCE: usize = 64;
-/// As RFC 3339 has it.
-const TIME_FORMAT: &str = "%Y-%m-%dT%H:%M:%S%.fZ";
 
 /// The rows of one file.
 pub struct Table {
@@ -51,6 +53,10 @@ pub struct Table {
 
 impl Table {
     pub fn open(chunks: impl ChunkReader + 'static) -> io::Result<Table> {
+        guarded(|| Table::open_unguarded(chunks))
+    }
+
+    fn open_unguarded(chunks: impl ChunkReader + 'static) -> io::Result<Table> {
         // The file's own types, not those that a program of Arrow's had in memory.
         let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
         let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(chunks, options).map_err(damaged)?;
@@ -69,7 +75,7 @@ impl Table {
     pub fn next(&mut self, length: usize) -> RawBlock {
         let mut block = RawBlock::default();
         while block.bytes.len() < length.max(1) {
-            match self.give(&mut block) {
+            match guarded(|| self.give(&mut block)) {
                 Ok(true) => {}
                 Ok(false) => {
                     block.last = true;
@@ -123,19 +129,24 @@ impl Table {
 }
 
 fn write(batch: &RecordBatch, bytes: &mut Vec<u8>) -> io::Result<()> {
-    let mut writer: LineDelimitedWriter<&mut Vec<u8>> = WriterBuilder::new()
-        .with_timestamp_format(TIME_FORMAT.into())
-        .with_timestamp_tz_format(TIME_FORMAT.into())
-        .with_encoder_factory(Arc::new(Texts))
-        .build::<_, LineDelimited>(bytes);
+    let mut writer: LineDelimitedWriter<&mut Vec<u8>> =
+        WriterBuilder::new().with_encoder_factory(Arc::new(Texts)).build::<_, LineDelimited>(bytes);
     writer.write(batch).and_then(|()| writer.finish()).map_err(|error| damaged(error.into()))
+}
+
+/// The reader trusts what a file says of itself, and asserts where it does not hold: a damaged file ends that file's reading,
+/// not the replay.
+fn guarded<T>(read: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    // Nothing of it is used again.
+    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    read.unwrap_or_else(|_| Err(io::Error::other("it is damaged, or no Parquet that can be read")))
 }
 
 fn damaged(error: parquet::errors::ParquetError) -> io::Error {
     io::Error::other(format!("it is damaged, or no Parquet that can be read: {error}"))
 }
 
-/// Writes bytes as text.
+/// Writes bytes as text, and timestamps as RFC 3339.
 #[derive(Debug)]
 struct Texts;
 
@@ -151,9 +162,33 @@ impl EncoderFactory for Texts {
             DataType::LargeBinary => Box::new(Text(|row| array.as_binary::<i64>().value(row))),
             DataType::BinaryView => Box::new(Text(|row| array.as_binary_view().value(row))),
             DataType::FixedSizeBinary(_) => Box::new(Text(|row| array.as_fixed_size_binary().value(row))),
+            DataType::Timestamp(unit, _) => match unit {
+                TimeUnit::Second => time::<TimestampSecondType>(array, 1_000_000_000),
+                TimeUnit::Millisecond => time::<TimestampMillisecondType>(array, 1_000_000),
+                TimeUnit::Microsecond => time::<TimestampMicrosecondType>(array, 1_000),
+                TimeUnit::Nanosecond => time::<TimestampNanosecondType>(array, 1),
+            },
             _ => return Ok(None),
         };
         Ok(Some(NullableEncoder::new(encoder, array.nulls().cloned())))
+    }
+}
+
+fn time<'a, T: ArrowPrimitiveType<Native = i64>>(array: &'a dyn Array, nanos: i128) -> Box<dyn Encoder + 'a> {
+    let array = array.as_primitive::<T>();
+    Box::new(Time(move |row| i128::from(array.value(row)) * nanos))
+}
+
+/// Gives nanoseconds since 1970 of a row.
+struct Time<F>(F);
+
+impl<F: Fn(usize) -> i128> Encoder for Time<F> {
+    fn encode(&mut self, row: usize, out: &mut Vec<u8>) {
+        match jiff::Timestamp::from_nanosecond((self.0)(row)) {
+            Ok(time) => out.extend(format!("\"{time}\"").bytes()),
+            // Beyond year 9999.
+            Err(_) => out.extend(b"null"),
+        }
     }
 }
 
