@@ -71,15 +71,8 @@ fn tune_diff_explain_and_evaluate_read_objects() {
     let (folder, storage) = bucket();
     let folder = folder.path();
     write(&folder.join("calm.yaml"), &["detections: {new_country: {enabled: false}}"]);
-    let user = field(
-        &std::fs::read_to_string(folder.join("logs/live/middle.ndjson"))
-            .unwrap()
-            .lines()
-            .next()
-            .unwrap()
-            .to_owned(),
-        "userId",
-    );
+    let middle = std::fs::read_to_string(folder.join("logs/live/middle.ndjson")).unwrap();
+    let user = field(middle.lines().next().unwrap(), "userId");
     let size =
         ["--users", "30", "--days", "20", "--seed", "9301", "--labels", "labels.ndjson", "-o", "all.ndjson"];
     assert_eq!(session(&mut farsign(folder, &[&["simulate"], size.as_slice()].concat())).0, 0);

@@ -24,6 +24,9 @@ fn by_day(lines: &[String]) -> BTreeMap<String, Vec<&String>> {
     days
 }
 
+/// A folder's path, of a day.
+type PathOf<'a> = &'a dyn Fn(&str) -> String;
+
 fn hive(day: &str) -> String {
     format!("year={}/month={}/day={}", &day[..4], &day[5..7], &day[8..])
 }
@@ -42,8 +45,7 @@ fn a_folder_of_days_gives_what_one_file_gives_and_reads_the_days_asked_for() {
     let azure = |day: &str| format!("y={}/m={}/d={}/h=00/m=00", &day[..4], &day[5..7], &day[8..]);
     let trail = |day: &str| format!("AWSLogs/1/CloudTrail/eu-west-1/{}", day.replace('-', "/"));
     let plain = |day: &str| day.to_owned();
-    let styles: [(&str, &dyn Fn(&str) -> String); 4] =
-        [("hive", &hive), ("azure", &azure), ("trail", &trail), ("plain", &plain)];
+    let styles: [(&str, PathOf); 4] = [("hive", &hive), ("azure", &azure), ("trail", &trail), ("plain", &plain)];
     for (style, path) in styles {
         let mut files = Vec::new();
         for (day, lines) in by_day(&lines) {

@@ -156,7 +156,7 @@ fn prefix_of(path: &Path) -> String {
     if path.as_ref().is_empty() { String::new() } else { format!("{path}/") }
 }
 
-/// The objects that the URL names: one, or all under it in order of their names.
+/// The objects that the URL names: all under it in order of their names, or the one.
 pub fn expand(argument: &str) -> anyhow::Result<Vec<Object>> {
     let place = place(argument)?;
     let worker = Worker::start().context("cannot start a thread")?;
@@ -370,7 +370,7 @@ mod tests {
             assert!(store.to_string().starts_with(name), "{store}");
         }
         // An account is needed, and its absence told.
-        let told = told(&store(&place("az://logs/a").expect("a URL"), 1).err().expect("no account"));
+        let told = told(&store(&place("az://logs/a").expect("a URL"), 1).expect_err("no account"));
         assert!(told.contains("Account must be specified"), "{told}");
         let argument = "abfss://logs@acme.dfs.core.windows.net/a";
         assert!(store(&place(argument).expect("a URL"), 1).expect("an account").to_string().contains("acme"));

@@ -216,6 +216,10 @@ impl<'a> Sequencer<'a> {
             }
             self.request_reads()?;
             let filled = self.fill_round()?;
+            if filled == Filled::Blocked {
+                // Files may have joined: nobody brings their blocks unless asked.
+                self.request_reads()?;
+            }
             self.note_passed()?;
             let is_worth_it = self.filling.items >= ROUND_ITEMS_MIN.min(self.options.round_items_max);
             if self.stepping.is_none() && self.filling.items > 0 && (is_worth_it || filled != Filled::Blocked) {
