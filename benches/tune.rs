@@ -24,6 +24,7 @@ fn options(path: &Path, threads: usize) -> Options {
     Options {
         inputs: expand(&[path.display().to_string()]).expect("just written"),
         decoder: Decoder::new(Format::Auto),
+        filter: Arc::default(),
         threads,
         engine: Arc::new(EngineConfig::default()),
         tables: tables(),

@@ -370,8 +370,9 @@ fn many_overlapping_files_give_what_one_gives() {
 fn more_files_than_the_system_opens_are_refused() {
     let bench = Bench::new();
     for number in 0..100 {
-        // All overlap, file by file later, so that they are opened one after another.
-        bench.put(&format!("in/{number:03}.json"), feedback(number) + "\n" + &feedback(1_000 + number));
+        // All overlap, and each has more than a block, so that it stays open.
+        let rest = (feedback(1_000 + number) + "\n").repeat(600);
+        bench.put(&format!("in/{number:03}.json"), feedback(number) + "\n" + &rest);
     }
     let output = Command::new("sh")
         .args(["-c", "ulimit -n 60 && exec \"$0\" replay -o out.json in", BINARY])

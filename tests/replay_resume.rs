@@ -176,6 +176,7 @@ fn options(inputs: &[String], threads: usize, order: Order) -> Options {
         engine: Arc::new(EngineConfig { emit_suppressed: true, ..EngineConfig::default() }),
         tables: Arc::new(builder.build().unwrap()),
         order,
+        filter: Arc::default(),
         state: StateFiles::default(),
         block_length: 8 * 1_024,
         round_items_max: 300,

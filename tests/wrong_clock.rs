@@ -57,6 +57,7 @@ fn replay(
     let options = Options {
         inputs: expand(&[input.display().to_string()]).expect("just written"),
         decoder: Decoder::new(Format::Auto),
+        filter: Arc::default(),
         threads,
         engine: Arc::new(EngineConfig { emit_suppressed: true, ..EngineConfig::default() }),
         tables: tables(),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
+use super::filter_args::FilterArgs;
 use super::replay::{self, is_broken_pipe, watch_for_interrupt};
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, say};
@@ -20,7 +21,6 @@ use crate::diff::{self, Detections, Report, Settings};
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
 use crate::render::{OutputFormat, RenderContext};
-use crate::runtime::replay::input;
 use crate::runtime::replay::output::{Outputs, Tee};
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
@@ -54,10 +54,12 @@ pub struct Args {
     threads: Option<u16>,
     #[command(flatten)]
     tables: TableArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
     #[arg(long, value_name = "FILE", requires = "against")]
     state_in: Option<PathBuf>,
-    /// FIRST and SECOND; with --against files, folders and globs of sign-in logs
+    /// FIRST and SECOND; with --against files, folders, globs and objects of sign-in logs
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
 }
@@ -88,6 +90,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn of_files(args: &Args) -> anyhow::Result<Report> {
+    if args.filter.is_set() {
+        bail!("filters say which sign-ins are judged: they go with --against");
+    }
     let [first, second] = args.paths.as_slice() else {
         bail!("expected two files of detections, FIRST and SECOND; {} are named", args.paths.len());
     };
@@ -148,8 +153,10 @@ fn judge(args: &Args, variants: &[Variant], files: &[PathBuf; 2]) -> anyhow::Res
     let engines: Vec<Arc<EngineConfig>> = variants.iter().map(engine).collect();
     let of = |(variant, engine): (&Variant, &Arc<EngineConfig>)| context(variant, engine, &tables, &table_files);
     let contexts: Vec<RenderContext> = variants.iter().zip(&engines).map(of).collect();
+    let (inputs, filter) = args.filter.inputs(&args.paths)?;
     let options = Options {
-        inputs: input::expand(&args.paths)?,
+        inputs,
+        filter,
         decoder: args.tables.decoder(base),
         threads: replay::threads(args.threads, base),
         engine: engines[0].clone(),

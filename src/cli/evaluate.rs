@@ -22,6 +22,7 @@ use crate::engine::facts::Item;
 use crate::engine::risk::score::KNOTS;
 use crate::evaluate::{Detections, Observed, Observer, Pool, Report, Truth, tables, write_plots};
 use crate::runtime::people;
+use crate::runtime::replay::filter::Filter;
 use crate::runtime::replay::{input, items, source};
 
 /// Hold detections against ground truth, beside reference detectors over the same sign-ins.
@@ -170,7 +171,7 @@ fn observe(
 ) -> anyhow::Result<Option<(Observed, bool)>> {
     let inputs = input::expand(&stream.sign_ins)?;
     let mut observer = Observer::new(truth, detections);
-    let read = items::each(&inputs, decoder, tables.clone(), interrupted, &mut |item| {
+    let read = items::each(&inputs, (decoder, &Filter::default()), tables.clone(), interrupted, &mut |item| {
         if let Item::SignIn(prepared) = item {
             observer.take(prepared);
         }

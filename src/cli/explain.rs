@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use super::filter_args::FilterArgs;
 use super::replay::{self, is_broken_pipe, watch_for_interrupt};
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, say};
@@ -20,7 +21,6 @@ use crate::engine::rules::Rules;
 use crate::engine::signin::EventTime;
 use crate::render::explained::{to_json, to_text};
 use crate::runtime::people;
-use crate::runtime::replay::input;
 use crate::runtime::replay::output::Nothing;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
@@ -50,10 +50,12 @@ pub struct Args {
     threads: Option<u16>,
     #[command(flatten)]
     tables: TableArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
     #[arg(long, value_name = "FILE")]
     state_in: Option<PathBuf>,
-    /// Files, folders, globs; `-` is stdin: with what the user, and the organisation, did before
+    /// Files, folders, globs, objects (s3://, az://, gs://); `-` is stdin: with what the user, and the organisation, did before
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
 }
@@ -77,8 +79,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let tables = args.tables.files(&config).load()?;
     // What was silenced is part of the answer.
     let engine = Arc::new(EngineConfig { emit_suppressed: true, ..replay::engine(&config, &tables) });
+    let (inputs, filter) = args.filter.inputs(&args.inputs)?;
     let options = Options {
-        inputs: input::expand(&args.inputs)?,
+        inputs,
+        filter,
         decoder: args.tables.decoder(&config),
         threads: replay::threads(args.threads, &config),
         engine: engine.clone(),

@@ -15,6 +15,7 @@ mod deployment;
 pub mod diff;
 pub mod evaluate;
 pub mod explain;
+mod filter_args;
 pub mod geoip;
 pub mod health;
 pub mod probe;

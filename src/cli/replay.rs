@@ -11,15 +11,15 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use super::filter_args::FilterArgs;
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, deployment, replay_kafka, say};
+use super::{INTERRUPTED, PROBLEMS, replay_kafka, say};
 use crate::config::{self, Config};
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
 use crate::engine::signin::SECONDS_PER_DAY;
 use crate::engine::watermark::AHEAD_MAX_S;
 use crate::render::RenderContext;
-use crate::runtime::kafka::scan::Bound;
 use crate::runtime::people;
 use crate::runtime::replay::checkpoint::{self, CHECKPOINT_EVERY, CheckpointPlan};
 use crate::runtime::replay::input;
@@ -38,14 +38,9 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Read the input topics of the configuration once, and write what a live run would have written, every version.
-    #[arg(long, conflicts_with_all = ["inputs", "format"])]
+    /// --from and --to then are places of each partition: earliest, latest, an offset, or time=RFC3339.
+    #[arg(long, conflicts_with_all = ["inputs", "format", "users", "tenant"])]
     pub(super) kafka: bool,
-    /// With --kafka, where each partition begins: earliest, an offset, or time=RFC3339.
-    #[arg(long, value_name = "PLACE", default_value = "earliest", requires = "kafka", value_parser = deployment::bound)]
-    pub(super) from: Bound,
-    /// With --kafka, where each partition ends, as it is now: latest, an offset, or time=RFC3339.
-    #[arg(long, value_name = "PLACE", default_value = "latest", requires = "kafka", value_parser = deployment::bound)]
-    pub(super) to: Bound,
     #[command(flatten)]
     tables: TableArgs,
     /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
@@ -61,6 +56,8 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", requires = "resume", default_value_t = CHECKPOINT_EVERY.as_secs(),
         value_parser = clap::value_parser!(u64).range(1..=86_400))]
     resume_every: u64,
+    #[command(flatten)]
+    pub(super) filter: FilterArgs,
     /// Where detections go; `-` is stdout.
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
@@ -88,7 +85,7 @@ pub struct Args {
     /// Exit with 1 when any record was rejected.
     #[arg(long)]
     strict: bool,
-    /// Files, folders, globs; `-` is stdin. Plain, gzip or zstd.
+    /// Files, folders, globs, objects (s3://, az://, gs://); `-` is stdin. Plain, gzip, zstd or Parquet.
     #[arg(required_unless_present = "kafka", value_name = "INPUT")]
     inputs: Vec<String>,
 }
@@ -256,8 +253,10 @@ pub(super) fn written(args: &Args) -> [Option<&Path>; 7] {
 fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContext)> {
     let threads = threads(args.threads, &config);
     let Judging { engine, tables, context } = judging(args, &config)?;
+    let (inputs, filter) = args.filter.inputs(&args.inputs)?;
     let options = Options {
-        inputs: input::expand(&args.inputs)?,
+        inputs,
+        filter,
         decoder: args.tables.decoder(&config),
         threads,
         engine: Arc::new(engine),
@@ -330,6 +329,15 @@ pub(super) fn warn(summary: &Summary) {
         say(&format!(
             "warning: {items} records in {files} files were out of order, by up to {behind} s in `{file}`"
         ));
+    }
+    if let Some(first) = summary.unseen_users.first() {
+        let count = summary.unseen_users.len();
+        say(&format!(
+            "warning: {count} of the users of --users had no event that was asked for, such as `{first}`"
+        ));
+    }
+    if summary.left_out_total() > 0 && summary.items == 0 {
+        say("warning: the filters left no event to judge");
     }
     if summary.far_ahead > 0 {
         let days = AHEAD_MAX_S / SECONDS_PER_DAY;

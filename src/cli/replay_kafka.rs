@@ -7,7 +7,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 
 use super::replay::{
     Args, Judging, create, exit_code, is_broken_pipe, judging, report, threads, watch_for_interrupt, written,
@@ -24,6 +24,7 @@ use crate::runtime::replay::progress::Progress;
 use crate::runtime::replay::summary;
 
 pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
+    let bounds = bounds(args)?;
     if let Err(problems) = config.for_input() {
         say(&format!("error: the configuration is not valid\n{problems}"));
         return Ok(ExitCode::from(PROBLEMS));
@@ -34,7 +35,7 @@ pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     let limits = live::limits(config, &deployment.layout);
     let settings = judging::settings(&engine, &Arc::new(context), &config.input, false, limits);
     let entrances = entrances(config);
-    let parts = parts(args, &deployment.names, &entrances)?;
+    let parts = parts(bounds, &deployment.names, &entrances)?;
     let offline = Offline {
         is_keyed: config.input.keyed,
         threads: threads(args.threads, config),
@@ -47,8 +48,21 @@ pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
     replay(args, &offline)
 }
 
+/// Where each partition begins and ends, as `--from` and `--to` say.
+fn bounds(args: &Args) -> anyhow::Result<(Bound, Bound)> {
+    let place = |name: &str, text: &Option<String>, otherwise| {
+        let place = text.as_deref().map_or(Ok(otherwise), deployment::bound);
+        place.map_err(|error| anyhow!("--{name}: {error}"))
+    };
+    Ok((place("from", &args.filter.from, Bound::Earliest)?, place("to", &args.filter.to, Bound::Latest)?))
+}
+
 /// What to read of each partition. An offset is one of the input topics': commands are read whole then.
-fn parts(args: &Args, names: &Names, entrances: &[Source]) -> Result<Vec<(usize, Part)>, ScanError> {
+fn parts(
+    (from, to): (Bound, Bound),
+    names: &Names,
+    entrances: &[Source],
+) -> Result<Vec<(usize, Part)>, ScanError> {
     let scanner = Scanner::new(names)?;
     let mut parts = Vec::new();
     for (index, source) in entrances.iter().enumerate() {
@@ -58,7 +72,7 @@ fn parts(args: &Args, names: &Names, entrances: &[Source]) -> Result<Vec<(usize,
                 (bound, _) => bound,
             };
             let end = |bound| within(&scanner, &source.topic, partition, bound);
-            let (from, to) = (bound(args.from, Bound::Earliest), bound(args.to, Bound::Latest));
+            let (from, to) = (bound(from, Bound::Earliest), bound(to, Bound::Latest));
             parts.push((index, scanner.part(&source.topic, partition, end(from)?, end(to)?)?));
         }
     }

@@ -13,6 +13,7 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 
+use super::filter_args::FilterArgs;
 use super::replay::{self, create, is_broken_pipe, watch_for_interrupt};
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, say};
@@ -81,10 +82,12 @@ pub struct Args {
     threads: Option<u16>,
     #[command(flatten)]
     tables: TableArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
     /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
     #[arg(long, value_name = "FILE")]
     state_in: Option<PathBuf>,
-    /// Files, folders, globs; `-` is stdin. Plain, gzip or zstd
+    /// Files, folders, globs, objects (s3://, az://, gs://); `-` is stdin. Plain, gzip, zstd or Parquet
     #[arg(required = true, value_name = "INPUT")]
     inputs: Vec<String>,
 }
@@ -182,8 +185,10 @@ fn ground(args: &Args, variants: Vec<Variant>) -> anyhow::Result<Ground> {
     let tables = files.load()?;
     let engines: Vec<EngineConfig> =
         variants.iter().map(|variant| replay::engine(&variant.config, &tables)).collect();
+    let (inputs, filter) = args.filter.inputs(&args.inputs)?;
     let options = Options {
-        inputs: input::expand(&args.inputs)?,
+        inputs,
+        filter,
         decoder: args.tables.decoder(base),
         threads: replay::threads(args.threads, base),
         engine: Arc::new(engines[0].clone()),
@@ -237,9 +242,10 @@ fn fingerprint(args: &Args, ground: &Ground) -> anyhow::Result<u64> {
     let mut mix = |text: &str| hash = config::mix(hash, text.as_bytes());
     mix(env!("CARGO_PKG_VERSION"));
     mix(&format!("{:?} {} {}", ground.options.decoder.format, args.min_level, args.warm_up_days));
+    mix(&ground.options.filter.to_string());
     for input in &ground.options.inputs {
-        let modified = std::fs::metadata(&input.path).and_then(|metadata| metadata.modified()).ok();
-        mix(&format!("{} {:?} {modified:?}", input.name, input.length));
+        let modified = input.path().and_then(|path| std::fs::metadata(path).and_then(|data| data.modified()).ok());
+        mix(&format!("{:?} {:?} {modified:?}", input.place, input.length));
     }
     if let Some(path) = &args.labels {
         let failed = || format!("cannot read `{}`", path.display());

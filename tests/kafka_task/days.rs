@@ -264,6 +264,7 @@ fn replay(items: &[Item<'_>]) -> Vec<String> {
     let options = Options {
         inputs: expand(&[path.display().to_string()]).expect("a file"),
         decoder: settings.decoder.clone(),
+        filter: Arc::default(),
         threads: 1,
         engine: settings.engine.clone(),
         tables: Arc::new(Tables::default()),

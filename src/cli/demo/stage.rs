@@ -128,6 +128,7 @@ impl Stage {
         let options = Options {
             inputs: input::expand(&[self.folder.join(RECORDS).display().to_string()])?,
             decoder: Decoder::new(Format::Auto),
+            filter: Arc::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             engine: Arc::new(engine),
             tables: Arc::new(tables),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use self_cell::self_cell;
 
 use super::SHARDS;
+use super::filter::{Filter, LeftOut};
 use super::framing::{Frame, FrameKind, Framer};
 use super::scan::{Scan, Scanner};
 use super::source::RawBlock;
@@ -49,6 +50,7 @@ pub struct Entries<'a> {
     pub shards: [Vec<u32>; SHARDS],
     pub notes: Vec<Note>,
     pub skipped: BTreeMap<SkipReason, u64>,
+    pub left_out: BTreeMap<LeftOut, u64>,
     pub records: u64,
 }
 
@@ -81,13 +83,24 @@ pub struct Block {
 }
 
 impl Block {
-    pub fn decode(file: usize, sequence: u64, raw: RawBlock, decoder: &Decoder, enricher: &mut Enricher) -> Block {
+    pub fn decode(
+        file: usize,
+        sequence: u64,
+        raw: RawBlock,
+        (decoder, filter): (&Decoder, &Filter),
+        enricher: &mut Enricher,
+    ) -> Block {
         let cell = Cell::new(raw, |raw| {
             let mut entries = Entries { items: Vec::with_capacity(raw.frames.len()), ..Entries::default() };
             for frame in &raw.frames {
                 entries.records += 1;
-                decode_frame(decoder, &raw.bytes, frame, &mut |decoded, frame| {
-                    take(decoded, frame, enricher, &mut entries);
+                decode_frame(decoder, &raw.bytes, frame, &mut |decoded, frame| match decoded
+                    .as_ref()
+                    .ok()
+                    .and_then(|decoded| filter.leaves_out(decoded))
+                {
+                    Some(cause) => *entries.left_out.entry(cause).or_default() += 1,
+                    None => take(decoded, frame, enricher, &mut entries),
                 });
             }
             entries

@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use super::input::Input;
+use super::filter::LeftOut;
 use super::merge::{Disorder, Reached};
+use super::sequencer::Options;
 use super::settle::Order;
 use super::state;
 use super::summary::Judged;
 use super::variant::Variant;
 use crate::engine::decode::{Decoder, RejectReason, SkipReason};
-use crate::engine::policy::EngineConfig;
 use crate::runtime::clock;
 use crate::runtime::state_file::{self, Head, Opened};
 
@@ -42,6 +42,7 @@ pub struct Counted {
     pub records: u64,
     pub items: u64,
     pub skipped: BTreeMap<SkipReason, u64>,
+    pub left_out: BTreeMap<LeftOut, u64>,
     pub rejects: BTreeMap<RejectReason, u64>,
     /// Files that broke off, and why.
     pub broken: Vec<(String, String)>,
@@ -53,6 +54,9 @@ impl Counted {
         self.items += other.items;
         for (reason, count) in other.skipped {
             *self.skipped.entry(reason).or_default() += count;
+        }
+        for (cause, count) in other.left_out {
+            *self.left_out.entry(cause).or_default() += count;
         }
         for (reason, count) in other.rejects {
             *self.rejects.entry(reason).or_default() += count;
@@ -71,13 +75,15 @@ pub struct Identity {
     writes_updates: bool,
     /// How records are read, people apart: they are in the configuration's hash.
     reading: String,
+    filter: String,
     /// Name and length.
     inputs: Vec<(String, Option<u64>)>,
 }
 
 impl Identity {
-    pub fn new(engine: &EngineConfig, decoder: &Decoder, order: Order, inputs: &[Input]) -> Identity {
-        let Decoder { format, year, unwrap, mappings, people: _ } = decoder;
+    pub fn new(options: &Options) -> Identity {
+        let Options { engine, order, inputs, filter, .. } = options;
+        let Decoder { format, year, unwrap, mappings, people: _ } = &options.decoder;
         Identity {
             configuration_hash: engine.config_hash,
             shadow_policies: engine
@@ -86,8 +92,9 @@ impl Identity {
                 .map(|shadow| (shadow.scoped.name.clone(), shadow.hash))
                 .collect(),
             emits_suppressed: engine.emit_suppressed,
-            writes_updates: order == Order::Updates,
+            writes_updates: *order == Order::Updates,
             reading: format!("{format:?} {year:?} {unwrap:?} {mappings:?}"),
+            filter: filter.to_string(),
             inputs: inputs.iter().map(|input| (input.name.clone(), input.length)).collect(),
         }
     }

@@ -1,7 +1,7 @@
-//! Arguments → the list of inputs: files, folders (all files inside, sorted), globs and `-`.
+//! Arguments → the list of inputs: files, folders (all files inside, sorted), globs, URLs of object storage, and `-`.
 //!
 //! Hidden files are left out of folders and symbolic links to folders are not followed. A file named twice is read
-//! once. Only regular files can be read twice, so only they wait until the stream reaches their first event.
+//! once. Only regular files and objects can be read twice, so only they wait until the stream reaches their first event.
 
 use std::collections::HashSet;
 use std::io::{self, Read};
@@ -13,6 +13,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
+use super::filter::Filter;
+use super::object::{self, Object};
+use super::partition;
 use super::source::{self, Source};
 
 /// The name under which standard input is reported.
@@ -27,20 +30,61 @@ const INTERRUPT_POLL: Duration = Duration::from_millis(100);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Input {
     pub name: String,
-    pub path: PathBuf,
+    pub place: Place,
     /// Bytes on disk; `None` for a pipe or standard input.
     pub length: Option<u64>,
+    /// A folder, a pattern or a prefix was named, not this.
+    is_found: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// A file, a pipe, or `-`.
+    Path(PathBuf),
+    Object(Object),
 }
 
 /// Expands the arguments in order.
 pub fn expand(arguments: &[String]) -> anyhow::Result<Vec<Input>> {
-    let mut paths = Vec::new();
+    let mut inputs = Vec::new();
     for argument in arguments {
+        if object::is_url(argument) && !Path::new(argument).exists() {
+            inputs.extend(objects(argument)?);
+            continue;
+        }
+        let mut paths = Vec::new();
         expand_one(argument, &mut paths)?;
+        for path in paths {
+            let is_found = path != Path::new(argument);
+            inputs.push(Input { is_found, ..describe(path)? });
+        }
     }
     let mut seen = HashSet::new();
-    paths.retain(|path| seen.insert(path.clone()));
-    paths.into_iter().map(describe).collect()
+    inputs.retain(|input| seen.insert(input.name.clone()));
+    Ok(inputs)
+}
+
+fn objects(argument: &str) -> anyhow::Result<Vec<Input>> {
+    let objects = object::expand(argument)?;
+    if objects.is_empty() {
+        bail!("`{argument}` names no objects; what is under a prefix is read, or what matches a pattern (`*`)");
+    }
+    let input = |object: Object| {
+        let (name, length) = (object.name(), Some(object.length()));
+        Input { is_found: name != argument, name, place: Place::Object(object), length }
+    };
+    Ok(objects.into_iter().map(input).collect())
+}
+
+/// Drops the inputs of other days than the filter's, as their folders' names tell; how many these are. What was named
+/// itself is read.
+pub fn drop_other_days(inputs: &mut Vec<Input>, filter: &Filter) -> usize {
+    let before = inputs.len();
+    inputs.retain(|input| {
+        let span = if input.is_found { partition::span(&input.name) } else { None };
+        span.is_none_or(|span| span.from < filter.to && span.to > filter.from)
+    });
+    before - inputs.len()
 }
 
 /// Refuses to write over what is to be read. To be asked before anything is created, so that an output inside a
@@ -52,7 +96,7 @@ pub fn refuse_to_overwrite<'a>(
     // What does not exist cannot be among the inputs.
     let existing = |path: &Path| std::fs::canonicalize(path).ok();
     let files: HashSet<PathBuf> =
-        inputs.iter().filter(|input| input.length.is_some()).filter_map(|input| existing(&input.path)).collect();
+        inputs.iter().filter(|input| input.length.is_some()).filter_map(|input| existing(input.path()?)).collect();
     for output in outputs {
         if output != Path::new(STDIN_NAME) && existing(output).is_some_and(|path| files.contains(&path)) {
             bail!(
@@ -109,27 +153,35 @@ fn walk(path: &Path, paths: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 fn describe(path: PathBuf) -> anyhow::Result<Input> {
     let name = path.display().to_string();
     if name == STDIN_NAME {
-        return Ok(Input { name, path, length: None });
+        return Ok(Input { name, place: Place::Path(path), length: None, is_found: false });
     }
     let metadata = std::fs::metadata(&path).with_context(|| format!("cannot open `{name}`"))?;
     if metadata.is_file() {
         // So that a file that cannot be read stops the run before it has begun. A pipe would miss its reader.
         std::fs::File::open(&path).with_context(|| format!("cannot open `{name}`"))?;
     }
-    Ok(Input { name, path, length: metadata.is_file().then_some(metadata.len()) })
+    let length = metadata.is_file().then_some(metadata.len());
+    Ok(Input { name, place: Place::Path(path), length, is_found: false })
 }
 
 impl Input {
+    /// On this machine.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Path(path) => Some(path),
+            Place::Object(_) => None,
+        }
+    }
+
     /// Opens it. `read` counts its bytes; `interrupted` ends a wait for more.
     pub fn open(&self, read: &Arc<AtomicU64>, interrupted: &Arc<AtomicBool>) -> io::Result<Source> {
-        if self.length.is_some() {
-            return source::open(&self.path, read.clone());
-        }
-        let reader: Box<dyn Read + Send> = if self.name == STDIN_NAME {
-            Box::new(io::stdin())
-        } else {
-            Box::new(std::fs::File::open(&self.path)?)
+        let path = match &self.place {
+            Place::Object(object) => return source::open_object(object, read.clone(), interrupted),
+            Place::Path(path) if self.length.is_some() => return source::open(path, read.clone()),
+            Place::Path(path) => path,
         };
+        let reader: Box<dyn Read + Send> =
+            if self.name == STDIN_NAME { Box::new(io::stdin()) } else { Box::new(std::fs::File::open(path)?) };
         source::from_reader(Pumped::new(reader, interrupted.clone()), &self.name, read.clone())
     }
 }

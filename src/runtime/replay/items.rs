@@ -8,9 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 
 use super::block::Block;
+use super::filter::Filter;
+use super::first::first_times;
 use super::input::Input;
 use super::merge::{Merge, OPEN_FILES_MAX, Turn};
-use super::sequencer::{BLOCK_LENGTH, cannot_open, first_times, too_many_overlap};
+use super::sequencer::{BLOCK_LENGTH, cannot_open, too_many_overlap};
 use super::source::Source;
 use crate::engine::decode::Decoder;
 use crate::engine::enrich::{Enricher, Tables};
@@ -29,12 +31,12 @@ pub struct ItemsRead {
 /// Hands every item to `take`, until the end or until `interrupted`.
 pub fn each(
     inputs: &[Input],
-    decoder: &Decoder,
+    (decoder, filter): (&Decoder, &Filter),
     tables: Arc<Tables>,
     interrupted: &Arc<AtomicBool>,
     take: &mut dyn FnMut(&Item<'_>),
 ) -> anyhow::Result<ItemsRead> {
-    let mut merge = Merge::new(&first_times(inputs, decoder)?, OPEN_FILES_MAX);
+    let mut merge = Merge::new(&first_times(inputs, decoder, interrupted)?, OPEN_FILES_MAX);
     let mut enricher = Enricher::new(tables);
     let mut sources: Vec<(Option<Source>, u64)> = inputs.iter().map(|_| (None, 0)).collect();
     let mut read = ItemsRead::default();
@@ -46,7 +48,7 @@ pub fn each(
             if *sequence <= current {
                 let source = open(source, &inputs[file], joined, interrupted)?;
                 let raw = source.next(BLOCK_LENGTH).unwrap_or_default();
-                merge.supply(Arc::new(Block::decode(file, *sequence, raw, decoder, &mut enricher)));
+                merge.supply(Arc::new(Block::decode(file, *sequence, raw, (decoder, filter), &mut enricher)));
                 *sequence += 1;
             }
         }

@@ -11,11 +11,16 @@
 pub mod block;
 pub mod checkpoint;
 pub mod csv;
+pub mod filter;
+mod first;
 pub mod framing;
 pub mod input;
 pub mod items;
 pub mod merge;
+pub mod object;
 pub mod output;
+pub mod parquet;
+pub mod partition;
 pub mod pool;
 pub mod progress;
 pub mod risky;

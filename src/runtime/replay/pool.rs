@@ -12,6 +12,7 @@ use anyhow::bail;
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::block::Block;
+use super::filter::Filter;
 use super::round::Round;
 use super::source::Source;
 use super::variant::{Border, Variant};
@@ -84,11 +85,12 @@ pub enum Done {
 pub struct Worker {
     enricher: Enricher,
     decoder: Decoder,
+    filter: Arc<Filter>,
 }
 
 impl Worker {
-    pub fn new(tables: Arc<Tables>, decoder: Decoder) -> Worker {
-        Worker { enricher: Enricher::new(tables), decoder }
+    pub fn new(tables: Arc<Tables>, decoder: Decoder, filter: Arc<Filter>) -> Worker {
+        Worker { enricher: Enricher::new(tables), decoder, filter }
     }
 
     fn run(&mut self, job: Job, done: &mut impl FnMut(Done)) {
@@ -96,7 +98,7 @@ impl Worker {
             Job::Read { file, sequence, mut source, length } => {
                 let raw = source.next(length).unwrap_or_default();
                 done(Done::Source { file, source: (!raw.last).then_some(source) });
-                let block = Block::decode(file, sequence, raw, &self.decoder, &mut self.enricher);
+                let block = Block::decode(file, sequence, raw, (&self.decoder, &self.filter), &mut self.enricher);
                 done(Done::Block(Box::new(block)));
             }
             Job::Step { mut shards, round } => {

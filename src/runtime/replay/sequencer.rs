@@ -17,6 +17,8 @@ use anyhow::{Context, bail};
 
 use super::SHARDS;
 use super::checkpoint::{Counted, Due, Identity};
+use super::filter::Filter;
+use super::first::first_times;
 use super::input::Input;
 use super::merge::{Merge, OPEN_FILES_MAX, Reached, Turn};
 use super::output::Sink;
@@ -24,12 +26,12 @@ use super::pool::{Done, Job, Pool, Shard, Worker};
 use super::progress::Progress;
 use super::round::{Round, Run};
 use super::settle::Order;
-use super::source::{self, Source};
+use super::source::Source;
 use super::state::StateFiles;
 use super::summary::{self, Judged, Summary};
 use super::variant::{Border, Variant};
 use super::watch::{Wanted, Watch};
-use crate::engine::decode::{Decoded, Decoder};
+use crate::engine::decode::Decoder;
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
 use crate::engine::signin::EventTime;
@@ -49,8 +51,6 @@ pub const ROUND_ITEMS_MAX: usize = 8_192;
 pub const ROUND_ITEMS_MIN: usize = 2_048;
 /// Items, times variants, that a job steps at least where a round is handed out to several.
 const ITEMS_A_JOB_MIN: usize = 256;
-/// Read to find a file's first event.
-const FIRST_LOOK_LENGTH: usize = 64 * 1024;
 /// What to do when more files overlap than can be merged.
 const FEWER_FILES: &str = "join them into fewer files, each sorted by time";
 /// How long the sequencer waits before it looks at the interrupt and the clock.
@@ -59,6 +59,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub struct Options {
     pub inputs: Vec<Input>,
     pub decoder: Decoder,
+    pub filter: Arc<Filter>,
     pub threads: usize,
     pub engine: Arc<EngineConfig>,
     pub tables: Arc<Tables>,
@@ -73,7 +74,7 @@ pub struct Options {
 impl Options {
     /// What a checkpoint of this replay is of.
     pub fn identity(&self) -> Identity {
-        Identity::new(&self.engine, &self.decoder, self.order, &self.inputs)
+        Identity::new(self)
     }
 }
 
@@ -119,7 +120,7 @@ fn run_watched(
     sink: &mut dyn Sink,
     interrupted: &Arc<AtomicBool>,
 ) -> anyhow::Result<(Summary, Vec<Finished>)> {
-    let worker = || Worker::new(options.tables.clone(), options.decoder.clone());
+    let worker = || Worker::new(options.tables.clone(), options.decoder.clone(), options.filter.clone());
     if options.threads <= 1 {
         return Sequencer::new(options, (engines, watch), Pool::inline(worker()), sink, interrupted)?.run();
     }
@@ -205,7 +206,7 @@ impl<'a> Sequencer<'a> {
             sink,
             interrupted,
             pool,
-            merge: Merge::new(&first_times(&options.inputs, &options.decoder)?, OPEN_FILES_MAX),
+            merge: Merge::new(&first_times(&options.inputs, &options.decoder, interrupted)?, OPEN_FILES_MAX),
             readings: options.inputs.iter().map(|_| (Reading::Unopened, 0)).collect(),
             read: Arc::default(),
             variants: engines.iter().map(variant).collect(),
@@ -259,6 +260,10 @@ impl<'a> Sequencer<'a> {
             }
             self.request_reads()?;
             let filled = self.fill_round()?;
+            if filled == Filled::Blocked {
+                // Files may have joined: nobody brings their blocks unless asked.
+                self.request_reads()?;
+            }
             self.note_passed()?;
             let is_worth_it = self.filling.items >= ROUND_ITEMS_MIN.min(self.options.round_items_max);
             if self.stepping.is_none() && self.filling.items > 0 && (is_worth_it || filled != Filled::Blocked) {
@@ -285,11 +290,14 @@ impl<'a> Sequencer<'a> {
         for (_, counted) in std::mem::take(&mut self.files).into_values() {
             self.counted.add(counted);
         }
-        let Counted { records, items, skipped, rejects, broken } = std::mem::take(&mut self.counted);
-        self.summary = Summary { records, items, skipped, rejects, broken, ..std::mem::take(&mut self.summary) };
+        let Counted { records, items, skipped, left_out, rejects, broken } = std::mem::take(&mut self.counted);
+        self.summary =
+            Summary { records, items, skipped, left_out, rejects, broken, ..std::mem::take(&mut self.summary) };
         let named = |file: usize| self.options.inputs[file].name.clone();
         let disorder = self.merge.disorder().iter().filter(|(_, disorder)| disorder.items > 0);
         self.summary.disorder = disorder.map(|(file, disorder)| (named(*file), *disorder)).collect();
+        self.summary.is_filtered = self.options.filter.leaves_out_anything();
+        self.summary.unseen_users = self.options.filter.unseen_users();
         self.summary.far_ahead = self.stream_time.far_ahead();
         self.summary.run.bytes = self.read.load(Ordering::Relaxed);
         self.summary.run.threads = self.options.threads;
@@ -446,6 +454,9 @@ impl<'a> Sequencer<'a> {
                 for (reason, count) in &entries.skipped {
                     *counted.skipped.entry(*reason).or_default() += count;
                 }
+                for (cause, count) in &entries.left_out {
+                    *counted.left_out.entry(*cause).or_default() += count;
+                }
                 if let Some(error) = &block.raw().error {
                     counted.broken.push((name.clone(), error.to_string()));
                 }
@@ -540,36 +551,4 @@ pub(super) fn cannot_open(input: &Input, error: &io::Error, joined: usize) -> St
         );
     }
     format!("cannot read `{name}`")
-}
-
-/// The first event time of every file, as far as a look at its beginning tells. Not needed for a single file, and
-/// not to be had of a pipe.
-pub(super) fn first_times(inputs: &[Input], decoder: &Decoder) -> anyhow::Result<Vec<EventTime>> {
-    let single = inputs.len() == 1;
-    let first = |input: &Input| {
-        if single || input.length.is_none() {
-            return Ok(EventTime::MIN);
-        }
-        let source = source::open(&input.path, Arc::default());
-        let mut source = source.with_context(|| format!("cannot read `{}`", input.name))?;
-        Ok(first_time(&mut source, decoder))
-    };
-    inputs.iter().map(first).collect()
-}
-
-fn first_time(source: &mut Source, decoder: &Decoder) -> EventTime {
-    let Some(block) = source.next(FIRST_LOOK_LENGTH) else { return EventTime::MIN };
-    let mut found = None;
-    for frame in &block.frames {
-        decoder.decode(&block.bytes[frame.start..frame.end], None, &mut |decoded| match decoded {
-            Ok(Decoded::SignIn(sign_in)) => found = found.or(Some(sign_in.event_time)),
-            Ok(Decoded::Feedback(feedback)) => found = found.or(Some(feedback.event_time)),
-            Ok(Decoded::UpstreamFinding(finding)) => found = found.or(Some(finding.event_time)),
-            _ => {}
-        });
-        if let Some(time) = found {
-            return time;
-        }
-    }
-    EventTime::MIN
 }

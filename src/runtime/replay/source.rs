@@ -3,17 +3,22 @@
 //! A block's frames lie whole inside its bytes; a record that the read cut in two is carried into the next block.
 //! Compression is told by the first bytes, not by the name. An input that breaks in the middle (a disk error, a
 //! damaged archive) ends there: what came before is used, and the error is kept for the report. A file whose name says
-//! that it is CSV is turned into records row by row; its blocks hold these, not the file's bytes.
+//! that it is CSV, or that begins as Parquet does, is turned into records row by row; its blocks hold these, not the file's
+//! bytes.
 
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Seek};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use ::parquet::errors::Result as ParquetResult;
+use ::parquet::file::reader::{ChunkReader, Length};
 use flate2::bufread::MultiGzDecoder;
 
 use super::csv::{Rows, is_csv};
 use super::framing::{Frame, Framer};
+use super::object::{Chunks, Object, ObjectReader};
+use super::parquet::{self, Table};
 
 /// Bytes read from a compressed file at a time.
 const COMPRESSED_BUFFER_LENGTH: usize = 64 * 1024;
@@ -37,6 +42,8 @@ pub struct BlockReader<R> {
     framer: Framer,
     /// Makes records of the rows, where the input is CSV.
     rows: Option<Box<Rows>>,
+    /// In place of the reader, where the input is Parquet.
+    table: Option<Box<Table>>,
     /// The beginning of a record whose end was not read yet.
     carry: Vec<u8>,
     ended: bool,
@@ -44,7 +51,7 @@ pub struct BlockReader<R> {
 
 impl<R: Read> BlockReader<R> {
     pub fn new(reader: R) -> BlockReader<R> {
-        BlockReader { reader, framer: Framer::default(), rows: None, carry: Vec::new(), ended: false }
+        BlockReader { reader, framer: Framer::default(), rows: None, table: None, carry: Vec::new(), ended: false }
     }
 
     /// As [`Self::new`]; `name` says whether the input is CSV.
@@ -63,6 +70,11 @@ impl<R: Read> BlockReader<R> {
         }
         if self.rows.is_some() {
             return self.next_rows(length);
+        }
+        if let Some(table) = &mut self.table {
+            let block = table.next(length);
+            self.ended = block.last;
+            return Some(block);
         }
         let mut block =
             RawBlock { bytes: Vec::with_capacity(self.carry.len() + length + 1), ..RawBlock::default() };
@@ -114,6 +126,25 @@ impl<R: Read> Read for Counting<R> {
     }
 }
 
+impl<R: Length> Length for Counting<R> {
+    fn len(&self) -> u64 {
+        self.reader.len()
+    }
+}
+
+impl<R: ChunkReader> ChunkReader for Counting<R> {
+    type T = R::T;
+
+    fn get_read(&self, start: u64) -> ParquetResult<R::T> {
+        self.reader.get_read(start)
+    }
+
+    fn get_bytes(&self, start: u64, length: usize) -> ParquetResult<bytes::Bytes> {
+        self.read.fetch_add(length as u64, Ordering::Relaxed);
+        self.reader.get_bytes(start, length)
+    }
+}
+
 /// A file, pipe or standard input, open for reading.
 pub type Source = BlockReader<Box<dyn Read + Send>>;
 
@@ -124,17 +155,47 @@ pub fn bytes(path: &std::path::Path) -> io::Result<Box<dyn Read + Send>> {
 
 /// Opens a file. `read` counts its bytes as they are on disk.
 pub fn open(path: &std::path::Path, read: Arc<AtomicU64>) -> io::Result<Source> {
-    from_reader(File::open(path)?, &path.to_string_lossy(), read)
+    let mut file = File::open(path)?;
+    if magic(&mut file)? == parquet::MAGIC {
+        return table(file, read);
+    }
+    file.rewind()?;
+    from_reader(file, &path.to_string_lossy(), read)
 }
 
-/// Wraps anything readable the way [`open`] wraps a file of this name.
+/// As [`open`], of an object. `interrupted` ends a wait for its bytes.
+pub fn open_object(object: &Object, read: Arc<AtomicU64>, interrupted: &Arc<AtomicBool>) -> io::Result<Source> {
+    let mut reader = ObjectReader::new(object, interrupted.clone());
+    let magic = magic(&mut reader)?;
+    if magic == parquet::MAGIC {
+        return table(Chunks::new(object, interrupted.clone()), read);
+    }
+    from_reader(io::Cursor::new(magic).chain(reader), &object.name(), read)
+}
+
+fn table(chunks: impl ChunkReader + 'static, read: Arc<AtomicU64>) -> io::Result<Source> {
+    let table = Table::open(Counting { reader: chunks, read })?;
+    let nothing: Box<dyn Read + Send> = Box::new(io::empty());
+    Ok(BlockReader { table: Some(Box::new(table)), ..BlockReader::new(nothing) })
+}
+
+/// Wraps anything readable the way [`open`] wraps a file of this name; Parquet is read at any place, which a pipe is not.
 pub fn from_reader(reader: impl Read + Send + 'static, name: &str, read: Arc<AtomicU64>) -> io::Result<Source> {
     Ok(BlockReader::named(decompress(Counting { reader, read })?, name))
 }
 
-fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+/// The first bytes.
+fn magic(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     let mut magic = Vec::with_capacity(ZSTD_MAGIC.len());
-    reader.by_ref().take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic)?;
+    reader.take(ZSTD_MAGIC.len() as u64).read_to_end(&mut magic)?;
+    Ok(magic)
+}
+
+fn decompress(mut reader: impl Read + Send + 'static) -> io::Result<Box<dyn Read + Send>> {
+    let magic = magic(&mut reader)?;
+    if magic == parquet::MAGIC {
+        return Err(io::Error::other("Parquet is read at any place, which a pipe is not: name the file itself"));
+    }
     let (gzip, zstd) = (magic.starts_with(GZIP_MAGIC), magic == ZSTD_MAGIC);
     let whole = io::Cursor::new(magic).chain(reader);
     if gzip {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::filter::LeftOut;
 use super::merge::Disorder;
 use crate::engine::decode::{RejectReason, SkipReason};
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression};
@@ -26,6 +27,11 @@ pub struct Summary {
     pub items: u64,
     pub skipped: BTreeMap<SkipReason, u64>,
     pub rejects: BTreeMap<RejectReason, u64>,
+    /// What was decoded and not judged, where part of the log was asked for.
+    pub left_out: BTreeMap<LeftOut, u64>,
+    pub is_filtered: bool,
+    /// Users that were asked for and had no event.
+    pub unseen_users: Vec<String>,
     pub judged: Judged,
     /// Items so far ahead of stream time that they did not advance it
     /// ([`AHEAD_MAX_S`](crate::engine::watermark::AHEAD_MAX_S)).
@@ -80,10 +86,14 @@ impl Summary {
         self.rejects.values().sum()
     }
 
+    pub fn left_out_total(&self) -> u64 {
+        self.left_out.values().sum()
+    }
+
     /// Were there records, and none that could be read?
     pub fn nothing_readable(&self) -> bool {
         let skipped: u64 = self.skipped.values().sum();
-        self.rejects_total() > 0 && self.items + skipped == 0
+        self.rejects_total() > 0 && self.items + skipped + self.left_out_total() == 0
     }
 
     pub fn to_json(&self) -> Value {
@@ -113,6 +123,7 @@ impl Summary {
             "usersForgotten": counts.users_forgotten,
             "skipped": by_name(&self.skipped, SkipReason::name),
             "rejects": by_name(&self.rejects, RejectReason::name),
+            "filtered": by_name(&self.left_out, LeftOut::name),
             "duplicates": counts.duplicates,
             "reordered": counts.reordered,
             "late": counts.late,
@@ -208,6 +219,9 @@ impl fmt::Display for Summary {
         line(f, "users", format!("{}{forgotten}", counts.users_new))?;
         line(f, "skipped", listed(&by_name(&self.skipped, SkipReason::name)))?;
         line(f, "rejects", listed(&by_name(&self.rejects, RejectReason::name)))?;
+        if self.is_filtered {
+            line(f, "filtered", listed(&by_name(&self.left_out, LeftOut::name)))?;
+        }
         let Counts { duplicates, reordered, late, .. } = counts;
         let order =
             format!("{duplicates} duplicates, {reordered} reordered, {late} late, {} far ahead", self.far_ahead)

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::engine::decode::{Decoder, Format};
 use crate::engine::enrich::{Enricher, Tables};
+use crate::runtime::replay::filter::Filter;
 use crate::runtime::replay::source::BlockReader;
 
 /// A line that decodes to an item at this second of a fixed day, or, negative, one that is rejected.
@@ -24,12 +25,11 @@ fn line(second: i64) -> String {
 fn blocks(file: usize, seconds: &[i64], block_length: usize) -> Vec<Arc<Block>> {
     let text: String = seconds.iter().map(|second| line(*second) + "\n").collect();
     let mut reader = BlockReader::new(text.as_bytes());
+    let reading = (&Decoder::new(Format::Auto), &Filter::default());
     let mut enricher = Enricher::new(Arc::new(Tables::default()));
     std::iter::from_fn(|| reader.next(block_length))
         .enumerate()
-        .map(|(number, raw)| {
-            Arc::new(Block::decode(file, number as u64, raw, &Decoder::new(Format::Auto), &mut enricher))
-        })
+        .map(|(number, raw)| Arc::new(Block::decode(file, number as u64, raw, reading, &mut enricher)))
         .collect()
 }
 
