@@ -17,6 +17,7 @@ pub mod evaluate;
 pub mod explain;
 pub mod geoip;
 pub mod health;
+mod page;
 pub mod probe;
 pub mod replay;
 mod replay_kafka;

@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use anyhow::{Context, bail};
 
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, deployment, replay_kafka, say};
+use super::{INTERRUPTED, PROBLEMS, deployment, page, replay_kafka, say};
 use crate::config::{self, Config};
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
 use crate::engine::signin::SECONDS_PER_DAY;
 use crate::engine::watermark::AHEAD_MAX_S;
 use crate::render::RenderContext;
+use crate::report::{self, Watched};
 use crate::runtime::kafka::scan::Bound;
 use crate::runtime::people;
 use crate::runtime::replay::input;
@@ -57,6 +58,9 @@ pub struct Args {
     /// Write the summary here, as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Write a page of what was found here, as HTML: charts and tables in one file that opens offline.
+    #[arg(long, value_name = "FILE")]
+    pub(super) report: Option<PathBuf>,
     /// Write detections that a suppression silenced, too.
     #[arg(long)]
     emit_suppressed: bool,
@@ -94,7 +98,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Outputs::new(create(&args.output)?, args.rejects.as_deref().map(create).transpose()?, context);
     outputs.risky_users = args.risky_users.as_deref().map(create).transpose()?;
     let interrupted = watch_for_interrupt()?;
-    let summary = match sequencer::run(&options, &mut outputs, &interrupted) {
+    let summary = match judge(&args, &options, &mut outputs, &interrupted) {
         Ok(summary) => summary,
         // The reader of our output has seen enough.
         Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
@@ -102,6 +106,22 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     };
     report(&args, &summary)?;
     Ok(exit_code(&args, &summary))
+}
+
+/// Judges the inputs, and writes the page of it if asked for.
+fn judge(
+    args: &Args,
+    options: &Options,
+    outputs: &mut Outputs,
+    interrupted: &Arc<AtomicBool>,
+) -> anyhow::Result<Summary> {
+    let Some(path) = &args.report else { return sequencer::run(options, outputs, interrupted) };
+    let context = [outputs.context.clone()];
+    let mut watched = Watched::new(outputs, &context);
+    let summary = sequencer::run(options, &mut watched, interrupted)?;
+    let page = report::replay(&summary, &watched.alerts[0], context[0].config_hash, watched.span);
+    page::write(path, &page)?;
+    Ok(summary)
 }
 
 /// What verdicts rest on: the configuration, with what the command line adds.
@@ -150,9 +170,10 @@ pub(super) fn threads(asked: Option<u16>, config: &Config) -> usize {
     asked.map(usize::from).or(config.replay.threads).unwrap_or_else(cores)
 }
 
-/// The files that are written, in the order output, rejects, risky users, summary.
-pub(super) fn written(args: &Args) -> [Option<&Path>; 4] {
-    let paths = [Some(&args.output), args.rejects.as_ref(), args.risky_users.as_ref(), args.summary.as_ref()];
+/// The files that are written, in the order output, rejects, risky users, summary, report.
+pub(super) fn written(args: &Args) -> [Option<&Path>; 5] {
+    let Args { output, rejects, risky_users, summary, report, .. } = args;
+    let paths = [Some(output), rejects.as_ref(), risky_users.as_ref(), summary.as_ref(), report.as_ref()];
     paths.map(|path| path.map(PathBuf::as_path))
 }
 

@@ -74,7 +74,7 @@ fn within(scanner: &Scanner, topic: &str, partition: i32, bound: Bound) -> Resul
 }
 
 fn replay(args: &Args, offline: &Offline) -> anyhow::Result<ExitCode> {
-    let [output, rejects, risky_users, _] = written(args);
+    let [output, rejects, risky_users, ..] = written(args);
     let mut detections = create(output.context("no output")?)?;
     let mut rejects = rejects.map(create).transpose()?;
     let risky_users = risky_users.map(create).transpose()?;

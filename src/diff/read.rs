@@ -131,13 +131,29 @@ impl Detections {
     /// # Errors
     /// When the file cannot be read, or a line is no such detection; it is named.
     pub fn read(lines: impl BufRead) -> anyhow::Result<Detections> {
+        Detections::read_with(lines, &mut |_| Ok(()))
+    }
+
+    /// As [`Self::read`]; each line goes to `also`, too.
+    ///
+    /// # Errors
+    /// When `read` or `also` fails.
+    pub fn read_with(
+        lines: impl BufRead,
+        also: &mut dyn FnMut(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Detections> {
         let mut detections = Detections::default();
         for (line, number) in lines.lines().zip(1u64..) {
             let line = line.context("it cannot be read to its end")?;
             let failed = || format!("line {number} is not a detection of `output.format: graph`");
             detections.take(serde_json::from_str(&line).with_context(failed)?);
+            also(&line).with_context(failed)?;
         }
         Ok(detections)
+    }
+
+    pub fn stands(&self, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(Detection::stands)
     }
 
     fn take(&mut self, line: Line) {
