@@ -206,6 +206,12 @@ fn alert(line: Line, time: EventTime, before: Option<&Alert>) -> Alert {
 }
 
 impl Alert {
+    /// Is it of this level at least, and not older than `from`?
+    pub fn counts(&self, min_level: RiskLevel, from: Option<EventTime>) -> bool {
+        let least = LEVELS.iter().position(|level| *level == min_level.name()).unwrap_or_default();
+        self.level >= least && from.is_none_or(|from| self.time >= from)
+    }
+
     fn read_evidence(&mut self, evidence: Option<EvidencePart>) {
         let Some(EvidencePart { reference, travel, properties }) = evidence else { return };
         let loudest = properties.into_iter().filter(|weighed| weighed.bits > 0.0);

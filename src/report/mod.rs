@@ -12,6 +12,7 @@ mod map;
 mod overview;
 mod page;
 mod replay;
+mod tune;
 mod users;
 mod watch;
 
@@ -23,5 +24,6 @@ pub use map::{JOURNEYS_MAX, PLACES_MAX};
 pub use overview::{BARS_MAX, COUNTRIES_MAX, Span, section};
 pub use page::Page;
 pub use replay::replay;
+pub use tune::{CURVES_MAX, Shown, VARIANTS_SHOWN_MAX, tune};
 pub use users::{EVENTS_MAX, USERS_MAX};
 pub use watch::{Lines, Watched};

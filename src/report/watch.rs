@@ -6,6 +6,7 @@ use super::alerts::Alerts;
 use super::overview::Span;
 use crate::engine::facts::Item;
 use crate::engine::out::{Detection, RiskyUser};
+use crate::engine::signin::{EventTime, SECONDS_PER_DAY};
 use crate::render::{RenderContext, graph};
 use crate::runtime::replay::block::{Block, Rejected};
 use crate::runtime::replay::output::Sink;
@@ -16,15 +17,27 @@ pub struct Watched<'a> {
     /// One for each variant.
     contexts: &'a [RenderContext],
     pub alerts: Vec<Alerts>,
-    /// Of the sign-ins that could carry risk.
+    /// Times of the sign-ins.
     pub span: Option<Span>,
+    /// Day of the first sign-in that came.
+    pub first_day: Option<i32>,
     line: Vec<u8>,
 }
 
 impl<'a> Watched<'a> {
     pub fn new(sink: &'a mut dyn Sink, contexts: &'a [RenderContext]) -> Watched<'a> {
         let alerts = contexts.iter().map(|_| Alerts::default()).collect();
-        Watched { sink, contexts, alerts, span: None, line: Vec::new() }
+        Watched { sink, contexts, alerts, span: None, first_day: None, line: Vec::new() }
+    }
+}
+
+impl Watched<'_> {
+    /// Times of the sign-ins behind the warm-up; `None` where there was none at all.
+    pub fn counted_span(&self, warm_up_days: u32) -> Option<Span> {
+        let (first, last) = self.span?;
+        let day = i64::from(self.first_day?) + i64::from(warm_up_days);
+        let from = if warm_up_days > 0 { EventTime::from_seconds(day * SECONDS_PER_DAY) } else { first };
+        Some((from, last.max(from)))
     }
 }
 
@@ -33,6 +46,7 @@ impl Sink for Watched<'_> {
         for item in items {
             if let Item::SignIn(prepared) = item {
                 let time = prepared.facts.time;
+                self.first_day.get_or_insert(time.day());
                 let (first, last) = self.span.unwrap_or((time, time));
                 self.span = Some((first.min(time), last.max(time)));
             }
