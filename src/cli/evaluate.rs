@@ -87,6 +87,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     people::load(&mut config)?;
     let streams = streams(args)?;
+    refuse_to_overwrite(args, &streams)?;
     let tables = Arc::new(args.tables.files(&config).load()?);
     let interrupted = watch_for_interrupt()?;
     let mut pool = Pool::new(args.warm_up_days, args.resamples);
@@ -116,6 +117,18 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     write(args, &pool.report(), &alerts)?;
     Ok(if is_damaged { ExitCode::from(PROBLEMS) } else { ExitCode::SUCCESS })
+}
+
+/// Refuses to write over what is read.
+fn refuse_to_overwrite(args: &Args, streams: &[Stream]) -> anyhow::Result<()> {
+    let of = |stream: &Stream| {
+        let files = [&stream.labels, &stream.detections].map(|path| path.display().to_string());
+        files.into_iter().chain(stream.sign_ins.clone()).collect::<Vec<String>>()
+    };
+    // What is not there is told of when it is read.
+    let inputs = input::expand(&streams.iter().flat_map(of).collect::<Vec<_>>()).unwrap_or_default();
+    let written = [&args.json, &args.report, &args.calibrate, &args.fit_scores];
+    input::refuse_to_overwrite(&inputs, written.into_iter().flatten().map(PathBuf::as_path))
 }
 
 /// The streams that the arguments name.

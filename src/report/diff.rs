@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::alerts::{Alert, Alerts};
 use super::overview::{Calendar, UNIT, section, span_of, total};
-use super::page::{Bars, Block, Chart, Page, Section, Series, Table};
+use super::page::{Bars, Block, Chart, Page, Section, Series, TIME, Table};
 use super::replay::left_out;
 use crate::diff::{Change, Detections, Group, Report};
 use crate::render::text::count;
@@ -164,7 +164,7 @@ fn examples(shown: &[Group]) -> Block {
             ]
         })
     });
-    let header = ["user", "time (UTC)", "type", "change", "first", "second", "what"];
+    let header = ["user", TIME, "type", "change", "first", "second", "what"];
     Block {
         title: "Examples".to_owned(),
         about: "Of each group those that matter most: by level, score and time.".to_owned(),

@@ -224,7 +224,7 @@ fn receiver(report: &Report) -> Option<Block> {
                     .iter()
                     .map(|(_, share, recall)| [round(share.max(SHARE_MIN) * 100.0, 5), *recall])
                     .collect(),
-                names: points.iter().map(|(score, ..)| format!("score {score}")).collect(),
+                names: points.iter().map(|(score, ..)| format!("{score} and above")).collect(),
                 joined: true,
             }],
         })),
@@ -263,7 +263,7 @@ fn precision(report: &Report) -> Option<Block> {
             series: vec![Line {
                 name: "Farsign".to_owned(),
                 points: points.iter().map(|(_, recall, precision)| [*recall, *precision]).collect(),
-                names: points.iter().map(|(score, ..)| format!("score {score}")).collect(),
+                names: points.iter().map(|(score, ..)| format!("{score} and above")).collect(),
                 joined: true,
             }],
         })),

@@ -12,6 +12,8 @@ mod map;
 mod overview;
 mod page;
 mod replay;
+#[cfg(test)]
+mod tests;
 mod tune;
 mod users;
 mod watch;

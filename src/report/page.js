@@ -20,6 +20,8 @@
   const GRID = '#dddddd';
   // Inside the margins of a sheet of A4.
   const PRINT_WIDTH_PX = 660;
+  const PRINT_HEIGHT_PX = 860;
+  const LEGEND_TEXT_PX = 320;
   const cut = (width) => ({ width, overflow: 'truncate', color: INK });
 
   const frame = (chart) => ({
@@ -29,8 +31,26 @@
     textStyle: { fontFamily: getComputedStyle(document.documentElement).fontFamily, fontSize: 13, color: INK },
     aria: { enabled: true, label: { description: `${chart.title}. ${chart.about}` }, decal: { show: true } },
     tooltip: { renderMode: 'richText', confine: true, trigger: 'item', textStyle: { color: INK, fontSize: 13 } },
-    legend: { top: 0, left: 'center', itemGap: 18, textStyle: { color: INK } },
+    legend: { top: 0, left: 'center', itemGap: 18, textStyle: { color: INK, width: LEGEND_TEXT_PX, overflow: 'truncate' } },
   });
+
+  // Pixels that the longest of the texts takes, about; at most so many.
+  const room = (texts, most) => Math.min(most, 7.4 * Math.max(...texts.map((text) => text.length)));
+
+  // Pixels that a legend of these names takes, from the top.
+  function legendHeight(names, width) {
+    let rows = 1;
+    let used = 0;
+    for (const name of names) {
+      const own = 52 + room([name], LEGEND_TEXT_PX);
+      if (used > 0 && used + own > width) {
+        rows += 1;
+        used = 0;
+      }
+      used += own;
+    }
+    return rows * 26 + 14;
+  }
 
   const valueAxis = (name) => ({
     type: 'value', name, minInterval: 1, nameLocation: 'middle', nameGap: 32, nameTextStyle: { color: QUIET },
@@ -40,7 +60,7 @@
   const narrow = (width) => width < 560;
 
   function bars(chart, width) {
-    const labels = narrow(width) ? 120 : 250;
+    const labels = 20 + room(chart.categories, width * 0.38);
     const category = {
       type: 'category', data: chart.categories, axisTick: { alignWithLabel: true },
       axisLabel: chart.lying ? cut(labels - 15) : { color: INK, hideOverlap: true },
@@ -57,9 +77,9 @@
       itemStyle: LEVELS[series.name] && { color: LEVELS[series.name].color, decal: LEVELS[series.name].decal },
       label: label(at === chart.series.length - 1),
     }));
-    const top = chart.series.length > 1 ? 40 : 16;
+    const top = chart.series.length > 1 ? legendHeight(chart.series.map(({ name }) => name), width) : 16;
     return {
-      height: chart.lying ? top + 60 + chart.categories.length * (chart.stacked ? 30 : 14 + 20 * chart.series.length) : 320,
+      height: chart.lying ? top + 60 + chart.categories.length * (chart.stacked ? 30 : 14 + 16 * chart.series.length) : 280 + top,
       option: {
         legend: { show: chart.series.length > 1 },
         tooltip: { trigger: 'axis', axisPointer: { type: 'shadow' } },
@@ -71,6 +91,8 @@
     };
   }
 
+  const POINTS_NAMED_MAX = 30;
+
   function lines(chart, width) {
     const axis = ({ name, isLogarithmic, max }, nameGap) => ({
       ...valueAxis(name), nameGap, minInterval: 0, type: isLogarithmic ? 'log' : 'value', max: max === null ? undefined : max,
@@ -80,16 +102,18 @@
       type: series.joined ? 'line' : 'scatter', name: series.name, symbol: SYMBOLS[at % SYMBOLS.length], symbolSize: 9,
       showSymbol: true, lineStyle: { width: 2, type: DASHES[at % DASHES.length] },
       data: series.points.map((value, place) => ({ value, name: series.names[place] || series.name })),
-      label: { show: series.names.length > 0 && series.names.length <= 12, position: 'right', color: INK, formatter: ({ name }) => name },
+      // The first word is enough to find it in the table.
+      label: { show: series.names.length > 0 && series.names.length <= POINTS_NAMED_MAX, position: 'bottom', color: INK, formatter: ({ name }) => name.split(' ')[0] },
       labelLayout: { hideOverlap: true },
     }));
-    const rows = Math.ceil(chart.series.length / (narrow(width) ? 1 : 3));
+    const top = chart.series.length > 1 ? legendHeight(chart.series.map(({ name }) => name), width) : 20;
     return {
-      height: 400 + rows * 24,
+      height: 380 + top,
       option: {
+        aria: { decal: { show: false } },
         legend: { show: chart.series.length > 1 },
         tooltip: { formatter: ({ seriesName, name, value }) => `${seriesName}${name === seriesName ? '' : ` ${name}`}\n${chart.x.name}: ${value[0]}\n${chart.y.name}: ${value[1]}` },
-        grid: { left: 70, right: 30, top: 20 + rows * 24, bottom: 56 },
+        grid: { left: 70, right: 30, top, bottom: 56 },
         xAxis: axis(chart.x, 34),
         yAxis: axis(chart.y, 48),
         series,
@@ -164,7 +188,7 @@
   }
 
   function timeline(chart, width) {
-    const labels = narrow(width) ? 120 : 250;
+    const labels = 20 + room(chart.rows, width * 0.38);
     const series = Object.entries(LEVELS).map(([name, level]) => ({
       type: 'scatter', name, symbol: level.symbol, symbolSize: 13,
       itemStyle: { color: level.color, borderColor: INK, borderWidth: 1, opacity: 0.85 },
@@ -197,8 +221,9 @@
     return option;
   }
 
-  function draw(drawn, width) {
-    const { height, option } = KINDS[drawn.chart.kind](drawn.chart, width);
+  function draw(drawn, width, most = Infinity) {
+    const { height: wanted, option } = KINDS[drawn.chart.kind](drawn.chart, width);
+    const height = Math.min(wanted, most);
     drawn.element.style.height = `${height}px`;
     drawn.instance.resize({ width, height });
     drawn.instance.setOption(merged(frame(drawn.chart), option), { notMerge: true });
@@ -215,6 +240,6 @@
   });
   fit();
   addEventListener('resize', fit);
-  addEventListener('beforeprint', () => all.forEach((drawn) => draw(drawn, PRINT_WIDTH_PX)));
+  addEventListener('beforeprint', () => all.forEach((drawn) => draw(drawn, PRINT_WIDTH_PX, PRINT_HEIGHT_PX)));
   addEventListener('afterprint', fit);
 })();

@@ -44,7 +44,19 @@ pub struct Table {
     pub numbers_from: usize,
 }
 
+/// The name of a column of times: they are not broken into lines.
+pub const TIME: &str = "time (UTC)";
+
 impl Table {
+    /// How the cells of a column are set. A reference, as the template has one.
+    pub fn class(&self, column: &usize) -> &'static str {
+        match self.header.get(*column) {
+            Some(name) if name == TIME => "time",
+            _ if *column >= self.numbers_from => "number",
+            _ => "text",
+        }
+    }
+
     /// `numbers_from`: the first column of numbers, up to the last.
     pub fn new(header: &[&str], numbers_from: usize, rows: Vec<Vec<String>>) -> Table {
         Table { header: header.iter().map(|name| (*name).to_owned()).collect(), rows, numbers_from }

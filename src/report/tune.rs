@@ -43,8 +43,8 @@ pub fn tune(report: &Report, shown: Vec<Shown>, verdicts: &Verdicts) -> Page {
     }
     if let Some(budget) = report.budget {
         headlines.push((format!("budget: {UNCONFIRMED}"), budget.to_string()));
-        let recommended = report.recommended.and_then(named).unwrap_or_else(|| "none is within it".to_owned());
-        headlines.push(("recommended".to_owned(), recommended));
+        let recommended = report.recommended.map_or("none".to_owned(), |number| format!("number {number}"));
+        headlines.push(("recommended variant".to_owned(), recommended));
     }
     let configuration = report.variants.first().map(|base| base.config_hash.clone()).unwrap_or_default();
     let mut page = Page {
@@ -132,7 +132,13 @@ fn variants(report: &Report) -> Section {
         chart: Some(Chart::Bars(chart)),
         table: Table::new(&header, 1, report.variants.iter().map(row).collect()),
     };
-    Section { title: "Variants".to_owned(), about: String::new(), blocks: vec![block] }
+    let recommended = report.recommended.and_then(|number| report.variants.iter().find(|of| of.number == number));
+    let about = match (recommended, report.budget) {
+        (Some(variant), _) => format!("Recommended: {}.", name(variant)),
+        (None, Some(_)) => "No variant is within the budget.".to_owned(),
+        (None, None) => String::new(),
+    };
+    Section { title: "Variants".to_owned(), about, blocks: vec![block] }
 }
 
 /// Nothing without labels that match.
@@ -224,7 +230,7 @@ fn curves(report: &Report, of: CurveOf) -> Option<Block> {
             let score = point.min_score.to_string();
             rows.push(vec![name(variant), score.clone(), format!("{:.2}", at[0]), format!("{:.2}", at[1])]);
             points.push(at);
-            names.push(format!("score {score}"));
+            names.push(format!("{score} and above"));
         }
         series.push(Line { name: name(variant), points, names, joined: true });
     }

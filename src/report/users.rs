@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alerts::{Alert, LEVELS};
 use super::overview::{Levels, UNIT, country_name, levelled, minute, total};
-use super::page::{Block, Chart, Event, Table, Timeline};
+use super::page::{Block, Chart, Event, TIME, Table, Timeline};
 use crate::render::text::count;
 
 /// Users shown.
@@ -74,7 +74,7 @@ fn timeline(users: &[User<'_>]) -> Block {
     if left_out > 0 {
         about += &format!(" Left out: {} of the lowest scores.", count(left_out as u64));
     }
-    let header = ["user", "time (UTC)", "level", "type", "country", "what", "score"];
+    let header = ["user", TIME, "level", "type", "country", "what", "score"];
     Block {
         title: "Their timeline".to_owned(),
         about,

@@ -75,27 +75,28 @@ impl Sink for Watched<'_> {
     }
 }
 
-/// Passes lines of detections on, and takes each for a page.
+/// Passes lines of detections (`output.format: graph`) on, and takes each for a page if there is to be one.
 pub struct Lines<W> {
     into: W,
-    pub alerts: Alerts,
+    pub alerts: Option<Alerts>,
     /// The beginning of a line whose end has not come.
     begun: Vec<u8>,
 }
 
 impl<W: Write> Lines<W> {
-    pub fn new(into: W) -> Lines<W> {
-        Lines { into, alerts: Alerts::default(), begun: Vec::new() }
+    pub fn new(into: W, alerts: Option<Alerts>) -> Lines<W> {
+        Lines { into, alerts, begun: Vec::new() }
     }
 }
 
 impl<W: Write> Write for Lines<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let length = self.into.write(bytes)?;
+        let Some(alerts) = &mut self.alerts else { return Ok(length) };
         for part in bytes[..length].split_inclusive(|byte| *byte == b'\n') {
             self.begun.extend_from_slice(part);
             if self.begun.ends_with(b"\n") {
-                self.alerts.take(&self.begun).map_err(io::Error::other)?;
+                alerts.take(&self.begun).map_err(io::Error::other)?;
                 self.begun.clear();
             }
         }
