@@ -195,6 +195,7 @@
       data: chart.events.filter((event) => event.level === name)
         .map((event) => ({ name: event.what, value: [event.time, event.row] })),
     }));
+    const margin = (length) => Math.max(length * 0.02, 3_600_000);
     const time = (value) => String(value).slice(0, 16).replace('T', ' ');
     return {
       height: 100 + chart.rows.length * 28,
@@ -202,7 +203,11 @@
         aria: { decal: { show: false } },
         tooltip: { formatter: ({ name, value, seriesName }) => `${chart.rows[value[1]]}\n${time(value[0])} ${name}, ${seriesName}` },
         grid: { left: labels, right: 30, top: 40, bottom: 40 },
-        xAxis: { type: 'time', axisLabel: { color: INK, hideOverlap: true, formatter: '{yyyy}-{MM}-{dd}' }, splitLine: { show: true, lineStyle: { color: GRID } } },
+        // Marks of the first and the last event stay clear of the edges.
+        xAxis: {
+          type: 'time', min: ({ min, max }) => min - margin(max - min), max: ({ min, max }) => max + margin(max - min),
+          axisLabel: { color: INK, hideOverlap: true, formatter: '{yyyy}-{MM}-{dd}' }, splitLine: { show: true, lineStyle: { color: GRID } },
+        },
         yAxis: { type: 'category', data: chart.rows, inverse: true, axisLabel: cut(labels - 15), splitLine: { show: true, lineStyle: { color: GRID } } },
         series,
       },
