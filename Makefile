@@ -11,7 +11,7 @@ help: ## list the targets
 setup: ## check the toolchain and install missing system packages
 	@scripts/setup.sh $(NEEDS)
 
-# They go without Java, Maven and Prometheus, which the tests need.
+# They go without Java, Maven, Prometheus and Chromium, which the tests need.
 demo bench bench-quality bench-tune fit-scores fuzz: NEEDS = --build
 
 demo: setup ## simulate an organisation under attack, replay its logs, explain the alerts

@@ -23,6 +23,15 @@ has_java() {
     [ "${version:-0}" -ge "$JAVA_MIN" ]
 }
 
+# The names under which the tests look for it (and $CHROME).
+has_chromium() {
+    local name
+    for name in google-chrome-stable chromium chromium-browser google-chrome; do
+        if has "$name"; then return; fi
+    done
+    [ -x "${CHROME:-}" ]
+}
+
 # What must be there → Debian package that brings it. zstd and librdkafka are C, and Rust links with the C compiler.
 missing_packages() {
     has cc || echo gcc
@@ -41,6 +50,8 @@ missing_packages() {
     has openssl || echo openssl
     # The alert rules are checked with promtool, and a Prometheus scrapes a running Farsign.
     { has promtool && has prometheus; } || echo prometheus
+    # The pages of --report are opened in it.
+    has_chromium || echo chromium
 }
 
 # The package that brings Java to this release: they differ in which versions they have.
@@ -53,6 +64,11 @@ java_package() {
         fi
     done
     echo default-jre-headless
+}
+
+# Ubuntu's name for it is another.
+chromium_package() {
+    if apt-cache show chromium >/dev/null 2>&1; then echo chromium; else echo chromium-browser; fi
 }
 
 install_packages() {
@@ -90,7 +106,11 @@ apt_get() { "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get --quiet=2
 by_name() {
     local package
     for package in "$@"; do
-        if [ "$package" = java ]; then java_package; else echo "$package"; fi
+        case "$package" in
+            java) java_package ;;
+            chromium) chromium_package ;;
+            *) echo "$package" ;;
+        esac
     done
 }
 

@@ -11,6 +11,7 @@ pub mod http;
 pub mod logging;
 pub mod metrics;
 pub mod render;
+pub mod report;
 pub mod runtime;
 pub mod simulate;
 pub mod tune;

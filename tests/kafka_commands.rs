@@ -5,6 +5,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::process::Output;
 
 use common::kafka::sign_ins::{simulated, user_of};
@@ -69,6 +70,8 @@ fn a_replay_of_the_topic_is_what_live_wrote() {
         let (risky, summary) = (file(&format!("{name}-risky.json")), file(&format!("{name}-summary.json")));
         let mut arguments = vec!["replay", "--kafka", "--threads", threads, "--output", &output];
         arguments.extend(["--rejects", &rejects, "--risky-users", &risky, "--summary", &summary]);
+        let report = file(&format!("{name}.html"));
+        arguments.extend(["--report", &report]);
         arguments.extend(more);
         said(&deployment, &arguments, 0);
         serde_json::from_str::<Value>(&read(&deployment, &format!("{name}-summary.json")).join("\n")).unwrap()
@@ -100,6 +103,17 @@ fn a_replay_of_the_topic_is_what_live_wrote() {
         (&json!(2), &json!("malformed"), &json!("{not json"))
     );
     assert_eq!((&summary["records"], &summary["refusedRecords"]), (&json!(records.len() + 1), &json!(1)));
+    let page = std::fs::read_to_string(deployment.file("one.html")).unwrap();
+    assert!(page == std::fs::read_to_string(deployment.file("three.html")).unwrap(), "the same page");
+    let mut last: BTreeMap<String, Value> = BTreeMap::new();
+    for line in &replayed {
+        let line: Value = serde_json::from_str(line).unwrap();
+        last.insert(line["id"].as_str().unwrap().to_owned(), line);
+    }
+    last.retain(|_, line| {
+        line["riskDetail"] != "aiConfirmedSigninSafe" && line["farsign"]["suppressedBy"].is_null()
+    });
+    assert!(page.contains(&format!("<dt>detections that stand</dt><dd>{}</dd>", last.len())));
     let written = summary["written"].as_u64().unwrap() + summary["writtenUpdates"].as_u64().unwrap();
     assert_eq!(written as usize, read(&deployment, "one.json").len());
     // Nothing of it can be seen in Kafka: no offset moved, and the checker finds every record once.

@@ -67,8 +67,9 @@ fn live_goes_on_where_a_replay_of_the_history_ended() {
     let whole = deployment.replay(&records).detections;
     let [log, found, state] = ["history", "found", "state"].map(|name| deployment.file(name));
     write_log(&log, history);
-    let mut replay = deployment.farsign(&["replay", "--updates", "--output"]);
-    assert!(replay.arg(&found).arg("--state-out").arg(&state).arg(&log).status().unwrap().success());
+    let mut replay = deployment.farsign(&["replay", "--updates"]);
+    replay.arg("--output").arg(&found).arg("--state-out").arg(&state).arg(&log);
+    assert!(replay.status().unwrap().success());
 
     let state = state.display().to_string();
     let told = succeeds(&deployment, &["state", "import", "--from", "earliest", "--yes", &state]);
@@ -131,8 +132,9 @@ fn a_state_moves_to_another_number_of_partitions_and_lends_itself_to_a_replay() 
     let after = to.lines("risk-detections").split_off(strangers_detections);
     assert_same_detections(&[before.clone(), after].concat(), &whole);
     write_log(&log, rest);
-    let mut replay = from.farsign(&["replay", "--updates", "--output"]);
-    assert!(replay.arg(&found).arg("--state-in").arg(&one).arg(&log).status().unwrap().success());
+    let mut replay = from.farsign(&["replay", "--updates"]);
+    replay.arg("--output").arg(&found).arg("--state-in").arg(&one).arg(&log);
+    assert!(replay.status().unwrap().success());
     assert_same_detections(&[before, lines(&found)].concat(), &whole);
 }
 

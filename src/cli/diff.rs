@@ -15,12 +15,14 @@ use serde_json::Value;
 use super::filter_args::FilterArgs;
 use super::replay::{self, is_broken_pipe, watch_for_interrupt};
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, say};
+use super::{INTERRUPTED, PROBLEMS, page, say};
 use crate::config;
 use crate::diff::{self, Detections, Report, Settings};
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
 use crate::render::{OutputFormat, RenderContext};
+use crate::report::{self, Alerts, Side};
+use crate::runtime::replay::input;
 use crate::runtime::replay::output::{Outputs, Tee};
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
@@ -49,6 +51,9 @@ pub struct Args {
     /// Write everything here, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page of it here, as HTML: charts and tables in one file that opens offline
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Threads to work with [default: one a core]
     #[arg(long, value_name = "N", requires = "against", value_parser = clap::value_parser!(u16).range(1..=1_024))]
     threads: Option<u16>,
@@ -65,10 +70,10 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let report = match &args.against {
+    let (report, sides) = match &args.against {
         None => of_files(args)?,
         Some(against) => match of_configurations(args, against)? {
-            Judged::Report(report) => report,
+            Judged::Compared(report, sides) => (report, *sides),
             Judged::Refused(problems) => {
                 say(&format!("error: {problems}"));
                 return Ok(ExitCode::from(PROBLEMS));
@@ -82,6 +87,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         serde_json::to_writer_pretty(&mut file, &report).with_context(failed)?;
         writeln!(file).and_then(|()| file.flush()).with_context(failed)?;
     }
+    if let Some(path) = &args.report {
+        page::write(path, &report::diff(&report, sides))?;
+    }
     let written = io::stdout().lock().write_all(diff::tables(&report).as_bytes());
     match written.context("cannot write what changed") {
         Err(error) if !is_broken_pipe(&error) => Err(error),
@@ -89,29 +97,42 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn of_files(args: &Args) -> anyhow::Result<Report> {
+/// What `path` holds; for the page too, if there is to be one.
+fn side(args: &Args, path: &Path) -> anyhow::Result<Side> {
+    let failed = || format!("cannot use `{}`", path.display());
+    let bytes = BufReader::new(source::bytes(path).with_context(failed)?);
+    let mut alerts = Alerts::default();
+    let mut take = |line: &str| if args.report.is_some() { alerts.take(line.as_bytes()) } else { Ok(()) };
+    let policy = args.policy.as_deref().filter(|_| args.against.is_none());
+    let detections = Detections::read_with(bytes, policy, &mut take).with_context(failed)?;
+    Ok(Side { detections, alerts })
+}
+
+fn of_files(args: &Args) -> anyhow::Result<(Report, [Side; 2])> {
     if args.filter.is_set() {
         bail!("filters say which sign-ins are judged: they go with --against");
     }
     let [first, second] = args.paths.as_slice() else {
         bail!("expected two files of detections, FIRST and SECOND; {} are named", args.paths.len());
     };
-    let read = |path: &str| -> anyhow::Result<Detections> {
-        let failed = || format!("cannot use `{path}`");
-        let bytes = source::bytes(Path::new(path)).with_context(failed)?;
-        Detections::read(BufReader::new(bytes), args.policy.as_deref()).with_context(failed)
-    };
-    let (mut first, mut second) = (read(first)?, read(second)?);
-    if first.is_shadow() != second.is_shadow() {
-        first.keep_judged();
-        second.keep_judged();
+    // What is not there is told of when it is read.
+    let inputs = input::expand(&args.paths).unwrap_or_default();
+    input::refuse_to_overwrite(&inputs, written(args))?;
+    let mut sides = [side(args, Path::new(first))?, side(args, Path::new(second))?];
+    if sides[0].detections.is_shadow() != sides[1].detections.is_shadow() {
+        sides.iter_mut().for_each(|side| side.detections.keep_judged());
     }
-    Ok(diff::compare(&first, &second, None, args.examples))
+    Ok((diff::compare(&sides[0].detections, &sides[1].detections, None, args.examples), sides))
+}
+
+/// The files that are written.
+fn written(args: &Args) -> impl Iterator<Item = &Path> {
+    args.json.iter().chain(&args.report).map(PathBuf::as_path)
 }
 
 /// What judging by two configurations came to.
 enum Judged {
-    Report(Report),
+    Compared(Report, Box<[Side; 2]>),
     /// The configurations have problems.
     Refused(String),
     Interrupted,
@@ -136,9 +157,9 @@ fn of_configurations(args: &Args, against: &Path) -> anyhow::Result<Judged> {
     if !judge(args, &variants, &files)? {
         return Ok(Judged::Interrupted);
     }
-    let read = |path: &PathBuf| Detections::read(BufReader::new(File::open(path)?), None);
-    let report = diff::compare(&read(&files[0])?, &read(&files[1])?, Some(&settings), args.examples);
-    Ok(Judged::Report(report))
+    let sides = [side(args, &files[0])?, side(args, &files[1])?];
+    let report = diff::compare(&sides[0].detections, &sides[1].detections, Some(&settings), args.examples);
+    Ok(Judged::Compared(report, Box::new(sides)))
 }
 
 /// Judges the logs by both, into the files; false when interrupted.
@@ -154,6 +175,7 @@ fn judge(args: &Args, variants: &[Variant], files: &[PathBuf; 2]) -> anyhow::Res
     let of = |(variant, engine): (&Variant, &Arc<EngineConfig>)| context(variant, engine, &tables, &table_files);
     let contexts: Vec<RenderContext> = variants.iter().zip(&engines).map(of).collect();
     let (inputs, filter) = args.filter.inputs(&args.paths)?;
+    input::refuse_to_overwrite(&inputs, written(args))?;
     let options = Options {
         inputs,
         filter,

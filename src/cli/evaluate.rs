@@ -14,13 +14,14 @@ use anyhow::{Context, bail};
 
 use super::replay::watch_for_interrupt;
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, say};
+use super::{INTERRUPTED, PROBLEMS, page, say};
 use crate::config;
 use crate::engine::decode::Decoder;
 use crate::engine::enrich::Tables;
 use crate::engine::facts::Item;
 use crate::engine::risk::score::KNOTS;
 use crate::evaluate::{Detections, Observed, Observer, Pool, Report, Truth, tables, write_plots};
+use crate::report::{self, Alerts};
 use crate::runtime::people;
 use crate::runtime::replay::filter::Filter;
 use crate::runtime::replay::{input, items, source};
@@ -49,6 +50,9 @@ pub struct Args {
     /// Write everything here, as JSON.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page of it here, as HTML: charts and tables in one file that opens offline.
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Write charts into this folder, as SVG.
     #[arg(long, value_name = "DIR")]
     plots: Option<PathBuf>,
@@ -84,14 +88,17 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     people::load(&mut config)?;
     let streams = streams(args)?;
+    refuse_to_overwrite(args, &streams)?;
     let tables = Arc::new(args.tables.files(&config).load()?);
     let interrupted = watch_for_interrupt()?;
     let mut pool = Pool::new(args.warm_up_days, args.resamples);
+    let mut alerts = Alerts::default();
     let mut is_damaged = false;
     for stream in &streams {
         let truth = Truth::read(open(&stream.labels)?, args.warm_up_days);
         let truth = truth.with_context(|| format!("cannot use `{}`", stream.labels.display()))?;
-        let detections = Detections::read(open(&stream.detections)?);
+        let mut take = |line: &str| if args.report.is_some() { alerts.take(line.as_bytes()) } else { Ok(()) };
+        let detections = Detections::read_with(open(&stream.detections)?, &mut take);
         let detections = detections.with_context(|| format!("cannot use `{}`", stream.detections.display()))?;
         let observed = if stream.sign_ins.is_empty() {
             None
@@ -109,8 +116,20 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.fit_scores {
         write_scores(path, &pool)?;
     }
-    write(args, &pool.report())?;
+    write(args, &pool.report(), &alerts)?;
     Ok(if is_damaged { ExitCode::from(PROBLEMS) } else { ExitCode::SUCCESS })
+}
+
+/// Refuses to write over what is read.
+fn refuse_to_overwrite(args: &Args, streams: &[Stream]) -> anyhow::Result<()> {
+    let of = |stream: &Stream| {
+        let files = [&stream.labels, &stream.detections].map(|path| path.display().to_string());
+        files.into_iter().chain(stream.sign_ins.clone()).collect::<Vec<String>>()
+    };
+    // What is not there is told of when it is read.
+    let inputs = input::expand(&streams.iter().flat_map(of).collect::<Vec<_>>()).unwrap_or_default();
+    let written = [&args.json, &args.report, &args.calibrate, &args.fit_scores];
+    input::refuse_to_overwrite(&inputs, written.into_iter().flatten().map(PathBuf::as_path))
 }
 
 /// The streams that the arguments name.
@@ -206,7 +225,7 @@ fn write_scores(path: &Path, pool: &Pool) -> anyhow::Result<()> {
     writer.flush().with_context(failed)
 }
 
-fn write(args: &Args, report: &Report) -> anyhow::Result<()> {
+fn write(args: &Args, report: &Report, alerts: &Alerts) -> anyhow::Result<()> {
     if let Some(path) = &args.json {
         let failed = || format!("cannot write `{}`", path.display());
         let mut file = BufWriter::new(File::create(path).with_context(failed)?);
@@ -218,6 +237,9 @@ fn write(args: &Args, report: &Report) -> anyhow::Result<()> {
         let mut writer = csv::Writer::from_path(path).with_context(failed)?;
         report.calibration.iter().try_for_each(|row| writer.serialize(row)).with_context(failed)?;
         writer.flush().with_context(failed)?;
+    }
+    if let Some(path) = &args.report {
+        page::write(path, &report::evaluate(report, alerts))?;
     }
     if let Some(folder) = &args.plots {
         write_plots(report, folder)?;

@@ -18,6 +18,7 @@ pub mod explain;
 mod filter_args;
 pub mod geoip;
 pub mod health;
+mod page;
 pub mod probe;
 pub mod replay;
 mod replay_kafka;

@@ -13,13 +13,14 @@ use anyhow::{Context, bail};
 
 use super::filter_args::FilterArgs;
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, replay_kafka, say};
+use super::{INTERRUPTED, PROBLEMS, page, replay_kafka, say};
 use crate::config::{self, Config};
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
 use crate::engine::signin::SECONDS_PER_DAY;
 use crate::engine::watermark::AHEAD_MAX_S;
 use crate::render::RenderContext;
+use crate::report::{self, Watched};
 use crate::runtime::people;
 use crate::runtime::replay::checkpoint::{self, CHECKPOINT_EVERY, CheckpointPlan};
 use crate::runtime::replay::input;
@@ -73,6 +74,9 @@ pub struct Args {
     /// Write the summary here, as JSON.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
+    /// Write a page of what was found here, as HTML: charts and tables in one file that opens offline.
+    #[arg(long, value_name = "FILE", conflicts_with = "resume")]
+    pub(super) report: Option<PathBuf>,
     /// Write detections that a suppression silenced, too.
     #[arg(long)]
     emit_suppressed: bool,
@@ -112,7 +116,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     input::refuse_to_overwrite(&options.inputs, written(&args).into_iter().flatten())?;
     let mut outputs = open_outputs(&args, &options, context)?;
     let interrupted = watch_for_interrupt()?;
-    let summary = match sequencer::run(&options, &mut outputs, &interrupted) {
+    let summary = match judge(&args, &options, &mut outputs, &interrupted) {
         Ok(summary) => summary,
         // The reader of our output has seen enough.
         Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
@@ -168,6 +172,22 @@ fn open_behind(path: &Path, length: u64) -> anyhow::Result<Box<dyn Write + Send>
     file.set_len(length).with_context(failed)?;
     file.seek(SeekFrom::End(0)).with_context(failed)?;
     Ok(Box::new(BufWriter::with_capacity(WRITE_BUFFER_LENGTH, file)))
+}
+
+/// Judges the inputs, and writes the page of it if asked for.
+fn judge(
+    args: &Args,
+    options: &Options,
+    outputs: &mut Outputs,
+    interrupted: &Arc<AtomicBool>,
+) -> anyhow::Result<Summary> {
+    let Some(path) = &args.report else { return sequencer::run(options, outputs, interrupted) };
+    let context = [outputs.context.clone()];
+    let mut watched = Watched::new(outputs, &context);
+    let summary = sequencer::run(options, &mut watched, interrupted)?;
+    let page = report::replay(&summary, &watched.alerts[0], context[0].config_hash, watched.span);
+    page::write(path, &page)?;
+    Ok(summary)
 }
 
 /// What verdicts rest on: the configuration, with what the command line adds.
@@ -236,8 +256,9 @@ pub(super) fn threads(asked: Option<u16>, config: &Config) -> usize {
     asked.map(usize::from).or(config.replay.threads).unwrap_or_else(cores)
 }
 
-/// The files that are written, in the order output, rejects, risky users, shadow output, summary, state, checkpoint.
-pub(super) fn written(args: &Args) -> [Option<&Path>; 7] {
+/// The files that are written, in the order output, rejects, risky users, shadow output, summary, state, checkpoint,
+/// report.
+pub(super) fn written(args: &Args) -> [Option<&Path>; 8] {
     let paths = [
         Some(&args.output),
         args.rejects.as_ref(),
@@ -246,6 +267,7 @@ pub(super) fn written(args: &Args) -> [Option<&Path>; 7] {
         args.summary.as_ref(),
         args.state_out.as_ref(),
         args.resume.as_ref(),
+        args.report.as_ref(),
     ];
     paths.map(|path| path.map(PathBuf::as_path))
 }

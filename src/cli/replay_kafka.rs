@@ -4,16 +4,19 @@
 //! what a live run makes dead letters of. Exit code 1 also where a live run would stop (`input.on_error: stop`, the
 //! breaker): what was written until then stays.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 
 use super::replay::{
     Args, Judging, create, exit_code, is_broken_pipe, judging, report, threads, watch_for_interrupt, written,
 };
-use super::{PROBLEMS, deployment, run as live, say};
+use super::{PROBLEMS, deployment, page, run as live, say};
 use crate::config::Config;
+use crate::render::OutputFormat;
+use crate::report::{Alerts, Lines};
 use crate::runtime::clock;
 use crate::runtime::kafka::judging;
 use crate::runtime::kafka::names::{Names, entrances};
@@ -29,7 +32,11 @@ pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         say(&format!("error: the configuration is not valid\n{problems}"));
         return Ok(ExitCode::from(PROBLEMS));
     }
+    if args.report.is_some() && config.output.format != OutputFormat::Graph {
+        bail!("--report with --kafka reads what is written: it needs `output.format: graph`");
+    }
     let Judging { engine, tables, context } = judging(args, &config)?;
+    let config_hash = context.config_hash;
     let deployment = deployment::with_config(config)?;
     let config = &deployment.config;
     let limits = live::limits(config, &deployment.layout);
@@ -45,7 +52,7 @@ pub fn run(args: &Args, config: Config) -> anyhow::Result<ExitCode> {
         entrances,
         parts,
     };
-    replay(args, &offline)
+    replay(args, &offline, config_hash)
 }
 
 /// Where each partition begins and ends, as `--from` and `--to` say.
@@ -87,10 +94,11 @@ fn within(scanner: &Scanner, topic: &str, partition: i32, bound: Bound) -> Resul
     })
 }
 
-fn replay(args: &Args, offline: &Offline) -> anyhow::Result<ExitCode> {
+fn replay(args: &Args, offline: &Offline, config_hash: u64) -> anyhow::Result<ExitCode> {
     let [output, rejects, risky_users, shadow_output, ..] = written(args);
     let mut shadow_detections = shadow_output.map(create).transpose()?;
-    let mut detections = create(output.context("no output")?)?;
+    let kept = args.report.as_ref().map(|_| Alerts::default());
+    let mut detections = Lines::new(create(output.context("no output")?)?, kept);
     let mut rejects = rejects.map(create).transpose()?;
     let risky_users = risky_users.map(create).transpose()?;
     let interrupted = watch_for_interrupt()?;
@@ -119,6 +127,9 @@ fn replay(args: &Args, offline: &Offline) -> anyhow::Result<ExitCode> {
     }
     summary.run.elapsed = started.elapsed();
     summary.run.memory_peak_bytes = summary::memory_peak_bytes();
+    if let (Some(path), Some(alerts)) = (&args.report, &detections.alerts) {
+        page::write(path, &crate::report::replay(&summary, alerts, config_hash, None))?;
+    }
     report(args, &summary)?;
     Ok(exit_code(args, &summary))
 }

@@ -16,12 +16,14 @@ use anyhow::{Context, bail};
 use super::filter_args::FilterArgs;
 use super::replay::{self, create, is_broken_pipe, watch_for_interrupt};
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, say};
+use super::{INTERRUPTED, PROBLEMS, page, say};
 use crate::config;
 use crate::engine::finding::RiskLevel;
 use crate::engine::policy::EngineConfig;
+use crate::render::RenderContext;
+use crate::report::{self, Shown, Watched};
 use crate::runtime::replay::input;
-use crate::runtime::replay::output::Outputs;
+use crate::runtime::replay::output::{Nothing, Outputs};
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::source;
@@ -74,6 +76,10 @@ pub struct Args {
     /// Write everything here, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Write a page of it here, as HTML: charts and tables in one file that opens offline. It takes one more pass, by the base
+    /// and the variant that is recommended
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
     /// Write each variant's detections and configuration into this folder
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
@@ -128,6 +134,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             passes.len()
         );
     }
+    if args.report.is_some() && ground.options.inputs.iter().any(|input| input.length.is_none()) {
+        bail!("--report takes one more pass, and a pipe can be read once: write it to a file");
+    }
     say(&memory(&ground, &wanted, args.at_once));
     let interrupted = watch_for_interrupt()?;
     let mut is_damaged = false;
@@ -144,7 +153,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         is_damaged |= summary.nothing_readable() || !summary.broken.is_empty();
     }
-    finish(args, &ground, journal, is_damaged)
+    finish(args, &ground, journal, is_damaged, &interrupted)
 }
 
 /// The base and its variants, or what is wrong with them.
@@ -229,7 +238,7 @@ fn written(args: &Args, ground: &Ground) -> Vec<PathBuf> {
     let of_variants = args.output_dir.iter().flat_map(|folder| {
         (0..ground.variants.len()).flat_map(|number| ["ndjson", "yaml"].map(|end| file_of(folder, number, end)))
     });
-    of_variants.chain(args.json.clone()).chain(args.resume.clone()).collect()
+    of_variants.chain(args.json.clone()).chain(args.report.clone()).chain(args.resume.clone()).collect()
 }
 
 fn file_of(folder: &Path, number: usize, end: &str) -> PathBuf {
@@ -321,7 +330,13 @@ fn outputs(folder: &Path, ground: &Ground, index: usize) -> anyhow::Result<Outpu
     Ok(Outputs::new(create(&file_of(folder, index, "ndjson"))?, None, context))
 }
 
-fn finish(args: &Args, ground: &Ground, journal: Journal, is_damaged: bool) -> anyhow::Result<ExitCode> {
+fn finish(
+    args: &Args,
+    ground: &Ground,
+    journal: Journal,
+    is_damaged: bool,
+    interrupted: &Arc<AtomicBool>,
+) -> anyhow::Result<ExitCode> {
     let (stream, labels, found) = journal.into_parts();
     let of = |(index, engine): (usize, &EngineConfig)| {
         let report = found.get(&engine.config_hash).cloned()?;
@@ -336,6 +351,13 @@ fn finish(args: &Args, ground: &Ground, journal: Journal, is_damaged: bool) -> a
         serde_json::to_writer_pretty(&mut file, &report).with_context(failed)?;
         writeln!(file).and_then(|()| file.flush()).with_context(failed)?;
     }
+    if let Some(path) = &args.report {
+        let Some(shown) = shown(args, ground, &report, interrupted)? else {
+            say("interrupted: the page is not written");
+            return Ok(ExitCode::from(INTERRUPTED));
+        };
+        page::write(path, &report::tune(&report, shown, &ground.verdicts))?;
+    }
     let written = io::stdout().lock().write_all(tune::tables(&report).as_bytes());
     if let Err(error) = written.context("cannot write the tables")
         && !is_broken_pipe(&error)
@@ -346,6 +368,36 @@ fn finish(args: &Args, ground: &Ground, journal: Journal, is_damaged: bool) -> a
         say(&format!("memory peak {:.0} MB", bytes as f64 / 1e6));
     }
     Ok(if is_damaged || tells_nothing(&report) { ExitCode::from(PROBLEMS) } else { ExitCode::SUCCESS })
+}
+
+/// The alerts of the base, and of the variant that is recommended; `None` when interrupted.
+fn shown(
+    args: &Args,
+    ground: &Ground,
+    report: &Report,
+    interrupted: &Arc<AtomicBool>,
+) -> anyhow::Result<Option<Vec<Shown>>> {
+    let numbers: Vec<usize> = [0].into_iter().chain(report.recommended.filter(|number| *number != 0)).collect();
+    say("one more pass for the page");
+    let engines: Vec<Arc<EngineConfig>> =
+        numbers.iter().map(|index| Arc::new(ground.engines[*index].clone())).collect();
+    let context = |index: &usize| {
+        let config = &ground.variants[*index].config;
+        replay::context(config, &ground.engines[*index], &ground.options.tables, &ground.files)
+    };
+    let contexts: Vec<RenderContext> = numbers.iter().map(context).collect();
+    let mut nothing = Nothing;
+    let mut watched = Watched::new(&mut nothing, &contexts);
+    let (summary, _) = sequencer::run_variants(&ground.options, &engines, &mut watched, interrupted)?;
+    if summary.interrupted {
+        return Ok(None);
+    }
+    let span = watched.counted_span(args.warm_up_days);
+    let alerts = numbers.into_iter().zip(watched.alerts).map(|(number, mut alerts)| {
+        alerts.retain(|_, alert| alert.counts(ground.min_level, span.map(|(from, _)| from)));
+        Shown { number, alerts, span }
+    });
+    Ok(Some(alerts.collect()))
 }
 
 /// Says why the result is worth nothing, if it is.

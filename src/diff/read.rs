@@ -147,11 +147,25 @@ impl Detections {
     /// # Errors
     /// When the file cannot be read, or a line is no such detection; it is named. When they are of several policies.
     pub fn read(lines: impl BufRead, policy: Option<&str>) -> anyhow::Result<Detections> {
+        Detections::read_with(lines, policy, &mut |_| Ok(()))
+    }
+
+    /// As [`Self::read`]; each line that is taken goes to `also`, too.
+    ///
+    /// # Errors
+    /// When `read` or `also` fails.
+    pub fn read_with(
+        lines: impl BufRead,
+        policy: Option<&str>,
+        also: &mut dyn FnMut(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Detections> {
         let mut detections = Detections::default();
         for (line, number) in lines.lines().zip(1u64..) {
             let line = line.context("it cannot be read to its end")?;
             let failed = || format!("line {number} is not a detection of `output.format: graph`");
-            detections.take(serde_json::from_str(&line).with_context(failed)?, policy);
+            if detections.take(serde_json::from_str(&line).with_context(failed)?, policy) {
+                also(&line).with_context(failed)?;
+            }
         }
         detections.of_one_policy(policy)?;
         Ok(detections)
@@ -185,12 +199,17 @@ impl Detections {
         self.by_id.retain(|_, detection| detection.is_judged);
     }
 
-    fn take(&mut self, line: Line, policy: Option<&str>) {
+    pub fn stands(&self, id: &str) -> bool {
+        self.by_id.get(id).is_some_and(Detection::stands)
+    }
+
+    /// False when it is of another policy than is asked for.
+    fn take(&mut self, line: Line, policy: Option<&str>) -> bool {
         let name = line.farsign.shadow.as_ref().map(|shadow| shadow.policy.clone());
         let is_other = policy.is_some() && name.is_some() && name.as_deref() != policy;
         self.policies.insert(name);
         if is_other {
-            return;
+            return false;
         }
         let id = line.farsign.shadow.map_or(line.id, |shadow| shadow.live_id);
         self.config_hash = line.farsign.configuration_hash;
@@ -227,5 +246,6 @@ impl Detections {
                 && line.activity.is_none_or(|of| of != "user"),
         };
         self.by_id.insert(id, detection);
+        true
     }
 }

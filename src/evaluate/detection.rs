@@ -100,6 +100,17 @@ pub struct Detections {
 impl Detections {
     /// Reads detections, one JSON object a line. Errors name the line.
     pub fn read(lines: impl BufRead) -> anyhow::Result<Detections> {
+        Detections::read_with(lines, &mut |_| Ok(()))
+    }
+
+    /// As [`Self::read`]; each line goes to `also`, too.
+    ///
+    /// # Errors
+    /// When `read` or `also` fails.
+    pub fn read_with(
+        lines: impl BufRead,
+        also: &mut dyn FnMut(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Detections> {
         let mut detections = Detections::default();
         let mut index = HashMap::new();
         for (line, number) in lines.lines().zip(1u64..) {
@@ -117,6 +128,7 @@ impl Detections {
             alert.reference_id = alert.reference_id.or_else(|| before.reference_id.clone());
             alert.graded = alert.graded.or(before.graded);
             detections.list[at] = alert;
+            also(&line).with_context(failed)?;
         }
         Ok(detections)
     }

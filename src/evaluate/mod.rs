@@ -50,7 +50,7 @@ pub use observe::{Observed, Observer};
 pub use outcome::{Evaluation, FirstAlert, Outcome, Silenced, evaluate};
 pub use plot::write_plots;
 pub use pool::Pool;
-pub use report::Report;
+pub use report::{Counted, Curve, Point, Report};
 pub use table::tables;
 pub use tally::Tally;
 pub use truth::{About, AttackSignIn, Campaign, SignInKey, Truth, TruthOf};

@@ -23,6 +23,7 @@ pub const FARSIGN: &str = "Farsign";
 pub const BUDGETS: [f64; 3] = [1.0, 2.0, 5.0];
 /// Budgets of the curves.
 const CURVE: [f64; 10] = [0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0];
+const SCORE_MAX: u8 = 100;
 /// Farsign's levels, and the threshold on [`level_score`] that each is above.
 const LEVELS: [(&str, f32); 3] = [("low", 0.0), ("medium", 1.0), ("high", 2.0)];
 
@@ -143,6 +144,7 @@ impl Pool {
             input: self.input(),
             points: self.points(&ground),
             curves: self.curves(&ground),
+            scores: self.scores(&ground),
             false_alerts: self.false_alerts(),
             sprays: self.sprays(),
             impossible_travel: travel.unwrap_or_default(),
@@ -205,6 +207,31 @@ impl Pool {
             Curve { detector: name.to_owned(), points: CURVE.into_iter().map(point).collect() }
         };
         self.scorers().map(curve).collect()
+    }
+
+    fn scores(&self, ground: &Ground<'_>) -> Vec<ScorePoint> {
+        let of = |min_score: u8| {
+            let threshold = f32::from(min_score) - 0.5;
+            let (hits, false_alerts) =
+                (self.scores.sign_ins_hit_at(threshold), self.scores.false_alerts_at(threshold));
+            ScorePoint {
+                min_score,
+                recall: ground.recall(&self.scores, threshold, |_| true).0,
+                precision: (hits + false_alerts > 0).then(|| hits as f64 / (hits + false_alerts) as f64),
+                false_alerts,
+                false_alert_rate: self.exposure.map(|exposure| exposure.rate(false_alerts)),
+                false_alert_share: self
+                    .input
+                    .owner_sign_ins
+                    .filter(|sign_ins| *sign_ins > 0)
+                    .map(|sign_ins| false_alerts as f64 / sign_ins as f64),
+            }
+        };
+        let mut points: Vec<ScorePoint> = (0..=SCORE_MAX).rev().map(of).collect();
+        points.retain(|point| point.precision.is_some());
+        // Of scores that come to the same, the highest.
+        points.dedup_by_key(|point| ScorePoint { min_score: 0, ..*point });
+        points
     }
 
     fn counted(&self, levels: Levels) -> Counted {

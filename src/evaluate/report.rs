@@ -18,6 +18,8 @@ pub struct Report {
     pub points: Vec<Point>,
     /// Recall over false alerts, for every detector with a score.
     pub curves: Vec<Curve>,
+    /// Farsign, if only alerts of a score and above counted: for every score at which that makes a difference, falling.
+    pub scores: Vec<ScorePoint>,
     pub false_alerts: FalseAlertsReport,
     /// Kinds of attack that try many accounts.
     pub sprays: SpraysReport,
@@ -116,6 +118,23 @@ pub struct CurvePoint {
     pub false_alert_rate: f64,
     pub recall: f64,
     pub recall_without_imitating: f64,
+}
+
+/// Farsign with a least score.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ScorePoint {
+    /// 0 to 100.
+    pub min_score: u8,
+    /// Mean over kinds of attack of the share of campaigns caught.
+    pub recall: f64,
+    /// Of the sign-ins with an alert, the share that was an attacker's.
+    pub precision: Option<f64>,
+    /// Legitimate sign-ins with an alert, each once.
+    pub false_alerts: u64,
+    pub false_alert_rate: Option<f64>,
+    /// Of the owners' sign-ins with a right credential, the share with an alert; null without sign-ins.
+    pub false_alert_share: Option<f64>,
 }
 
 /// A count of false alerts and its rate.

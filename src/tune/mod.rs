@@ -21,4 +21,4 @@ pub use tally::ALERTS_MAX;
 pub use text::tables;
 pub use trial::Trial;
 pub use variant::{Built, Refused, Variant, build};
-pub use verdicts::Verdicts;
+pub use verdicts::{Verdict, Verdicts};

@@ -1,7 +1,7 @@
 //! Verdicts of analysts, or ground truth → which sign-ins were an attacker's, and which were not.
 //!
 //! Three spellings, told apart line by line:
-//! - CSV with a first row of names: `requestId,verdict` and, if there are incidents, `incident`;
+//! - CSV with a first row of names: `requestId,verdict` and, if told, `incident` and `cause`;
 //! - NDJSON of the same names;
 //! - NDJSON as `farsign simulate --labels` writes it (`malicious`, `campaign`): the whole truth, so that every sign-in
 //!   without a label is the owner's;
@@ -42,6 +42,9 @@ struct Label {
     verdict: Verdict,
     #[serde(default)]
     incident: String,
+    /// Why it looked wrong and was not: "vpn".
+    #[serde(default)]
+    cause: String,
 }
 
 #[derive(Deserialize)]
@@ -52,6 +55,8 @@ struct TrueLabel {
     credential_right: bool,
     #[serde(default)]
     campaign: String,
+    #[serde(default)]
+    causes: Vec<String>,
 }
 
 /// A verdict, and the incident it is a part of.
@@ -67,6 +72,8 @@ struct Said {
 pub struct Verdicts {
     of: HashMap<SignInKey, Said>,
     incidents: Vec<String>,
+    /// What was odd about sign-ins of owners, where somebody said so.
+    causes: HashMap<SignInKey, Vec<String>>,
     /// Every sign-in without a verdict is the owner's.
     pub is_complete: bool,
     /// Feedback about a user as a whole, or that says nothing of who signed in: not used.
@@ -106,7 +113,7 @@ impl Verdicts {
         for (row, number) in reader.records().zip(2u64..) {
             let failed = || format!("line {number} of the labels is no label");
             let label: Label = row.and_then(|row| row.deserialize(Some(&header))).with_context(failed)?;
-            self.take(&label.request_id, label.verdict, &label.incident, incidents);
+            self.take_label(label, incidents);
         }
         Ok(())
     }
@@ -121,11 +128,14 @@ impl Verdicts {
             if !label.malicious || label.credential_right {
                 self.take(&label.request_id, verdict, &label.campaign, incidents);
             }
+            if !label.causes.is_empty() {
+                self.causes.insert(SignInKey::new(&label.request_id), label.causes);
+            }
             return Ok(());
         }
         if found.contains_key(VERDICT) {
             let label: Label = serde_json::from_str(line)?;
-            self.take(&label.request_id, label.verdict, &label.incident, incidents);
+            self.take_label(label, incidents);
             return Ok(());
         }
         let mut taken = Err(anyhow::anyhow!("it has neither `{VERDICT}` nor `malicious`, and is no feedback"));
@@ -148,6 +158,13 @@ impl Verdicts {
         taken
     }
 
+    fn take_label(&mut self, label: Label, incidents: &mut BTreeMap<String, u32>) {
+        self.take(&label.request_id, label.verdict, &label.incident, incidents);
+        if !label.cause.is_empty() {
+            self.causes.insert(SignInKey::new(&label.request_id), vec![label.cause]);
+        }
+    }
+
     fn take(&mut self, request_id: &str, verdict: Verdict, incident: &str, incidents: &mut BTreeMap<String, u32>) {
         let is_part = verdict == Verdict::Confirmed && !incident.is_empty();
         let incident = is_part.then(|| {
@@ -167,6 +184,15 @@ impl Verdicts {
 
     pub fn is_confirmed(&self, key: SignInKey) -> bool {
         self.of(key) == Some(Verdict::Confirmed)
+    }
+
+    /// What was odd about an owner's sign-in; empty where nobody said anything.
+    pub fn causes_of(&self, key: SignInKey) -> &[String] {
+        self.causes.get(&key).map_or(&[], Vec::as_slice)
+    }
+
+    pub fn has_causes(&self) -> bool {
+        !self.causes.is_empty()
     }
 
     /// Place among the incidents of a confirmed sign-in.
@@ -202,11 +228,11 @@ mod tests {
 
     #[test]
     fn every_spelling_is_read() {
-        let csv = "verdict,requestId,incident\nconfirmed,a,one\ndismissed,b,\nconfirmed,c,one\n";
+        let csv = "verdict,requestId,incident,cause\nconfirmed,a,one,\ndismissed,b,,vpn\nconfirmed,c,one,\n";
         let lines = concat!(
             "{\"requestId\":\"a\",\"verdict\":\"confirmed\",\"incident\":\"one\"}\n\n",
             "{\"requestId\":\"b\",\"verdict\":\"confirmed\"}\n",
-            "{\"requestId\":\"b\",\"verdict\":\"dismissed\"}\n",
+            "{\"requestId\":\"b\",\"verdict\":\"dismissed\",\"cause\":\"vpn\"}\n",
             "{\"requestId\":\"c\",\"verdict\":\"confirmed\",\"incident\":\"one\"}\n",
         );
         for (text, is_csv) in [(csv, true), (lines, false)] {
@@ -218,6 +244,8 @@ mod tests {
             );
             assert_eq!(verdicts.incident_of(SignInKey::new("a")), verdicts.incident_of(SignInKey::new("c")));
             assert_eq!((verdicts.confirmed_count(), verdicts.dismissed_count()), (2, 1));
+            let causes = |id: &str| verdicts.causes_of(SignInKey::new(id));
+            assert_eq!((causes("a"), causes("b")), ([].as_slice(), ["vpn".to_owned()].as_slice()));
         }
     }
 
@@ -244,7 +272,7 @@ mod tests {
     fn simulated_truth_is_whole() {
         let line = |id: &str, malicious: bool, right: bool| {
             format!(
-                "{{\"requestId\":\"{id}\",\"malicious\":{malicious},\"credentialRight\":{right},\"campaign\":\"c\"}}\n"
+                "{{\"requestId\":\"{id}\",\"malicious\":{malicious},\"credentialRight\":{right},\"campaign\":\"c\",\"causes\":[\"vpn\"]}}\n"
             )
         };
         let lines = line("a", true, true) + &line("b", false, true) + &line("c", true, false);
@@ -252,6 +280,7 @@ mod tests {
         assert!(verdicts.is_complete);
         assert_eq!(verdicts.confirmed_count(), 1, "a wrong password has nothing to catch");
         assert_eq!(verdicts.of(SignInKey::new("unlabelled")), Some(Verdict::Dismissed));
+        assert_eq!(verdicts.causes_of(SignInKey::new("b")), ["vpn"]);
     }
 
     #[test]

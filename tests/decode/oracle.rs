@@ -52,6 +52,9 @@ pub fn seen_by_decoder(record: &[u8]) -> Vec<Seen> {
 pub fn seen_by_oracle(record: &[u8]) -> Option<Vec<Seen>> {
     let text = std::str::from_utf8(record).ok()?;
     let value: Value = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text)).ok()?;
+    if !is_comparable(&value) {
+        return None;
+    }
     let mut all = Vec::new();
     if depth(&value) > DEPTH_MAX {
         all.push(reject(RejectReason::TooDeep))
@@ -59,6 +62,25 @@ pub fn seen_by_oracle(record: &[u8]) -> Option<Vec<Seen>> {
         walk(&value, 0, &mut all)
     }
     Some(all)
+}
+
+fn begins_as_json(text: &str) -> bool {
+    text.trim().starts_with(['{', '['])
+}
+
+/// As the record itself, so text in a list: of what is no JSON only one of the two says why.
+fn is_comparable(value: &Value) -> bool {
+    match value {
+        Value::Array(elements) => elements.iter().all(|element| match element {
+            Value::String(text) if begins_as_json(text) => {
+                let inner = serde_json::from_str::<Value>(text.trim());
+                inner.is_ok_and(|inner| depth(&inner) <= DEPTH_MAX && is_comparable(&inner))
+            }
+            other => is_comparable(other),
+        }),
+        Value::Object(entries) => entries.values().all(is_comparable),
+        _ => true,
+    }
 }
 
 fn depth(value: &Value) -> usize {
@@ -103,13 +125,10 @@ fn walk(value: &Value, level: usize, all: &mut Vec<Seen>) {
                 record(value, all);
             }
         }
-        // Text in a list that begins as JSON. A record that is text alone is never looked into.
-        Value::String(text) if level > 0 && text.trim().starts_with(['{', '[']) => {
-            match serde_json::from_str::<Value>(text.trim()) {
-                Ok(value) if depth(&value) > DEPTH_MAX => all.push(reject(RejectReason::TooDeep)),
-                Ok(value) => walk(&value, level, all),
-                Err(_) => all.push(reject(RejectReason::Malformed)),
-            }
+        // Text in a list that is JSON, as [`is_comparable`] made sure. A record that is text alone is never looked into.
+        Value::String(text) if level > 0 && begins_as_json(text) => {
+            let value = serde_json::from_str::<Value>(text.trim()).unwrap_or_default();
+            walk(&value, level, all);
         }
         _ => all.push(reject(RejectReason::UnknownFormat)),
     }
