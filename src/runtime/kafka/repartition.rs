@@ -18,7 +18,7 @@ use anyhow::Context as _;
 use crossbeam_channel::{Sender, bounded};
 use rdkafka::consumer::Consumer as _;
 
-pub use lane_log::{LaneLog, transactional_id};
+pub use lane_log::{LaneLog, reader, transactional_id};
 pub use relay::{Parcel, Relay};
 
 use super::client::Connection;

@@ -21,7 +21,7 @@ use super::partition::{PROFILES_PARTITION, hexadecimal, stream_time};
 use super::producer::{Outgoing, TxnProducer};
 use super::profiles::{Taken, take_record};
 use super::record::SourceKind;
-use super::repartition::transactional_id;
+use super::repartition;
 use super::reset;
 use super::scan::{Bound, Scanner};
 use super::shared::SharedProfiles;
@@ -36,6 +36,8 @@ use crate::runtime::state_file::{Clock, Head, ReadTo};
 
 /// Users written in one transaction: seconds of work, far below any transaction's time.
 const USERS_MAX: usize = 20_000;
+/// A client that reads nothing needs no room.
+const QUEUE_BYTES_MAX: u64 = 64 * 1024;
 
 type Users = BTreeMap<UserKey, Vec<u8>>;
 
@@ -216,7 +218,7 @@ pub fn import(
         imported.users += users.len();
         imported.cleared += cleared;
     }
-    go_on_from(names, scanner, places)?;
+    go_on_from(names, places)?;
     Ok(imported)
 }
 
@@ -293,12 +295,15 @@ fn write_partition(
 }
 
 /// Sets where each lane goes on, as the lane itself would: so what one that was thought dead has open is ended first.
-fn go_on_from(names: &Names, scanner: &Scanner, places: &[ReadTo]) -> anyhow::Result<()> {
+fn go_on_from(names: &Names, places: &[ReadTo]) -> anyhow::Result<()> {
     let timeout = names.transaction_timeout;
+    // The stage that lanes belong to is a group of its own.
+    let stage = names.connection.with_group(repartition::group_id(&names.application_id));
+    let member = repartition::reader(&stage, QUEUE_BYTES_MAX)?;
     for ReadTo { topic, partition, offset } in places {
-        let id = transactional_id(&names.application_id, topic, *partition);
+        let id = repartition::transactional_id(&names.application_id, topic, *partition);
         let mut producer = TxnProducer::open(&names.connection, &id, names.message_bytes_max, timeout * 2)?;
-        let group = scanner.reader().group_metadata().context("the client has no group")?;
+        let group = member.group_metadata().context("the client has no group")?;
         let deadline = Deadline::after(timeout);
         producer.begin()?;
         producer.send_offsets(&[(topic, *partition, *offset)], &group, deadline)?;
