@@ -122,6 +122,23 @@ fn a_state_moves_to_another_number_of_partitions_and_lends_itself_to_a_replay() 
     let [one_name, other_name] = [&one, &other].map(|path| path.display().to_string());
     succeeds(&from, &["state", "export", "--output", &one_name]);
 
+    // What an analyst asks of the application itself.
+    let newest: serde_json::Value = first
+        .iter()
+        .rev()
+        .map(|record| record.value.clone().unwrap())
+        .find_map(|value| {
+            serde_json::from_slice(&value)
+                .ok()
+                .filter(|value: &serde_json::Value| value["properties"]["userPrincipalName"].is_string())
+        })
+        .unwrap();
+    let user = newest["properties"]["userPrincipalName"].as_str().unwrap();
+    let explained = succeeds(&from, &["explain", "--live", "--user", user, "--json"]);
+    assert_eq!(explained, succeeds(&from, &["explain", "--state-in", &one_name, "--user", user, "--json"]));
+    let explained: serde_json::Value = serde_json::from_str(&explained).unwrap();
+    assert!(explained.is_object(), "{explained}");
+
     // Into an application that knows others: they are forgotten.
     let strangers = simulated(5, 3, Form::EntraEventHub);
     let instance = to.start_ready();

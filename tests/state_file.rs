@@ -103,6 +103,36 @@ fn equal_runs_give_equal_states_and_other_commands_begin_with_them() {
 }
 
 #[test]
+fn a_sign_in_is_explained_from_a_state_alone_as_from_its_logs() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    simulated(folder, &[9_000]);
+    replay(folder, &["--state-out", "state", "--emit-suppressed", "-o", "out0", "part0.ndjson"]);
+    let databases = Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip-test-data");
+    let explain = |arguments: &[&str]| {
+        let mut command = farsign(folder, &["explain", "--json"]);
+        for (flag, name) in [("--city-db", "City"), ("--asn-db", "ASN"), ("--anonymous-db", "Anonymous-IP")] {
+            command.arg(flag).arg(databases.join(format!("farsign-test-{name}.mmdb")));
+        }
+        let output = command.args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let text = fs::read_to_string(folder.join("part0.ndjson")).unwrap();
+    let last: Vec<serde_json::Value> =
+        text.lines().rev().take(40).map(|line| serde_json::from_str(line).unwrap()).collect();
+    let ids = last.iter().filter_map(|record| record["properties"]["id"].as_str().or(record["id"].as_str()));
+    let mut explained = 0;
+    for id in ids {
+        let (code, from_state) = explain(&["--state-in", "state", "--sign-in", id]);
+        assert_eq!((code, from_state.clone()), explain(&["--sign-in", id, "part0.ndjson"]), "{id}");
+        explained += usize::from(code == Some(0));
+    }
+    assert!(explained > 10, "{explained} were explained");
+    let (code, _) = explain(&["--state-in", "state", "--sign-in", "nobody's"]);
+    assert_eq!(code, Some(1));
+}
+
+#[test]
 fn what_is_no_state_is_told_and_nothing_is_written() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();

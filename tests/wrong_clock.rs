@@ -14,6 +14,7 @@ use farsign::runtime::replay::input::expand;
 use farsign::runtime::replay::output::Outputs;
 use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use farsign::runtime::replay::settle::Order;
+use farsign::runtime::replay::state::StateFiles;
 use farsign::runtime::replay::summary::Summary;
 use serde_json::Value;
 
@@ -62,6 +63,7 @@ fn replay(
         engine: Arc::new(EngineConfig { emit_suppressed: true, ..EngineConfig::default() }),
         tables: tables(),
         order: Order::Settled,
+        state: StateFiles::default(),
         block_length,
         round_items_max,
     };

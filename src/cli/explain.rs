@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use super::filter_args::FilterArgs;
 use super::replay::{self, is_broken_pipe, watch_for_interrupt};
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, say};
+use super::{INTERRUPTED, PROBLEMS, say, state_transfer};
 use crate::config;
 use crate::engine::policy::EngineConfig;
 use crate::engine::rules::Rules;
@@ -55,8 +55,11 @@ pub struct Args {
     /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
     #[arg(long, value_name = "FILE")]
     state_in: Option<PathBuf>,
+    /// Begin with the state of the application, as Kafka has it now: for sign-ins of the last hours.
+    #[arg(long, conflicts_with = "state_in")]
+    live: bool,
     /// Files, folders, globs, objects (s3://, az://, gs://); `-` is stdin: with what the user, and the organisation, did before
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required_unless_present_any = ["state_in", "live"], value_name = "INPUT")]
     inputs: Vec<String>,
 }
 
@@ -76,6 +79,9 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     people::load(&mut config)?;
+    // It goes when the sign-in is explained.
+    let live = if args.live { Some(state_transfer::live(config.clone())?) } else { None };
+    let state = live.as_ref().map(|file| file.path().to_owned()).or_else(|| args.state_in.clone());
     let tables = args.tables.files(&config).load()?;
     // What was silenced is part of the answer.
     let engine = Arc::new(EngineConfig { emit_suppressed: true, ..replay::engine(&config, &tables) });
@@ -88,7 +94,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         engine: engine.clone(),
         tables: Arc::new(tables),
         order: Order::Settled,
-        state: StateFiles { from: args.state_in.clone(), ..StateFiles::default() },
+        state: StateFiles { from: state, ..StateFiles::default() },
         block_length: BLOCK_LENGTH,
         round_items_max: ROUND_ITEMS_MAX,
     };
@@ -123,7 +129,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn not_explained(seen: u64) -> &'static str {
     match seen {
-        0 => "the input holds no such sign-in",
+        0 => "there is no such sign-in in the input, nor among those that the state remembers one by one",
         _ => {
             "the sign-in came too late to be judged in its place, or again after it was forgotten; its detections say what was found"
         }

@@ -5,14 +5,16 @@
 //! application that runs is refused: exit code 1.
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
+use super::deployment::{self, Deployment};
 use super::reset::{confirmed, is_stopped};
-use super::{PROBLEMS, deployment, say};
+use super::{PROBLEMS, say};
+use crate::config::Config;
 use crate::engine::profile::Profiles;
 use crate::runtime::kafka::reset;
 use crate::runtime::kafka::scan::{Bound, Scanner};
@@ -36,7 +38,7 @@ pub struct ImportArgs {
     #[arg(short, long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Where the input topics go on: earliest, latest, offset=N, or time=RFC3339 (of the records' timestamps). What the
-    /// state has seen already is known again within `engine.lateness_horizon_hours`.
+    /// state has seen already is known again within `engine.lateness_horizon_s`.
     #[arg(long, value_name = "PLACE", value_parser = deployment::bound)]
     from: Bound,
     /// Do it without asking.
@@ -48,7 +50,19 @@ pub struct ImportArgs {
 }
 
 pub fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
-    let deployment = deployment::open(args.config.as_ref())?;
+    let head = write(&deployment::open(args.config.as_ref())?, &args.output)?;
+    say(&format!("{} users, up to {}", head.users, reached(&head.clock)?));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The state of the application, in a file that goes with its handle.
+pub fn live(config: Config) -> anyhow::Result<tempfile::NamedTempFile> {
+    let file = tempfile::NamedTempFile::new().context("cannot make a temporary file")?;
+    write(&deployment::with_config(config)?, file.path())?;
+    Ok(file)
+}
+
+fn write(deployment: &Deployment, path: &Path) -> anyhow::Result<Head> {
     let scanner = Scanner::new(&deployment.names)?;
     let members = reset::members(&deployment.names, &scanner)?;
     if !members.is_empty() {
@@ -59,10 +73,9 @@ pub fn export(args: &ExportArgs) -> anyhow::Result<ExitCode> {
     let Learning { head, profiles, users } =
         transfer::export(&deployment.names, &scanner, &mut |line| say(&line))?;
     let states = users.iter().map(|(user, state)| (*user, state.as_slice()));
-    state_file::write(&args.output, &head, &profiles, states)
-        .with_context(|| format!("cannot write `{}`", args.output.display()))?;
-    say(&format!("{} users, up to {}", head.users, reached(&head.clock)?));
-    Ok(ExitCode::SUCCESS)
+    state_file::write(path, &head, &profiles, states)
+        .with_context(|| format!("cannot write `{}`", path.display()))?;
+    Ok(head)
 }
 
 pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
@@ -99,7 +112,7 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn read(path: &std::path::Path) -> anyhow::Result<Learning> {
+fn read(path: &Path) -> anyhow::Result<Learning> {
     let Opened { head, profiles, attempts, mut users } = state_file::open::<Head>(path)?;
     let known = Profiles::decode(&profiles).context("the state's profiles cannot be read")?;
     known.attempts().restore(&attempts).context("the state's attempts cannot be read")?;

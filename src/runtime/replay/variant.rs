@@ -266,7 +266,13 @@ impl Variant {
     /// When the bytes are no user's state.
     pub fn import(&mut self, user: UserKey, state: &[u8]) -> anyhow::Result<()> {
         let task = self.tasks[user.shard(SHARDS)].as_mut().context("a task that is elsewhere")?;
-        Ok(task.import(user, state)?)
+        task.import(user, state)?;
+        if let Some(watch) = &mut self.watch
+            && let Some(record) = task.engine().inspect(user)
+        {
+            watch.look_at(user, &record);
+        }
+        Ok(())
     }
 
     /// Goes on behind the review at `reviewed`, with the profiles and what waited; of users, [`Self::import`] has to come

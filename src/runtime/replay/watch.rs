@@ -11,6 +11,8 @@ use crate::engine::hash::UserKey;
 use crate::engine::signin::EventTime;
 use crate::engine::user::event_hash;
 use crate::engine::user::explain::Explained;
+use crate::engine::user::record::UserRecord;
+use crate::engine::user::tail::TailEntry;
 
 /// Whose sign-ins are looked for.
 #[derive(Clone, Debug)]
@@ -64,6 +66,22 @@ impl Watch {
                 self.seen += 1;
                 let key = (facts.time, event_hash(&sign_in.event_id));
                 self.waiting.insert(key, (prepared.user, sign_in.event_id.to_string()));
+            }
+        }
+    }
+
+    /// Notes what is wanted of the tail of a user who comes with a state: by principal name, as tails have no other.
+    pub fn look_at(&mut self, user: UserKey, record: &UserRecord) {
+        for entry in &record.tail {
+            let TailEntry::SignIn(sign_in) = entry else { continue };
+            let (text, time) = (sign_in.text(), sign_in.facts.time);
+            let is_wanted = match &self.wanted {
+                Wanted::SignIn(id) => id == text.request_id,
+                Wanted::User { name, until } => text.user_principal_name.to_lowercase() == *name && time <= *until,
+            };
+            if is_wanted {
+                self.seen += 1;
+                self.waiting.insert((time, entry.order().1), (user, text.request_id.to_owned()));
             }
         }
     }
