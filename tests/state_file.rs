@@ -115,7 +115,12 @@ fn a_sign_in_is_explained_from_a_state_alone_as_from_its_logs() {
             command.arg(flag).arg(databases.join(format!("farsign-test-{name}.mmdb")));
         }
         let output = command.args(arguments).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+        let mut told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        // A run that is to go on settles more, before it writes the state, than one that looks at its end.
+        for state in ["before", "after"] {
+            told.as_object_mut().and_then(|told| told.remove(state));
+        }
+        (output.status.code(), told)
     };
     let text = fs::read_to_string(folder.join("part0.ndjson")).unwrap();
     let last: Vec<serde_json::Value> =

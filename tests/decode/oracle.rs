@@ -52,35 +52,29 @@ pub fn seen_by_decoder(record: &[u8]) -> Vec<Seen> {
 pub fn seen_by_oracle(record: &[u8]) -> Option<Vec<Seen>> {
     let text = std::str::from_utf8(record).ok()?;
     let value: Value = serde_json::from_str(text.strip_prefix('\u{feff}').unwrap_or(text)).ok()?;
-    if !is_comparable(&value) {
-        return None;
-    }
     let mut all = Vec::new();
     if depth(&value) > DEPTH_MAX {
         all.push(reject(RejectReason::TooDeep))
     } else {
         walk(&value, 0, &mut all)
     }
-    Some(all)
+    (!all.contains(&unknown())).then_some(all)
+}
+
+/// Stands for what only the decoder says: why text in a list that is no JSON is none, and what is in packed text.
+fn unknown() -> Seen {
+    vec![("unknown", String::new())]
 }
 
 fn begins_as_json(text: &str) -> bool {
     text.trim().starts_with(['{', '['])
 }
 
-/// As the record itself, so text in a list: of what is no JSON only one of the two says why.
-fn is_comparable(value: &Value) -> bool {
-    match value {
-        Value::Array(elements) => elements.iter().all(|element| match element {
-            Value::String(text) if begins_as_json(text) => {
-                let inner = serde_json::from_str::<Value>(text.trim());
-                inner.is_ok_and(|inner| depth(&inner) <= DEPTH_MAX && is_comparable(&inner))
-            }
-            other => is_comparable(other),
-        }),
-        Value::Object(entries) => entries.values().all(is_comparable),
-        _ => true,
-    }
+/// Might it be base64?
+fn may_be_packed(text: &str) -> bool {
+    let text = text.trim();
+    let is_digit = |byte: u8| byte.is_ascii_alphanumeric() || b"+/-_=".contains(&byte);
+    text.len() > 1 && text.bytes().all(is_digit)
 }
 
 fn depth(value: &Value) -> usize {
@@ -125,11 +119,14 @@ fn walk(value: &Value, level: usize, all: &mut Vec<Seen>) {
                 record(value, all);
             }
         }
-        // Text in a list that is JSON, as [`is_comparable`] made sure. A record that is text alone is never looked into.
+        // A record that is text alone is never looked into, but text in a list is.
         Value::String(text) if level > 0 && begins_as_json(text) => {
-            let value = serde_json::from_str::<Value>(text.trim()).unwrap_or_default();
-            walk(&value, level, all);
+            match serde_json::from_str::<Value>(text.trim()) {
+                Ok(value) if depth(&value) <= DEPTH_MAX => walk(&value, level, all),
+                _ => all.push(unknown()),
+            }
         }
+        Value::String(text) if level > 0 && may_be_packed(text) => all.push(unknown()),
         _ => all.push(reject(RejectReason::UnknownFormat)),
     }
 }

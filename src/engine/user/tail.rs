@@ -1,7 +1,7 @@
 //! The tail: a user's sign-ins, feedback and upstream findings of the last hours, in event order, while a late one may still come
 //! between them. An entry keeps the facts to judge again on, and the text to output what comes of it.
 
-use std::fmt::{self, Write as _};
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -343,20 +343,25 @@ impl Judged {
     }
 }
 
-/// Hash of the debug form, which names every field. It is in saved state, so the form stays what it hashes; the text itself
-/// is never held, as a user who is being learnt has a finding, silenced, nearly every time.
+/// Hash of every field, as MessagePack writes them one after the other: no text is made of a number, and nothing is held, as
+/// a user who is being learnt has a finding, silenced, nearly every time. It is in saved state: were it made otherwise, what
+/// is judged again would be told again.
 fn fingerprint(finding: &Finding) -> u64 {
     struct Hashed(Xxh3Default);
 
-    impl fmt::Write for Hashed {
-        fn write_str(&mut self, text: &str) -> fmt::Result {
-            self.0.update(text.as_bytes());
+    impl io::Write for Hashed {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
     }
 
     let mut hashed = Hashed(Xxh3Default::new());
-    let written = write!(hashed, "{finding:?}");
+    let written = rmp_serde::encode::write(&mut hashed, finding);
     debug_assert!(written.is_ok(), "writing to a hash cannot fail");
     hashed.0.digest()
 }
