@@ -224,7 +224,7 @@ fn check(order: Order, threads: usize, every: Duration, mut end: impl FnMut(u64)
     let lengths = [detections.len(), rejects.len(), risky_users.len()];
     assert!(lengths.iter().zip([500_000, 10_000, 400]).all(|(length, min)| *length > min), "{lengths:?}");
     let path = folder.path().join("checkpoint");
-    let plan = CheckpointPlan { path: path.clone(), every, outputs: Vec::new() };
+    let plan = CheckpointPlan { path: path.clone(), every, rests_on: String::new(), outputs: Vec::new() };
     options.state.checkpoint = Some(plan);
     let (runs, written, counted) = in_many_runs(&options, &path, &mut end);
     assert!(runs >= runs_min, "it was broken off {runs} times");
@@ -246,6 +246,13 @@ fn interrupted_before_anything_was_taken() {
 }
 
 #[test]
+fn interrupted_every_few_items() {
+    let often = |number: u64| if number < 40 { End::Interrupt(2 + number % 3) } else { End::Never };
+    check(Order::Updates, 1, Duration::MAX, often, 40);
+    check(Order::Settled, 3, Duration::MAX, often, 40);
+}
+
+#[test]
 fn crashed_between_two_checkpoints() {
     let crash = |number: u64| if number < 4 { End::Crash(150) } else { End::Never };
     check(Order::Settled, 1, Duration::from_millis(10), crash, 2);
@@ -258,8 +265,12 @@ fn a_checkpoint_of_something_else_is_refused() {
     let inputs = logs(folder.path());
     let path = folder.path().join("checkpoint");
     let mut options = options(&inputs, 1, Order::Settled);
-    options.state.checkpoint =
-        Some(CheckpointPlan { path: path.clone(), every: Duration::MAX, outputs: Vec::new() });
+    options.state.checkpoint = Some(CheckpointPlan {
+        path: path.clone(),
+        every: Duration::MAX,
+        rests_on: String::new(),
+        outputs: Vec::new(),
+    });
     let interrupted = Arc::new(AtomicBool::new(true));
     sequencer::run(&options, &mut Written::default().outputs(&[]), &interrupted).unwrap();
     let refused = |options: &Options| checkpoint::look(&path, &options.identity()).unwrap_err().to_string();

@@ -29,6 +29,7 @@ use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS
 use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::state::StateFiles;
 use crate::runtime::replay::summary::Summary;
+use crate::runtime::state_file::{self, Head};
 use crate::runtime::tables::{self, TableFiles};
 
 const WRITE_BUFFER_LENGTH: usize = 256 * 1024;
@@ -114,6 +115,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let (options, context) = prepare(&args, config)?;
     input::refuse_to_overwrite(&options.inputs, written(&args).into_iter().flatten())?;
+    refuse_equal_files(&args)?;
     let mut outputs = open_outputs(&args, &options, context)?;
     let interrupted = watch_for_interrupt()?;
     let summary = match judge(&args, &options, &mut outputs, &interrupted) {
@@ -122,6 +124,10 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         Err(error) if is_broken_pipe(&error) => return Ok(ExitCode::SUCCESS),
         Err(error) => return Err(error),
     };
+    report(&args, &summary)?;
+    if summary.interrupted && args.state_out.is_some() {
+        say("interrupted: no state was written");
+    }
     match &args.resume {
         Some(path) if summary.interrupted => {
             say(&format!("`{}` has how far it has come; the same command goes on from there", path.display()));
@@ -132,8 +138,34 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         }
         _ => {}
     }
-    report(&args, &summary)?;
     Ok(exit_code(&args, &summary))
+}
+
+/// Refuses two outputs that are one file, or a state that would be written over before it is read.
+fn refuse_equal_files(args: &Args) -> anyhow::Result<()> {
+    let files: Vec<&Path> = written(args).into_iter().flatten().filter(|path| *path != Path::new("-")).collect();
+    let is_same = |one: &Path, other: &Path| {
+        let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        place(one) == place(other)
+    };
+    for (index, file) in files.iter().enumerate() {
+        if files[..index].iter().any(|other| is_same(file, other) && !is_device(file)) {
+            bail!("`{}` is named for two outputs", file.display());
+        }
+        let is_state = args.state_in.as_ref().is_some_and(|state| is_same(state, file));
+        if is_state && args.state_out.as_deref() != Some(file) {
+            bail!("`{}` is the state to begin with, and would be overwritten", file.display());
+        }
+    }
+    // What cannot be begun with is told of before anything is emptied.
+    if let Some(state) = &args.state_in {
+        state_file::open::<Head>(state)?;
+    }
+    Ok(())
+}
+
+fn is_device(path: &Path) -> bool {
+    path.metadata().is_ok_and(|data| !data.is_file())
 }
 
 /// Opens what is written: anew, or behind what the run wrote that is gone on with.
@@ -141,6 +173,9 @@ fn open_outputs(args: &Args, options: &Options, context: RenderContext) -> anyho
     let held = match &args.resume {
         Some(_) if args.output == Path::new("-") => {
             bail!("--resume cannot go on with stdout: name a file with --output")
+        }
+        Some(_) if options.inputs.iter().any(|input| input.length.is_none()) => {
+            bail!("--resume cannot go on with stdin or a pipe: its beginning is gone; write it into a file first")
         }
         Some(path) => checkpoint::look(path, &options.identity())?,
         None => None,
@@ -167,7 +202,11 @@ fn open_behind(path: &Path, length: u64) -> anyhow::Result<Box<dyn Write + Send>
     let mut file = File::options().write(true).create(true).truncate(false).open(path).with_context(failed)?;
     let found = file.metadata().with_context(failed)?.len();
     if found < length {
-        bail!("cannot go on with `{}`: it has {found} bytes, and had {length}", path.display());
+        bail!(
+            "cannot go on with `{}`: it has {found} bytes, and had {length}; put it back, or remove the file of --resume to \
+             begin anew",
+            path.display()
+        );
     }
     file.set_len(length).with_context(failed)?;
     file.seek(SeekFrom::End(0)).with_context(failed)?;
@@ -284,21 +323,24 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
         engine: Arc::new(engine),
         tables: Arc::new(tables),
         order: if args.updates { Order::Updates } else { Order::Settled },
-        state: state_files(args),
+        state: state_files(args, &context)?,
         block_length: BLOCK_LENGTH,
         round_items_max: ROUND_ITEMS_MAX,
     };
     Ok((options, context))
 }
 
-fn state_files(args: &Args) -> StateFiles {
+fn state_files(args: &Args, context: &RenderContext) -> anyhow::Result<StateFiles> {
+    let state = args.state_in.as_deref().map(state_file::hash).transpose()?;
+    let rests_on = format!("{:?} {:?} {state:?}", context.format, context.impossible_travel_name);
     let growing = [Some(&args.output), args.rejects.as_ref(), args.shadow_output.as_ref()];
     let checkpoint = args.resume.as_ref().map(|path| CheckpointPlan {
         path: path.clone(),
         every: Duration::from_secs(args.resume_every),
+        rests_on,
         outputs: growing.into_iter().flatten().cloned().collect(),
     });
-    StateFiles { from: args.state_in.clone(), to: args.state_out.clone(), checkpoint }
+    Ok(StateFiles { from: args.state_in.clone(), to: args.state_out.clone(), checkpoint })
 }
 
 pub(super) fn create(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {

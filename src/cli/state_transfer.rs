@@ -88,6 +88,14 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         );
     }
     let learning = read(&args.state)?;
+    let waiting = learning.head.waiting.detections.len();
+    if waiting > 0 {
+        bail!(
+            "`{}` holds {waiting} detections that have not settled, and that live takes for told: make it with `farsign replay \
+             --updates --state-out`, which writes them at once",
+            args.state.display()
+        );
+    }
     let scanner = Scanner::new(names)?;
     if !is_stopped(names, &scanner)? {
         return Ok(ExitCode::from(PROBLEMS));
@@ -102,12 +110,17 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
         say("nothing was changed; --yes does it");
         return Ok(ExitCode::SUCCESS);
     }
+    // It may have been started while the question stood.
+    if !is_stopped(names, &scanner)? {
+        return Ok(ExitCode::from(PROBLEMS));
+    }
     let mut task = Task::new(Arc::new(config.engine.clone()), Arc::new(Profiles::default()));
     if let Some(reviewed) = learning.head.clock.reviewed {
         task.resume(reviewed, reviewed);
     }
     let held = task.held(learning.head.clock.stream_time()?.now());
-    let done = transfer::import(names, &scanner, learning, &places, held, &mut |line| say(&line))?;
+    let done = transfer::import(names, &scanner, learning, &places, held, &mut |line| say(&line))
+        .context("the import is not whole: import again before the application is started")?;
     writeln!(out, "users: {} written, {} cleared", done.users, done.cleared)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -29,6 +29,7 @@ use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::source;
 use crate::runtime::replay::state::StateFiles;
 use crate::runtime::replay::summary::{self, Summary};
+use crate::runtime::state_file;
 use crate::tune::{
     self, Built, Journal, Plan, Refused, Report, Stream, Trial, Variant, VariantReport, Verdicts, VerdictsReport,
 };
@@ -253,8 +254,10 @@ fn fingerprint(args: &Args, ground: &Ground) -> anyhow::Result<u64> {
     mix(&format!("{:?} {} {}", ground.options.decoder.format, args.min_level, args.warm_up_days));
     mix(&ground.options.filter.to_string());
     for input in &ground.options.inputs {
-        let modified = input.path().and_then(|path| std::fs::metadata(path).and_then(|data| data.modified()).ok());
-        mix(&format!("{:?} {:?} {modified:?}", input.place, input.length));
+        mix(&input.stamp());
+    }
+    if let Some(path) = &args.state_in {
+        mix(&format!("{:016x}", state_file::hash(path)?));
     }
     if let Some(path) = &args.labels {
         let failed = || format!("cannot read `{}`", path.display());

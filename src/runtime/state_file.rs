@@ -10,7 +10,7 @@
 //! may read it, for it is personal data.
 
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write};
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -149,6 +149,25 @@ fn put(into: &mut impl Write, pieces: &[&[u8]]) -> io::Result<()> {
     let length: usize = pieces.iter().map(|piece| piece.len()).sum();
     into.write_all(&(length as u64).to_le_bytes())?;
     pieces.iter().try_for_each(|piece| into.write_all(piece))
+}
+
+/// Hash of a file: whether it is the same state.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn hash(path: &Path) -> anyhow::Result<u64> {
+    let named = || format!("cannot read the state `{}`", path.display());
+    let mut hash = xxhash_rust::xxh3::Xxh3Default::new();
+    let mut file = BufReader::new(File::open(path).with_context(named)?);
+    loop {
+        let bytes = file.fill_buf().with_context(named)?;
+        if bytes.is_empty() {
+            return Ok(hash.digest());
+        }
+        hash.update(bytes);
+        let length = bytes.len();
+        file.consume(length);
+    }
 }
 
 /// A state on its way in.

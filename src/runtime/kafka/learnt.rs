@@ -126,6 +126,21 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_had_come_further_begins_again_where_what_was_learnt_ends() {
+        let shared = SharedProfiles::new(Profiles::default());
+        shared.advance(20_100);
+        shared.note_told(20_100 * 1_440);
+        shared.open_reviews(20_100 * 1_440);
+        let (state, attempts) = bytes(&large());
+        shared.learn(&state, &attempts).expect("reads");
+        assert_eq!((shared.day(), shared.told()), (Some(20_002), None));
+        assert!(!shared.may_begin(20_003) && !shared.may_review(20_002 * 1_440));
+        assert_eq!(shared.wanted(), Some(20_003), "and is waited for");
+        shared.advance(20_003);
+        assert_eq!(shared.profiles.stats().day, Some(20_003), "profiles go on");
+    }
+
+    #[test]
     fn damage_changes_nothing() {
         let (state, attempts) = bytes(&large());
         let mut records = records(&state, &attempts).expect("packs");

@@ -63,6 +63,12 @@ impl Gate {
     fn open(&self, place: i32) {
         self.open.fetch_max(place, Ordering::AcqRel);
     }
+
+    /// Forgets how far it was open, and what was wanted.
+    fn begin_at(&self, place: i32) {
+        self.open.store(place, Ordering::Release);
+        self.wanted.store(NOWHERE, Ordering::Release);
+    }
 }
 
 impl SharedProfiles {
@@ -111,7 +117,8 @@ impl SharedProfiles {
         self.days.open(day);
     }
 
-    /// Takes what was learnt elsewhere, in place of all that was known.
+    /// Takes what was learnt elsewhere, in place of all that was known: also of how far the stream had come, which may be
+    /// further than what was learnt.
     ///
     /// # Errors
     /// When the bytes are no profiles or attempts; then nothing changes.
@@ -120,9 +127,10 @@ impl SharedProfiles {
         Profiles::decode(profiles).map_err(|error| error.to_string())?;
         self.profiles.attempts().restore(attempts).map_err(|error| error.to_string())?;
         self.profiles.restore(profiles).map_err(|error| error.to_string())?;
-        if let Some(day) = self.profiles.stats().day {
-            self.days.open(day);
-        }
+        self.days.begin_at(self.profiles.stats().day.unwrap_or(NOWHERE));
+        self.reviews.begin_at(NOWHERE);
+        self.stopped.store(NOWHERE, Ordering::Release);
+        self.told.store(NOWHERE, Ordering::Release);
         Ok(())
     }
 

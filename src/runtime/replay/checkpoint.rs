@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::filter::LeftOut;
+use super::input::Input;
 use super::merge::{Disorder, Reached};
 use super::sequencer::Options;
 use super::settle::Order;
@@ -32,6 +33,8 @@ pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
 pub struct CheckpointPlan {
     pub path: PathBuf,
     pub every: Duration,
+    /// What else the outputs rest on, in words: their form, and the state that the replay began with.
+    pub rests_on: String,
     /// Files whose lengths are in it: they are on disk before it is.
     pub outputs: Vec<PathBuf>,
 }
@@ -76,13 +79,16 @@ pub struct Identity {
     /// How records are read, people apart: they are in the configuration's hash.
     reading: String,
     filter: String,
-    /// Name and length.
-    inputs: Vec<(String, Option<u64>)>,
+    rests_on: String,
+    outputs: Vec<PathBuf>,
+    /// As [`Input::stamp`](super::input::Input::stamp) tells them.
+    inputs: Vec<String>,
 }
 
 impl Identity {
     pub fn new(options: &Options) -> Identity {
         let Options { engine, order, inputs, filter, .. } = options;
+        let plan = options.state.checkpoint.as_ref();
         let Decoder { format, year, unwrap, mappings, people: _ } = &options.decoder;
         Identity {
             configuration_hash: engine.config_hash,
@@ -95,7 +101,9 @@ impl Identity {
             writes_updates: *order == Order::Updates,
             reading: format!("{format:?} {year:?} {unwrap:?} {mappings:?}"),
             filter: filter.to_string(),
-            inputs: inputs.iter().map(|input| (input.name.clone(), input.length)).collect(),
+            rests_on: plan.map(|plan| plan.rests_on.clone()).unwrap_or_default(),
+            outputs: plan.map(|plan| plan.outputs.clone()).unwrap_or_default(),
+            inputs: inputs.iter().map(Input::stamp).collect(),
         }
     }
 }
@@ -126,8 +134,8 @@ pub fn look(path: &Path, identity: &Identity) -> anyhow::Result<Option<Checkpoin
     let Opened { head, .. } = state_file::open::<Checkpoint>(path)?;
     if head.identity != *identity {
         bail!(
-            "`{}` says how far a replay with other inputs, configuration, tables or options had come: remove it to begin \
-             anew, or name another file",
+            "`{}` says how far a replay with other inputs, configuration, tables, state, outputs or options had come: remove \
+             it to begin anew, or name another file",
             path.display()
         );
     }
@@ -156,7 +164,9 @@ pub(super) fn save(
     variant: &mut Variant,
 ) -> anyhow::Result<()> {
     for output in &plan.outputs {
-        let synced = File::open(output).and_then(|file| file.sync_all());
+        // A device has nothing to be synced.
+        let is_file = output.metadata().is_ok_and(|data| data.is_file());
+        let synced = if is_file { File::open(output).and_then(|file| file.sync_all()) } else { Ok(()) };
         synced.with_context(|| format!("cannot write `{}` to disk", output.display()))?;
     }
     checkpoint.judged = variant.judged();

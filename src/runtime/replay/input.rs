@@ -173,6 +173,12 @@ impl Input {
         }
     }
 
+    /// Where it is and what can be told of its content without reading it: the same for the same.
+    pub fn stamp(&self) -> String {
+        let modified = self.path().and_then(|path| std::fs::metadata(path).and_then(|data| data.modified()).ok());
+        format!("{:?} {:?} {modified:?}", self.place, self.length)
+    }
+
     /// Opens it. `read` counts its bytes; `interrupted` ends a wait for more.
     pub fn open(&self, read: &Arc<AtomicU64>, interrupted: &Arc<AtomicBool>) -> io::Result<Source> {
         let path = match &self.place {

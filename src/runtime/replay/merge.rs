@@ -227,16 +227,15 @@ impl Merge {
     /// Finds every joined file's next item, in order of the files; false when a block is missing.
     fn settle_all(&mut self) -> bool {
         let Merge { joined, passed, disorder, .. } = self;
-        if !joined.iter_mut().all(|stream| stream.settle(passed)) {
-            return false;
-        }
+        let is_settled = joined.iter_mut().all(|stream| stream.settle(passed));
+        // Also where another file's block is missing: what has ended is not being read.
         joined.retain(|stream| {
             if stream.ended {
                 disorder.insert(stream.file, stream.disorder);
             }
             !stream.ended
         });
-        true
+        is_settled
     }
 
     /// Lets the files join whose first event is due at `time`, or the first one when there is no other.

@@ -179,6 +179,7 @@ struct Sequencer<'a> {
     counted: Counted,
     /// Notes of files that an earlier run wrote.
     noted_before: BTreeMap<usize, u64>,
+    is_resumed: bool,
     due: Due,
 }
 
@@ -222,6 +223,7 @@ impl<'a> Sequencer<'a> {
             files: BTreeMap::new(),
             counted: Counted::default(),
             noted_before: BTreeMap::new(),
+            is_resumed: false,
             due: Due::new(options.state.checkpoint.as_ref()),
         };
         sequencer.take_state()?;
@@ -297,7 +299,10 @@ impl<'a> Sequencer<'a> {
         let disorder = self.merge.disorder().iter().filter(|(_, disorder)| disorder.items > 0);
         self.summary.disorder = disorder.map(|(file, disorder)| (named(*file), *disorder)).collect();
         self.summary.is_filtered = self.options.filter.leaves_out_anything();
-        self.summary.unseen_users = self.options.filter.unseen_users();
+        // Whom an earlier run saw, this one may not.
+        if !self.is_resumed {
+            self.summary.unseen_users = self.options.filter.unseen_users();
+        }
         self.summary.far_ahead = self.stream_time.far_ahead();
         self.summary.run.bytes = self.read.load(Ordering::Relaxed);
         self.summary.run.threads = self.options.threads;
@@ -342,6 +347,8 @@ impl<'a> Sequencer<'a> {
         while self.filling.items < self.options.round_items_max {
             let mut run = match self.held.take() {
                 Some(run) => run,
+                // A read that was interrupted looks like a file's end: nothing that came since is taken.
+                None if self.interrupted.load(Ordering::Relaxed) => return Ok(Filled::Blocked),
                 None => match self.merge.take_turn() {
                     Turn::Run(run) => run,
                     Turn::Blocked => return Ok(Filled::Blocked),

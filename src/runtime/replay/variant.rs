@@ -293,7 +293,9 @@ impl Variant {
             self.tasks.iter_mut().flatten().for_each(|task| task.resume(reviewed, reviewed));
         }
         self.settler.restore(waiting.detections, waiting.written);
-        self.shadow_settler.restore(waiting.shadow_detections, waiting.shadow_written);
+        if !self.engine.shadow_policies.is_empty() {
+            self.shadow_settler.restore(waiting.shadow_detections, waiting.shadow_written);
+        }
         self.risky_users.take(waiting.risky_users);
         Ok(())
     }

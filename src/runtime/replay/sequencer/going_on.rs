@@ -31,6 +31,7 @@ impl Sequencer<'_> {
         let variant = self.variants.first_mut().and_then(Option::as_mut).context("no configuration")?;
         let Checkpoint { state, reading, ended, counted, .. } = checkpoint::load(path, variant)?;
         self.merge.go_on(&reading, &ended);
+        self.is_resumed = true;
         self.noted_before = reading.iter().map(|(file, reached)| (*file, reached.notes)).collect();
         let taken = |reached: &Reached| Reached { items: reached.items, notes: 0 };
         self.files = reading.iter().map(|(file, reached)| (*file, (taken(reached), Counted::default()))).collect();
@@ -89,6 +90,8 @@ impl Sequencer<'_> {
             (Some(plan), _) if self.summary.interrupted => return self.save_checkpoint(plan),
             (_, Some(path)) if !self.summary.interrupted => {
                 self.pass(Border::Pause(now))?;
+                // Whoever goes on from the state takes what is written for written.
+                self.sink.flush().context("cannot write")?;
                 let clock = Clock::new(self.stream_time, self.day, self.review, self.position);
                 let variant = self.variants.first_mut().and_then(Option::as_mut).context("no configuration")?;
                 state::save(path, clock, self.options.engine.config_hash, variant)?;
