@@ -70,18 +70,22 @@ impl Watch {
         }
     }
 
-    /// Notes what is wanted of the tail of a user who comes with a state: by principal name, as tails have no other.
+    /// Notes what is wanted of the tail of a user who comes with a state: a sign-in by the hash of its id, as states keep
+    /// no text of one that cannot carry risk, and a user by principal name, as tails have no other.
     pub fn look_at(&mut self, user: UserKey, record: &UserRecord) {
         for entry in &record.tail {
             let TailEntry::SignIn(sign_in) = entry else { continue };
-            let (text, time) = (sign_in.text(), sign_in.facts.time);
-            let is_wanted = match &self.wanted {
-                Wanted::SignIn(id) => id == text.request_id,
-                Wanted::User { name, until } => text.user_principal_name.to_lowercase() == *name && time <= *until,
+            let (text, time, event) = (sign_in.text(), sign_in.facts.time, entry.order().1);
+            let found = match &self.wanted {
+                Wanted::SignIn(id) => (event_hash(id) == event).then_some(id.as_str()),
+                Wanted::User { name, until } => {
+                    let is_theirs = text.user_principal_name.to_lowercase() == *name && time <= *until;
+                    is_theirs.then_some(text.request_id)
+                }
             };
-            if is_wanted {
+            if let Some(request_id) = found {
                 self.seen += 1;
-                self.waiting.insert((time, entry.order().1), (user, text.request_id.to_owned()));
+                self.waiting.insert((time, event), (user, request_id.to_owned()));
             }
         }
     }
