@@ -165,6 +165,36 @@ fn what_is_no_state_is_told_and_nothing_is_written() {
     }
 }
 
+#[test]
+fn files_that_would_destroy_each_other_are_refused() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    simulated(folder, &[2_000]);
+    replay(folder, &["--state-out", "state", "-o", "out0", "part0.ndjson"]);
+    fs::create_dir(folder.join("logs")).unwrap();
+    fs::rename(folder.join("part1.ndjson"), folder.join("logs/part1.ndjson")).unwrap();
+    let before = bytes(folder, &["state"]);
+    let cases: [(&[&str], &str); 6] = [
+        (&["--state-in", "state", "-o", "state", "logs"], "`state` is the state to begin with"),
+        (&["-o", "one", "--summary", "./one", "logs"], "`./one` is named for two outputs"),
+        (&["--state-out", "one", "--resume", "one", "-o", "two", "logs"], "`one` is named for two outputs"),
+        (&["--resume", "kept", "-o", "logs/out", "logs"], "`logs/out` is in a folder that is read"),
+        (&["--resume", "kept", "logs"], "--resume cannot go on with stdout"),
+        (&["--resume", "kept", "-o", "out", "-"], "--resume cannot go on with stdin"),
+    ];
+    for (arguments, told) in cases {
+        fs::write(folder.join("one"), "kept").unwrap();
+        let output = farsign(folder, &[&["replay"], arguments].concat()).output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(told), "{arguments:?}: {stderr}");
+        assert!(bytes(folder, &["state"]) == before && bytes(folder, &["one"]) == b"kept", "{arguments:?}");
+    }
+    // The state may be replaced by the one that goes on from it.
+    replay(folder, &["--state-in", "state", "--state-out", "state", "-o", "out1", "logs"]);
+    assert!(bytes(folder, &["state"]) != before);
+}
+
 #[cfg(unix)]
 #[test]
 fn a_state_is_for_its_owner_alone() {

@@ -115,7 +115,7 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
     let (options, context) = prepare(&args, config)?;
     input::refuse_to_overwrite(&options.inputs, written(&args).into_iter().flatten())?;
-    refuse_equal_files(&args)?;
+    check_files(&args)?;
     let mut outputs = open_outputs(&args, &options, context)?;
     let interrupted = watch_for_interrupt()?;
     let summary = match judge(&args, &options, &mut outputs, &interrupted) {
@@ -141,8 +141,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
     Ok(exit_code(&args, &summary))
 }
 
-/// Refuses two outputs that are one file, or a state that would be written over before it is read.
-fn refuse_equal_files(args: &Args) -> anyhow::Result<()> {
+/// Refuses two outputs that are one file, a state that would be written over before it is read, and what could not be gone
+/// on with.
+fn check_files(args: &Args) -> anyhow::Result<()> {
     let files: Vec<&Path> = written(args).into_iter().flatten().filter(|path| *path != Path::new("-")).collect();
     let is_same = |one: &Path, other: &Path| {
         let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -157,11 +158,28 @@ fn refuse_equal_files(args: &Args) -> anyhow::Result<()> {
             bail!("`{}` is the state to begin with, and would be overwritten", file.display());
         }
     }
+    refuse_inside(args, &files)?;
     // What cannot be begun with is told of before anything is emptied.
     if let Some(state) = &args.state_in {
         state_file::open::<Head>(state)?;
     }
     Ok(())
+}
+
+/// With --resume: the run that goes on would find the outputs among its inputs.
+fn refuse_inside(args: &Args, files: &[&Path]) -> anyhow::Result<()> {
+    let is_inside = |file: &Path, folder: &String| {
+        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        let places = (std::fs::canonicalize(parent), std::fs::canonicalize(folder));
+        matches!(places, (Ok(parent), Ok(folder)) if folder.is_dir() && parent.starts_with(&folder))
+    };
+    let inside = files.iter().find(|file| args.inputs.iter().any(|folder| is_inside(file, folder)));
+    match (&args.resume, inside) {
+        (Some(_), Some(file)) => {
+            bail!("`{}` is in a folder that is read: with --resume write outside of it", file.display())
+        }
+        _ => Ok(()),
+    }
 }
 
 fn is_device(path: &Path) -> bool {
