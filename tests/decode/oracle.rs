@@ -99,7 +99,9 @@ pub fn id_kind(id: &str) -> String {
 }
 
 fn walk(value: &Value, level: usize, all: &mut Vec<Seen>) {
-    if level > 6 {
+    // Text that is no JSON has no depth.
+    let is_plain_text = value.as_str().is_some_and(|text| !begins_as_json(text));
+    if level > 6 && !is_plain_text {
         return all.push(reject(RejectReason::TooDeep));
     }
     match value {
