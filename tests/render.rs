@@ -162,13 +162,16 @@ fn suppressed() -> Detection {
     detection
 }
 
-/// It is in saved state: hashing without the text must give what hashing the text gives.
+/// It is in saved state: hashing piece by piece must give what hashing the whole gives, and every part of it counts.
 #[test]
-fn a_fingerprint_is_the_hash_of_the_debug_form() {
+fn a_fingerprint_is_the_hash_of_all_fields() {
     for kind in RiskEventType::ALL {
         let Some(finding) = detection(kind).finding else { continue };
-        let expected = xxhash_rust::xxh3::xxh3_64(format!("{finding:?}").as_bytes());
+        let expected = xxhash_rust::xxh3::xxh3_64(&rmp_serde::to_vec(&finding).expect("it can be written"));
         assert_eq!(Judged::of(&finding).fingerprint, expected, "{}", kind.name());
+        let mut other = finding.clone();
+        other.evidence.sentence.push('.');
+        assert_ne!(Judged::of(&other).fingerprint, expected, "{}", kind.name());
     }
     assert!(detection(RiskEventType::ImpossibleTravel).finding.is_some());
 }
