@@ -349,15 +349,17 @@ fn prepare(args: &Args, config: Config) -> anyhow::Result<(Options, RenderContex
 }
 
 fn state_files(args: &Args, context: &RenderContext) -> anyhow::Result<StateFiles> {
-    let state = args.state_in.as_deref().map(state_file::hash).transpose()?;
-    let rests_on = format!("{:?} {:?} {state:?}", context.format, context.impossible_travel_name);
     let growing = [Some(&args.output), args.rejects.as_ref(), args.shadow_output.as_ref()];
-    let checkpoint = args.resume.as_ref().map(|path| CheckpointPlan {
-        path: path.clone(),
-        every: Duration::from_secs(args.resume_every),
-        rests_on,
-        outputs: growing.into_iter().flatten().cloned().collect(),
-    });
+    let plan = |path: &PathBuf| -> anyhow::Result<CheckpointPlan> {
+        let state = args.state_in.as_deref().map(state_file::hash).transpose()?;
+        Ok(CheckpointPlan {
+            path: path.clone(),
+            every: Duration::from_secs(args.resume_every),
+            rests_on: format!("{:?} {:?} {state:?}", context.format, context.impossible_travel_name),
+            outputs: growing.into_iter().flatten().cloned().collect(),
+        })
+    };
+    let checkpoint = args.resume.as_ref().map(plan).transpose()?;
     Ok(StateFiles { from: args.state_in.clone(), to: args.state_out.clone(), checkpoint })
 }
 

@@ -99,12 +99,17 @@ impl Profiles {
     /// # Errors
     /// When the bytes are no profiles; then nothing changes.
     pub fn restore(&self, bytes: &[u8]) -> Result<(), ProfileCodecError> {
-        let Profiles { pending, table, day, .. } = Profiles::decode(bytes)?;
+        self.replace(Profiles::decode(bytes)?);
+        Ok(())
+    }
+
+    /// Becomes other profiles; attempts apart.
+    pub fn replace(&self, other: Profiles) {
+        let Profiles { pending, table, day, .. } = other;
         let mut mine = self.lock_pending();
         *mine = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
         self.table.replace(table);
         self.day.store(day.into_inner(), Ordering::Release);
-        Ok(())
     }
 
     fn decode_table(&self, reader: &mut Reader<'_>, day: i32) -> Result<(), ProfileCodecError> {

@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::marker::{MARKER_KEY, Marker, MarkerError, VERSION};
 use super::names::Names;
 use super::outbox::Destination;
+use super::partition::hexadecimal;
 use super::producer::{Outgoing, TxnProducer};
 use super::record::SourceKind;
 use super::scan::{Bound, ScanError, Scanner};
@@ -133,7 +134,7 @@ pub fn marker(old: Option<&Marker>, next: Vec<(String, i64)>, state: StateChange
                 next,
                 topic_ids: Vec::new(),
                 position: 0,
-                stream_time: stream_time.iter().map(|byte| format!("{byte:02x}")).collect(),
+                stream_time: hexadecimal(&stream_time),
                 day: None,
                 complete_day: None,
                 reviewed_minute: None,

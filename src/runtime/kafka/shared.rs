@@ -124,9 +124,9 @@ impl SharedProfiles {
     /// When the bytes are no profiles or attempts; then nothing changes.
     pub fn learn(&self, profiles: &[u8], attempts: &[u8]) -> Result<(), String> {
         let _nobody_reads = self.reading.write().unwrap_or_else(PoisonError::into_inner);
-        Profiles::decode(profiles).map_err(|error| error.to_string())?;
+        let profiles = Profiles::decode(profiles).map_err(|error| error.to_string())?;
         self.profiles.attempts().restore(attempts).map_err(|error| error.to_string())?;
-        self.profiles.restore(profiles).map_err(|error| error.to_string())?;
+        self.profiles.replace(profiles);
         self.days.begin_at(self.profiles.stats().day.unwrap_or(NOWHERE));
         self.reviews.begin_at(NOWHERE);
         self.stopped.store(NOWHERE, Ordering::Release);

@@ -3,7 +3,7 @@
 //! A checkpoint holds the state, the place in every file that is being read, what was counted of those that have ended, and
 //! how long the outputs were. It stands between two rounds and is replaced as a whole. A file that was being read is read
 //! from its beginning again, and what was taken of it is passed over: a compressed one could not be entered otherwise.
-//! One that had ended is not opened. So what all the runs write is what one run would have written.
+//! One that had ended is not read again. So what all the runs write is what one run would have written.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -147,35 +147,24 @@ pub fn look(path: &Path, identity: &Identity) -> anyhow::Result<Option<Checkpoin
 /// # Errors
 /// When it cannot be read.
 pub(super) fn load(path: &Path, variant: &mut Variant) -> anyhow::Result<Checkpoint> {
-    let opened = state_file::open::<Checkpoint>(path)?;
-    let Opened { mut head, profiles, attempts, users } = opened;
+    let Opened { mut head, profiles, attempts, users } = state_file::open::<Checkpoint>(path)?;
     state::take(path, &head.state, (&profiles, &attempts), users, &mut [variant])?;
     variant.go_on(std::mem::take(&mut head.judged));
     Ok(head)
 }
 
-/// Writes a checkpoint; the outputs were flushed.
+/// Brings on disk what a checkpoint will say was written; the outputs were flushed.
 ///
 /// # Errors
-/// When it cannot be written.
-pub(super) fn save(
-    plan: &CheckpointPlan,
-    mut checkpoint: Checkpoint,
-    variant: &mut Variant,
-) -> anyhow::Result<()> {
-    for output in &plan.outputs {
+/// When one cannot be written.
+pub(super) fn sync(outputs: &[PathBuf]) -> anyhow::Result<()> {
+    for output in outputs {
         // A device has nothing to be synced.
         let is_file = output.metadata().is_ok_and(|data| data.is_file());
         let synced = if is_file { File::open(output).and_then(|file| file.sync_all()) } else { Ok(()) };
         synced.with_context(|| format!("cannot write `{}` to disk", output.display()))?;
     }
-    checkpoint.judged = variant.judged();
-    let users = state::users_of(variant);
-    checkpoint.state.users = users.len() as u64;
-    checkpoint.state.waiting = variant.waiting();
-    let users = users.iter().map(|(user, state)| (*user, state.as_slice()));
-    state_file::write(&plan.path, &checkpoint, variant.profiles(), users)
-        .with_context(|| format!("cannot write the checkpoint `{}`", plan.path.display()))
+    Ok(())
 }
 
 /// Says when the next checkpoint is due.

@@ -180,6 +180,8 @@ struct Sequencer<'a> {
     /// Notes of files that an earlier run wrote.
     noted_before: BTreeMap<usize, u64>,
     is_resumed: bool,
+    /// As the inputs were when it began; `None` where no checkpoint is kept.
+    identity: Option<Identity>,
     due: Due,
 }
 
@@ -224,6 +226,7 @@ impl<'a> Sequencer<'a> {
             counted: Counted::default(),
             noted_before: BTreeMap::new(),
             is_resumed: false,
+            identity: options.state.checkpoint.as_ref().map(|_| options.identity()),
             due: Due::new(options.state.checkpoint.as_ref()),
         };
         sequencer.take_state()?;
@@ -257,9 +260,7 @@ impl<'a> Sequencer<'a> {
             if self.stepping.is_none() && self.variants.iter().flatten().any(|variant| variant.is_explained()) {
                 break;
             }
-            if self.keep_checkpoint()? {
-                continue;
-            }
+            self.keep_checkpoint()?;
             self.request_reads()?;
             let filled = self.fill_round()?;
             if filled == Filled::Blocked {

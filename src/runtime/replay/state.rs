@@ -7,10 +7,10 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use serde::Serialize;
 
 use super::checkpoint::CheckpointPlan;
 use super::variant::Variant;
-use crate::engine::hash::UserKey;
 use crate::runtime::state_file::{self, Clock, Head, Opened, StateReader};
 
 /// Where a replay begins, and where its state goes.
@@ -56,23 +56,19 @@ pub(super) fn take(
     Ok(())
 }
 
-/// Every user's state, by rising key.
-pub(super) fn users_of(variant: &mut Variant) -> Vec<(UserKey, Vec<u8>)> {
-    let mut users: Vec<_> = variant.export().collect();
-    users.sort_unstable_by_key(|(user, _)| *user);
-    users
-}
-
-/// Writes the state of a variant that nobody steps.
-pub(super) fn save(
+/// Writes the state of a variant that nobody steps; `with` makes of its head what the file begins with.
+pub(super) fn save<H: Serialize>(
     path: &Path,
     clock: Clock,
     configuration_hash: u64,
     variant: &mut Variant,
+    with: impl FnOnce(Head, &Variant) -> H,
 ) -> anyhow::Result<()> {
-    let users = users_of(variant);
+    let mut users: Vec<_> = variant.export().collect();
+    users.sort_unstable_by_key(|(user, _)| *user);
     let head =
         Head { users: users.len() as u64, waiting: variant.waiting(), ..Head::new(clock, configuration_hash) };
+    let head = with(head, variant);
     let users = users.iter().map(|(user, state)| (*user, state.as_slice()));
     state_file::write(path, &head, variant.profiles(), users)
         .with_context(|| format!("cannot write the state `{}`", path.display()))

@@ -9,9 +9,13 @@ use crate::engine::signin::EventTime;
 use crate::runtime::replay::checkpoint::{self, Checkpoint, CheckpointPlan, Counted};
 use crate::runtime::replay::merge::Reached;
 use crate::runtime::replay::state::{self, StateFiles};
-use crate::runtime::replay::summary::Judged;
 use crate::runtime::replay::variant::{Border, Variant};
-use crate::runtime::state_file::{Clock, Head};
+use crate::runtime::state_file::Clock;
+
+/// The variant whose state is kept; it is here, as nobody steps.
+fn first(variants: &mut [Option<Box<Variant>>]) -> anyhow::Result<&mut Variant> {
+    variants.first_mut().and_then(Option::as_deref_mut).context("no configuration")
+}
 
 impl Sequencer<'_> {
     /// Begins with what is kept of an earlier run, if there is any.
@@ -28,7 +32,7 @@ impl Sequencer<'_> {
 
     /// Goes on where an earlier run of the same replay stood.
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
-        let variant = self.variants.first_mut().and_then(Option::as_mut).context("no configuration")?;
+        let variant = first(&mut self.variants)?;
         let Checkpoint { state, reading, ended, counted, .. } = checkpoint::load(path, variant)?;
         self.merge.go_on(&reading, &ended);
         self.is_resumed = true;
@@ -42,25 +46,34 @@ impl Sequencer<'_> {
     /// Keeps how far it has come. Nobody steps, and nothing fills the next round.
     fn save_checkpoint(&mut self, plan: &CheckpointPlan) -> anyhow::Result<()> {
         self.sink.flush().context("cannot write")?;
-        let clock = Clock::new(self.stream_time, self.day, self.review, self.position);
+        checkpoint::sync(&plan.outputs)?;
+        let clock = self.clock();
         let reached = |file| {
             let Reached { items, notes } = self.files.get(&file).map(|(reached, _)| *reached).unwrap_or_default();
             let noted_before = self.noted_before.get(&file).copied().unwrap_or(0);
             (file, Reached { items, notes: notes.max(noted_before) })
         };
-        let checkpoint = Checkpoint {
-            identity: self.options.identity(),
-            state: Head::new(clock, self.options.engine.config_hash),
-            judged: Judged::default(),
-            reading: self.merge.joined_files().map(reached).collect(),
-            ended: self.merge.disorder().clone(),
-            counted: self.counted.clone(),
-            lengths: self.sink.lengths(),
+        let reading = self.merge.joined_files().map(reached).collect();
+        let identity = self.identity.clone().context("a checkpoint that was not planned")?;
+        let (merge, counted, lengths) = (&self.merge, &self.counted, self.sink.lengths());
+        let checkpoint = |state, variant: &Variant| Checkpoint {
+            identity,
+            state,
+            judged: variant.judged(),
+            reading,
+            ended: merge.disorder().clone(),
+            counted: counted.clone(),
+            lengths,
         };
-        let variant = self.variants.first_mut().and_then(Option::as_mut).context("no configuration")?;
-        checkpoint::save(plan, checkpoint, variant)?;
+        let hash = self.options.engine.config_hash;
+        state::save(&plan.path, clock, hash, first(&mut self.variants)?, checkpoint)?;
         self.due.begin(self.position);
         Ok(())
+    }
+
+    /// How far the stream has come.
+    fn clock(&self) -> Clock {
+        Clock::new(self.stream_time, self.day, self.review, self.position)
     }
 
     fn go_on(&mut self, clock: &Clock) -> anyhow::Result<()> {
@@ -71,16 +84,15 @@ impl Sequencer<'_> {
         Ok(())
     }
 
-    /// Keeps a checkpoint when one is due: true while the round before it has to be finished.
-    pub(super) fn keep_checkpoint(&mut self) -> anyhow::Result<bool> {
-        if !self.due.is_due(self.position) {
-            return Ok(false);
+    /// Keeps a checkpoint when one is due, once the round before it is finished.
+    pub(super) fn keep_checkpoint(&mut self) -> anyhow::Result<()> {
+        match &self.options.state.checkpoint {
+            Some(plan) if self.due.is_due(self.position) => {
+                self.finish_round()?;
+                self.save_checkpoint(plan)
+            }
+            _ => Ok(()),
         }
-        self.finish_round()?;
-        if let Some(plan) = &self.options.state.checkpoint {
-            self.save_checkpoint(plan)?;
-        }
-        Ok(true)
     }
 
     /// The stream is at its end, or goes on from what is kept.
@@ -92,9 +104,8 @@ impl Sequencer<'_> {
                 self.pass(Border::Pause(now))?;
                 // Whoever goes on from the state takes what is written for written.
                 self.sink.flush().context("cannot write")?;
-                let clock = Clock::new(self.stream_time, self.day, self.review, self.position);
-                let variant = self.variants.first_mut().and_then(Option::as_mut).context("no configuration")?;
-                state::save(path, clock, self.options.engine.config_hash, variant)?;
+                let (clock, hash) = (self.clock(), self.options.engine.config_hash);
+                state::save(path, clock, hash, first(&mut self.variants)?, |head, _| head)?;
             }
             _ => self.pass(Border::End(now))?,
         }
