@@ -9,16 +9,13 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::list::{DayMinutes, List, MINUTE_WORDS, Mark};
 use super::{AttemptKind, Attempts, Key, Trace};
-use crate::engine::bytes::{Reader, Short, put_length};
+use crate::engine::bytes::{Reader, Short, Unsealed, put_length, seal, unseal};
 use crate::engine::facts::CountryCode;
 
 const MAGIC: [u8; 4] = *b"FSAT";
 const VERSION: u16 = 1;
-const CHECKSUM_BYTES: usize = 8;
 /// Of a list without marks and days.
 const LIST_BYTES: usize = 22;
 const MARK_BYTES: usize = 11;
@@ -61,8 +58,7 @@ impl Attempts {
                 put_list(into, &key, &list);
             }
         }
-        let checksum = xxh3_64(&into[start..]);
-        into.extend(checksum.to_le_bytes());
+        seal(into, start);
     }
 
     /// Reads what [`Self::encode`] wrote, in place of all that was known; all of `bytes` must be it.
@@ -70,7 +66,7 @@ impl Attempts {
     /// # Errors
     /// When the bytes are no state of attempts; then nothing changes.
     pub fn restore(&self, bytes: &[u8]) -> Result<(), AttemptCodecError> {
-        let mut reader = Reader { bytes: checked_body(bytes)? };
+        let mut reader = Reader { bytes: unseal(bytes, MAGIC, VERSION)? };
         let mut lists: Vec<(Key, List)> = Vec::new();
         for _ in 0..reader.length(LIST_BYTES)? {
             let key = take_key(&mut reader)?;
@@ -93,19 +89,15 @@ impl Attempts {
     }
 }
 
-/// What stands between version and checksum.
-fn checked_body(bytes: &[u8]) -> Result<&[u8], AttemptCodecError> {
-    let after_magic = bytes.strip_prefix(&MAGIC).ok_or(AttemptCodecError::Magic)?;
-    let (version, body) = after_magic.split_first_chunk().ok_or(AttemptCodecError::Length)?;
-    let version = u16::from_le_bytes(*version);
-    if version != VERSION {
-        return Err(AttemptCodecError::Version(version));
+impl From<Unsealed> for AttemptCodecError {
+    fn from(unsealed: Unsealed) -> AttemptCodecError {
+        match unsealed {
+            Unsealed::Magic => AttemptCodecError::Magic,
+            Unsealed::Version(version) => AttemptCodecError::Version(version),
+            Unsealed::Checksum => AttemptCodecError::Checksum,
+            Unsealed::Short => AttemptCodecError::Length,
+        }
     }
-    let (body, checksum) = body.split_last_chunk::<CHECKSUM_BYTES>().ok_or(AttemptCodecError::Length)?;
-    if xxh3_64(&bytes[..bytes.len() - CHECKSUM_BYTES]) != u64::from_le_bytes(*checksum) {
-        return Err(AttemptCodecError::Checksum);
-    }
-    Ok(body)
 }
 
 fn put_list(into: &mut Vec<u8>, key: &Key, list: &List) {

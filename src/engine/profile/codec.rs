@@ -12,19 +12,16 @@
 use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::pending::Mark;
 use super::sketch::{Member, Sketch};
 use super::{NO_DAY, ProfileKey, ProfileKind, Profiles};
-use crate::engine::bytes::{Reader, Short, put_length};
+use crate::engine::bytes::{Reader, Short, Unsealed, put_length, seal, unseal};
 
 const MAGIC: [u8; 4] = *b"FSPR";
 const VERSION: u16 = 1;
 const KEY_BYTES: usize = 9;
 const MARK_BYTES: usize = KEY_BYTES + 4;
 const MEMBER_BYTES: usize = 8;
-const CHECKSUM_BYTES: usize = 8;
 
 /// Why bytes are no profiles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -75,14 +72,13 @@ impl Profiles {
                 into.extend(mark.rank.to_le_bytes());
             }
         }
-        let checksum = xxh3_64(&into[start..]);
-        into.extend(checksum.to_le_bytes());
+        seal(into, start);
     }
 
     /// Reads what [`Self::encode`] wrote; all of `bytes` must be it. State above today's limits is taken as it is
     /// and brought within them by the next advance.
     pub fn decode(bytes: &[u8]) -> Result<Profiles, ProfileCodecError> {
-        let mut reader = Reader { bytes: checked_body(bytes)? };
+        let mut reader = Reader { bytes: unseal(bytes, MAGIC, VERSION)? };
         let profiles = Profiles::default();
         let day = reader.i32()?;
         profiles.day.store(day, Ordering::Release);
@@ -153,19 +149,15 @@ impl Profiles {
     }
 }
 
-/// What stands between version and checksum.
-fn checked_body(bytes: &[u8]) -> Result<&[u8], ProfileCodecError> {
-    let after_magic = bytes.strip_prefix(&MAGIC).ok_or(ProfileCodecError::Magic)?;
-    let (version, body) = after_magic.split_first_chunk().ok_or(ProfileCodecError::Length)?;
-    let version = u16::from_le_bytes(*version);
-    if version != VERSION {
-        return Err(ProfileCodecError::Version(version));
+impl From<Unsealed> for ProfileCodecError {
+    fn from(unsealed: Unsealed) -> ProfileCodecError {
+        match unsealed {
+            Unsealed::Magic => ProfileCodecError::Magic,
+            Unsealed::Version(version) => ProfileCodecError::Version(version),
+            Unsealed::Checksum => ProfileCodecError::Checksum,
+            Unsealed::Short => ProfileCodecError::Length,
+        }
     }
-    let (body, checksum) = body.split_last_chunk::<CHECKSUM_BYTES>().ok_or(ProfileCodecError::Length)?;
-    if xxh3_64(&bytes[..bytes.len() - CHECKSUM_BYTES]) != u64::from_le_bytes(*checksum) {
-        return Err(ProfileCodecError::Checksum);
-    }
-    Ok(body)
 }
 
 fn put_key(into: &mut Vec<u8>, key: &ProfileKey) {
