@@ -21,7 +21,7 @@ use crate::runtime::clock;
 use crate::runtime::kafka::judging;
 use crate::runtime::kafka::names::{Names, entrances};
 use crate::runtime::kafka::offline::{self, Offline, OfflineError, RiskyLines, Sinks};
-use crate::runtime::kafka::record::{Source, SourceKind};
+use crate::runtime::kafka::record::Source;
 use crate::runtime::kafka::scan::{Bound, Part, ScanError, Scanner};
 use crate::runtime::replay::progress::Progress;
 use crate::runtime::replay::summary;
@@ -74,12 +74,8 @@ fn parts(
     let mut parts = Vec::new();
     for (index, source) in entrances.iter().enumerate() {
         for partition in scanner.chosen(&source.topic, None)? {
-            let bound = |bound, otherwise| match (bound, source.kind) {
-                (Bound::Offset(_), SourceKind::Commands) => otherwise,
-                (bound, _) => bound,
-            };
             let end = |bound| within(&scanner, &source.topic, partition, bound);
-            let (from, to) = (bound(from, Bound::Earliest), bound(to, Bound::Latest));
+            let (from, to) = (from.of(source.kind, Bound::Earliest), to.of(source.kind, Bound::Latest));
             parts.push((index, scanner.part(&source.topic, partition, end(from)?, end(to)?)?));
         }
     }

@@ -23,8 +23,8 @@ use super::scan::{Bound, ScanError, Scanner};
 use crate::engine::watermark::StreamTime;
 use crate::runtime::clock::Deadline;
 
-/// Keys cleared in one transaction: seconds of work, far below any transaction's time.
-const CLEAR_KEYS_MAX: usize = 100_000;
+/// Keys written or cleared in one transaction: seconds of work, far below any transaction's time.
+const CHANGES_MAX: usize = 20_000;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ResetError {
@@ -167,13 +167,29 @@ pub fn reset(
     let found = find(names, scanner, partition, state == StateChange::Clear)?;
     let next = next(names, scanner, partition, to, found.marker.as_ref())?;
     let marker = marker(found.marker.as_ref(), next, state);
-    let keys: Vec<&Vec<u8>> = found.keys.iter().collect();
-    let mut chunks: Vec<&[&Vec<u8>]> = keys.chunks(CLEAR_KEYS_MAX).collect();
+    let changes: Vec<Change<'_>> = found.keys.iter().map(|key| (key.clone(), None)).collect();
+    write(names, scanner, &mut producer, (partition, &marker), &changes)?;
+    Ok(Done { marker, cleared: changes.len() })
+}
+
+/// A user's key and new state; `None` forgets.
+pub(super) type Change<'a> = (Vec<u8>, Option<&'a [u8]>);
+
+/// Writes a stopped partition's changes, the marker with the last of them, and the group's offsets beside it.
+pub(super) fn write(
+    names: &Names,
+    scanner: &Scanner,
+    producer: &mut TxnProducer,
+    (partition, marker): (i32, &Marker),
+    changes: &[Change<'_>],
+) -> Result<(), ResetError> {
+    let timeout = names.transaction_timeout;
+    let mut chunks: Vec<&[Change<'_>]> = changes.chunks(CHANGES_MAX).collect();
     let last = chunks.pop().unwrap_or(&[]);
     for chunk in chunks {
         let deadline = Deadline::after(timeout);
         producer.begin()?;
-        end_keys(names, &producer, partition, chunk, deadline)?;
+        send(names, producer, partition, chunk, deadline)?;
         producer.commit(deadline)?;
     }
     // The metadata of a client that is no member has no generation. A coordinator takes offsets with it as long as the
@@ -181,32 +197,27 @@ pub fn reset(
     let group: ConsumerGroupMetadata = scanner.reader().group_metadata().ok_or(ResetError::NoGroup)?;
     let deadline = Deadline::after(timeout);
     producer.begin()?;
-    end_keys(names, &producer, partition, last, deadline)?;
+    send(names, producer, partition, last, deadline)?;
     let payload = marker.encode();
     producer.send(&outgoing(names, partition, MARKER_KEY, Some(&payload)), deadline)?;
     let offsets: Vec<(&str, i32, i64)> =
         marker.next.iter().map(|(topic, next)| (topic.as_str(), partition, *next)).collect();
     producer.send_offsets(&offsets, &group, deadline)?;
-    producer.commit(deadline)?;
-    Ok(Done { marker, cleared: keys.len() })
+    Ok(producer.commit(deadline)?)
 }
 
-fn end_keys(
+fn send(
     names: &Names,
     producer: &TxnProducer,
     partition: i32,
-    keys: &[&Vec<u8>],
+    changes: &[Change<'_>],
     deadline: Deadline,
 ) -> Result<(), Failure> {
-    keys.iter().try_for_each(|key| producer.send(&outgoing(names, partition, key, None), deadline))
+    let mut changes = changes.iter();
+    changes.try_for_each(|(key, state)| producer.send(&outgoing(names, partition, key, *state), deadline))
 }
 
-pub(super) fn outgoing<'a>(
-    names: &'a Names,
-    partition: i32,
-    key: &'a [u8],
-    payload: Option<&'a [u8]>,
-) -> Outgoing<'a> {
+fn outgoing<'a>(names: &'a Names, partition: i32, key: &'a [u8], payload: Option<&'a [u8]>) -> Outgoing<'a> {
     Outgoing { topic: names.topic(Destination::State), partition, key: Some(key), payload, ..Outgoing::default() }
 }
 

@@ -16,6 +16,7 @@ use rdkafka::{Offset, TopicPartitionList as List};
 use super::failure;
 use super::kafka_log::{self, Reader, place};
 use super::names::Names;
+use super::record::SourceKind;
 use crate::runtime::clock::Deadline;
 
 /// Questions to a broker wait this long.
@@ -43,6 +44,16 @@ pub enum Bound {
     Offset(i64),
     /// The first record with this timestamp or a later one, milliseconds since 1970; else the end.
     Time(i64),
+}
+
+impl Bound {
+    /// The place in a source of this kind: an offset is one of the input topics', and of commands `otherwise` is meant.
+    pub fn of(self, kind: SourceKind, otherwise: Bound) -> Bound {
+        match (self, kind) {
+            (Bound::Offset(_), SourceKind::Commands) => otherwise,
+            (bound, _) => bound,
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -20,7 +20,6 @@ use super::outbox::Destination;
 use super::partition::{PROFILES_PARTITION, hexadecimal, stream_time};
 use super::producer::{Outgoing, TxnProducer};
 use super::profiles::{Taken, take_record};
-use super::record::SourceKind;
 use super::repartition;
 use super::reset;
 use super::scan::{Bound, Scanner};
@@ -34,8 +33,6 @@ use crate::engine::watermark::StreamTime;
 use crate::runtime::clock::Deadline;
 use crate::runtime::state_file::{Clock, Head, ReadTo};
 
-/// Users written in one transaction: seconds of work, far below any transaction's time.
-const USERS_MAX: usize = 20_000;
 /// A client that reads nothing needs no room.
 const QUEUE_BYTES_MAX: u64 = 64 * 1024;
 
@@ -152,12 +149,7 @@ pub fn places(config: &Config, scanner: &Scanner, from: Bound) -> anyhow::Result
     let mut places = Vec::new();
     for source in entrances(config).iter() {
         for partition in scanner.chosen(&source.topic, None)? {
-            // An offset is one of the input topics'.
-            let bound = match (from, source.kind) {
-                (Bound::Offset(_), SourceKind::Commands) => Bound::Earliest,
-                (from, _) => from,
-            };
-            let offset = scanner.offset(&source.topic, partition, bound)?;
+            let offset = scanner.offset(&source.topic, partition, from.of(source.kind, Bound::Earliest))?;
             places.push(ReadTo { topic: source.topic.clone(), partition, offset });
         }
     }
@@ -273,24 +265,8 @@ fn write_partition(
     };
     let ended: Vec<&Vec<u8>> = found.keys.iter().filter(|key| !is_new(key)).collect();
     let written = users.iter().map(|(user, state)| (user.0.to_be_bytes().to_vec(), Some(state.as_slice())));
-    let mut changes: Vec<(Vec<u8>, Option<&[u8]>)> =
-        ended.iter().map(|key| ((*key).clone(), None)).chain(written).collect();
-    let payload = marker.encode();
-    changes.push((MARKER_KEY.to_vec(), Some(&payload)));
-    for changes in changes.chunks(USERS_MAX) {
-        let deadline = Deadline::after(timeout);
-        producer.begin()?;
-        for (key, payload) in changes {
-            producer.send(&reset::outgoing(names, partition, key, *payload), deadline)?;
-        }
-        if changes.last().is_some_and(|(key, _)| key == MARKER_KEY) {
-            let group = scanner.reader().group_metadata().context("the client has no group")?;
-            let offsets: Vec<(&str, i32, i64)> =
-                marker.next.iter().map(|(topic, next)| (topic.as_str(), partition, *next)).collect();
-            producer.send_offsets(&offsets, &group, deadline)?;
-        }
-        producer.commit(deadline)?;
-    }
+    let changes: Vec<_> = ended.iter().map(|key| ((*key).clone(), None)).chain(written).collect();
+    reset::write(names, scanner, &mut producer, (partition, &marker), &changes)?;
     Ok(ended.len())
 }
 
