@@ -13,7 +13,7 @@ use std::sync::Arc;
 use common::{compare, lines, records, size, tables, variant};
 use farsign::engine::decode::{Decoder, Format};
 use farsign::engine::policy::EngineConfig;
-use farsign::render::{ImpossibleTravelName, OutputFormat, RenderContext};
+use farsign::render::RenderContext;
 use farsign::runtime::replay::input::expand;
 use farsign::runtime::replay::output::Outputs;
 use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
@@ -47,13 +47,7 @@ fn options(path: &Path, threads: usize) -> Options {
 }
 
 fn replay(options: &Options) -> u64 {
-    let context = RenderContext {
-        format: OutputFormat::default(),
-        impossible_travel_name: ImpossibleTravelName::default(),
-        config_hash: 0,
-        geoip_builds: Vec::new(),
-        named_locations: Vec::new(),
-    };
+    let context = RenderContext::default();
     let mut outputs = Outputs::new(Box::new(io::sink()), None, context);
     let summary = sequencer::run(options, &mut outputs, &Arc::default()).expect("nothing to fail");
     summary.judged.counts.sign_ins << 32 | summary.judged.written

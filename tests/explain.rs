@@ -2,30 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+#[path = "common/cli.rs"]
+mod cli;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use assert_cmd::Command;
+use cli::{run, session};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-
-fn farsign(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("farsign").unwrap();
-    command.current_dir(folder).args(arguments);
-    command
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> String {
-    let output = farsign(folder, arguments).assert().success().get_output().stdout.clone();
-    String::from_utf8(output).unwrap()
-}
-
-/// Exit code, stdout and stderr, as a terminal shows them.
-fn session(folder: &Path, arguments: &[&str]) -> String {
-    let output = farsign(folder, arguments).output().unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    format!("exit {}\n--- stdout\n{stdout}--- stderr\n{stderr}", output.status.code().unwrap())
-}
 
 type Findings = BTreeMap<String, (String, Value)>;
 

@@ -15,7 +15,7 @@ use farsign::engine::enrich::{Role, Tables};
 use farsign::engine::facts::Item;
 use farsign::engine::out::{Detection, RiskyUser};
 use farsign::engine::policy::EngineConfig;
-use farsign::render::{ImpossibleTravelName, OutputFormat, RenderContext};
+use farsign::render::RenderContext;
 use farsign::runtime::replay::block::{Block, Rejected};
 use farsign::runtime::replay::checkpoint::{self, CheckpointPlan};
 use farsign::runtime::replay::input::expand;
@@ -56,13 +56,7 @@ impl Written {
 
     /// Outputs behind what the checkpoint knows of.
     fn outputs(&self, lengths: &[u64]) -> Outputs {
-        let context = RenderContext {
-            format: OutputFormat::default(),
-            impossible_travel_name: ImpossibleTravelName::default(),
-            config_hash: 0,
-            geoip_builds: Vec::new(),
-            named_locations: Vec::new(),
-        };
+        let context = RenderContext::default();
         let lengths = [0, 1, 2].map(|index| lengths.get(index).copied().unwrap_or(0));
         for (lines, length) in [&self.detections, &self.rejects].into_iter().zip(lengths) {
             let mut lines = lines.0.lock().unwrap();

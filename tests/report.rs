@@ -8,23 +8,20 @@
 #[path = "report/browser.rs"]
 mod browser;
 
+#[path = "common/cli.rs"]
+mod cli;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use assert_cmd::Command;
 use browser::{Opened, open, url};
+use cli::farsign;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const WIDTH: u32 = 1_200;
 /// A principal name that would run in the page if it were taken for HTML.
 const HOSTILE: &str = "</script><img src=x onerror=alert(1)>";
-
-fn farsign(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("farsign").unwrap();
-    command.current_dir(folder).args(arguments);
-    command
-}
 
 fn run(folder: &Path, arguments: &[&str]) {
     farsign(folder, arguments).assert().success();

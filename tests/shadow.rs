@@ -3,10 +3,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+#[path = "common/cli.rs"]
+mod cli;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use assert_cmd::Command;
+use cli::{farsign, run, session};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,24 +23,6 @@ const SHADOWS: &str = "policies:
   shadow: true
   detections: {unfamiliar_features: {low_bits: 11.25}}
 ";
-
-fn farsign(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("farsign").unwrap();
-    command.current_dir(folder).args(arguments);
-    command
-}
-
-fn run(folder: &Path, arguments: &[&str]) -> String {
-    let output = farsign(folder, arguments).assert().success().get_output().stdout.clone();
-    String::from_utf8(output).unwrap()
-}
-
-/// Exit code, stdout and stderr, as a terminal shows them.
-fn session(folder: &Path, arguments: &[&str]) -> String {
-    let output = farsign(folder, arguments).output().unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    format!("exit {}\n--- stdout\n{stdout}--- stderr\n{stderr}", output.status.code().unwrap())
-}
 
 /// A simulated organisation under attack, and a configuration that knows its addresses, without and with shadow policies.
 fn prepared(folder: &Path) {

@@ -2,25 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+#[path = "common/cli.rs"]
+mod cli;
+
 use std::fs;
 use std::path::Path;
 
-use assert_cmd::Command;
+use cli::{databases, farsign};
 use tempfile::TempDir;
-
-fn farsign(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("farsign").unwrap();
-    command.current_dir(folder).args(arguments);
-    command
-}
 
 /// Replays with the test databases; gives what it wrote to stderr.
 fn replay(folder: &Path, arguments: &[&str]) -> String {
-    let databases = Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip-test-data");
     let mut command = farsign(folder, &["replay"]);
-    for (flag, name) in [("--city-db", "City"), ("--asn-db", "ASN"), ("--anonymous-db", "Anonymous-IP")] {
-        command.arg(flag).arg(databases.join(format!("farsign-test-{name}.mmdb")));
-    }
+    command.args(databases());
     let output = command.args(arguments).assert().success().get_output().stderr.clone();
     String::from_utf8(output).unwrap()
 }
@@ -92,11 +86,8 @@ fn equal_runs_give_equal_states_and_other_commands_begin_with_them() {
     replay(folder, &["--state-in", "one", "-o", "out1", "part1.ndjson"]);
 
     // The same configuration, told twice, in one pass from the state.
-    let databases = Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip-test-data");
     let mut tune = farsign(folder, &["tune", "--state-in", "one", "--output-dir", "tuned", "part1.ndjson"]);
-    for (flag, name) in [("--city-db", "City"), ("--asn-db", "ASN"), ("--anonymous-db", "Anonymous-IP")] {
-        tune.arg(flag).arg(databases.join(format!("farsign-test-{name}.mmdb")));
-    }
+    tune.args(databases());
     tune.args(["--set", "detections.impossible_travel.max_speed_kmh=1000,700"]).assert().success();
     assert!(bytes(folder, &["tuned/000.ndjson"]) == bytes(folder, &["out1"]));
     assert!(bytes(folder, &["tuned/001.ndjson"]) != bytes(folder, &["out1"]), "the variants differ");
@@ -108,13 +99,8 @@ fn a_sign_in_is_explained_from_a_state_alone_as_from_its_logs() {
     let folder = folder.path();
     simulated(folder, &[9_000]);
     replay(folder, &["--state-out", "state", "--emit-suppressed", "-o", "out0", "part0.ndjson"]);
-    let databases = Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip-test-data");
     let explain = |arguments: &[&str]| {
-        let mut command = farsign(folder, &["explain", "--json"]);
-        for (flag, name) in [("--city-db", "City"), ("--asn-db", "ASN"), ("--anonymous-db", "Anonymous-IP")] {
-            command.arg(flag).arg(databases.join(format!("farsign-test-{name}.mmdb")));
-        }
-        let output = command.args(arguments).output().unwrap();
+        let output = farsign(folder, &["explain", "--json"]).args(databases()).args(arguments).output().unwrap();
         let mut told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         // A run that is to go on settles more, before it writes the state, than one that looks at its end.
         for state in ["before", "after"] {

@@ -2,42 +2,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+#[path = "common/cli.rs"]
+mod cli;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use assert_cmd::Command;
+use cli::{databases, farsign, run, session};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 const SCHEMA_PATH: &str = "docs/tuning.schema.json";
-
-fn farsign(folder: &Path, arguments: &[&str]) -> Command {
-    let mut command = Command::cargo_bin("farsign").unwrap();
-    command.current_dir(folder).args(arguments);
-    command
-}
-
-/// Runs it and gives what it wrote to stdout.
-fn run(folder: &Path, arguments: &[&str]) -> String {
-    let output = farsign(folder, arguments).assert().success().get_output().stdout.clone();
-    String::from_utf8(output).unwrap()
-}
-
-/// Exit code, stdout and stderr, as a terminal shows them.
-fn session(folder: &Path, arguments: &[&str]) -> String {
-    let output = farsign(folder, arguments).output().unwrap();
-    let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
-    format!("exit {}\n--- stdout\n{stdout}--- stderr\n{stderr}", output.status.code().unwrap())
-}
-
-fn databases() -> Vec<String> {
-    let named = [("city", "City"), ("asn", "ASN"), ("anonymous", "Anonymous-IP")];
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("geoip-test-data");
-    let one = |(flag, name): &(&str, &str)| {
-        [format!("--{flag}-db"), folder.join(format!("farsign-test-{name}.mmdb")).display().to_string()]
-    };
-    named.iter().flat_map(one).collect()
-}
 
 /// The command with the test databases.
 fn with_databases<'a>(arguments: &[&'a str], databases: &'a [String]) -> Vec<&'a str> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use farsign::engine::decode::{Decoder, Format};
 use farsign::engine::enrich::{Role, Tables};
 use farsign::engine::policy::EngineConfig;
-use farsign::render::{ImpossibleTravelName, OutputFormat, RenderContext};
+use farsign::render::RenderContext;
 use farsign::runtime::replay::input::expand;
 use farsign::runtime::replay::output::Outputs;
 use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
@@ -67,13 +67,7 @@ fn replay(
         block_length,
         round_items_max,
     };
-    let context = RenderContext {
-        format: OutputFormat::default(),
-        impossible_travel_name: ImpossibleTravelName::default(),
-        config_hash: 0,
-        geoip_builds: Vec::new(),
-        named_locations: Vec::new(),
-    };
+    let context = RenderContext::default();
     let file = File::create(&output).expect("a file");
     let mut outputs = Outputs::new(Box::new(file), None, context);
     let summary = sequencer::run(&options, &mut outputs, &Arc::default()).expect("nothing to fail");
