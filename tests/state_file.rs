@@ -181,6 +181,63 @@ fn files_that_would_destroy_each_other_are_refused() {
     assert!(bytes(folder, &["state"]) != before);
 }
 
+#[test]
+fn a_replay_that_was_killed_is_gone_on_with_by_the_same_command() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    let size = ["--users", "300", "--days", "35", "--seed", "9303", "--form", "entra-lean"];
+    farsign(folder, &[&["simulate", "-o", "logs"], size.as_slice()].concat()).assert().success();
+    replay(folder, &["-o", "whole", "--summary", "whole.json", "logs"]);
+    let resumed = [
+        "-o",
+        "out",
+        "--summary",
+        "out.json",
+        "--resume",
+        "kept",
+        "--resume-every",
+        "1",
+        "--threads",
+        "1",
+        "logs",
+    ];
+    let mut kills = 0;
+    while kills < 3 {
+        let known = fs::read(folder.join("kept")).ok();
+        let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_farsign"))
+            .current_dir(folder)
+            .arg("replay")
+            .args(databases())
+            .args(resumed)
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Killed once it has come further than the one before; it may be through first.
+        while child.try_wait().unwrap().is_none() && fs::read(folder.join("kept")).ok() == known {
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        if child.try_wait().unwrap().is_some() {
+            break;
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        kills += 1;
+    }
+    assert!(kills > 0, "it was killed behind a checkpoint");
+    if folder.join("kept").exists() {
+        let told = replay(folder, &resumed);
+        assert!(told.contains("going on behind"), "{told}");
+    }
+    assert!(bytes(folder, &["out"]) == bytes(folder, &["whole"]), "after {kills} kills");
+    let counted = |name: &str| {
+        let mut summary: serde_json::Value = serde_json::from_slice(&bytes(folder, &[name])).unwrap();
+        summary.as_object_mut().unwrap().remove("run");
+        summary
+    };
+    assert_eq!(counted("out.json"), counted("whole.json"));
+    assert!(!folder.join("kept").exists(), "nothing is left to go on with");
+}
+
 #[cfg(unix)]
 #[test]
 fn a_state_is_for_its_owner_alone() {
