@@ -58,7 +58,17 @@ pub fn seen_by_oracle(record: &[u8]) -> Option<Vec<Seen>> {
     } else {
         walk(&value, 0, &mut all)
     }
-    (!all.contains(&unknown())).then_some(all)
+    Some(all)
+}
+
+/// Did the decoder see what the oracle did? Where the oracle knows nothing the decoder may have seen any number of
+/// records, so what comes before the first such place and after the last is compared.
+pub fn agree(decoder: &[Seen], oracle: &[Seen]) -> bool {
+    let Some(first) = oracle.iter().position(|seen| *seen == unknown()) else { return decoder == oracle };
+    let last = oracle.iter().rposition(|seen| *seen == unknown()).unwrap_or(first);
+    decoder.starts_with(&oracle[..first])
+        && decoder.ends_with(&oracle[last + 1..])
+        && decoder.len() >= first + (oracle.len() - last - 1)
 }
 
 /// Stands for what only the decoder says: why text in a list that is no JSON is none, and what is in packed text.
