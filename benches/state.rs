@@ -64,7 +64,7 @@ fn step(engine: &mut Engine, stream: &mut Stream<'_>, batches: u64) -> u64 {
             .iter()
             .map(|(position, item)| Input { position: *position, stream_time: item.time(), item })
             .collect();
-        engine.step(&inputs, &mut out);
+        engine.step(&inputs, std::slice::from_mut(&mut out));
     }
     out.counts.sign_ins + engine.users() as u64 * 1_000_003
 }

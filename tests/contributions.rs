@@ -34,11 +34,11 @@ fn run(
     for (index, item) in items.iter().enumerate() {
         let stream_time = stream.observe(item.time(), item.user());
         if settles_before(index) {
-            engine.settle(stream_time, &mut out);
+            engine.settle(stream_time, std::slice::from_mut(&mut out));
         }
-        engine.step(&[Input { position: index as u64, stream_time, item }], &mut out);
+        engine.step(&[Input { position: index as u64, stream_time, item }], std::slice::from_mut(&mut out));
     }
-    engine.settle(stream.now().plus_seconds(end_s), &mut out);
+    engine.settle(stream.now().plus_seconds(end_s), std::slice::from_mut(&mut out));
     let mut told = out.contributions;
     told.sort_by_key(|told| (told.day, told.key, told.member));
     (told, out.detections)
@@ -55,13 +55,13 @@ fn check_completeness(items: &[Item<'_>], settle_every: usize) -> Result<u64, Te
         prop_assert!(newly_complete >= complete, "complete days never fall");
         if newly_complete > complete || index % settle_every == 0 {
             // What comes out of this settle may be of the days that become complete by it, and of no day before.
-            engine.settle(stream_time, &mut out);
+            engine.settle(stream_time, std::slice::from_mut(&mut out));
         }
         let early = out.contributions.iter().find(|told| told.day <= complete);
         prop_assert!(early.is_none(), "day {complete} was complete before {early:?}");
         out.contributions.clear();
         complete = newly_complete;
-        engine.step(&[Input { position: index as u64, stream_time, item }], &mut out);
+        engine.step(&[Input { position: index as u64, stream_time, item }], std::slice::from_mut(&mut out));
     }
     Ok(out.counts.contributed_late)
 }

@@ -53,7 +53,7 @@ fn answer(mut items: Vec<Item<'static>>) -> Answer {
 }
 
 fn state(answer: &mut Answer) -> UserState {
-    answer.engines[0].inspect(key("ann")).unwrap().current
+    answer.engines[0].inspect(0, key("ann")).unwrap().current
 }
 
 /// Levels of a sign-in's findings that stand or stood a short while ago, the highest last.

@@ -147,10 +147,10 @@ fn a_users_state_is_described() {
     let (mut stream, mut out) = (StreamTime::default(), Out::default());
     for item in home.chain([visit, word]) {
         let stream_time = stream.observe(item.time(), item.user());
-        engine.step(&[Input { position: 0, stream_time, item: &item }], &mut out);
+        engine.step(&[Input { position: 0, stream_time, item: &item }], std::slice::from_mut(&mut out));
     }
-    assert!(engine.inspect(key("nobody")).is_none());
-    let record = engine.inspect(key("ada")).expect("a user");
+    assert!(engine.inspect(0, key("nobody")).is_none());
+    let record = engine.inspect(0, key("ada")).expect("a user");
     let shown = user_state::describe(&record, &Rules::new(Arc::default()));
     let check = |pointer: &str, expected: Value| {
         assert_eq!(shown.pointer(pointer), Some(&expected), "{pointer} of {shown:#}");

@@ -104,11 +104,11 @@ proptest! {
             for (index, item) in items.iter().enumerate() {
                 let stream_time = stream.observe(item.time(), item.user());
                 if settles(index) {
-                    engine.settle(stream_time, &mut out);
+                    engine.settle(stream_time, std::slice::from_mut(&mut out));
                 }
-                engine.step(&[Input { position: index as u64, stream_time, item }], &mut out);
+                engine.step(&[Input { position: index as u64, stream_time, item }], std::slice::from_mut(&mut out));
             }
-            engine.settle(at(400, 0), &mut out);
+            engine.settle(at(400, 0), std::slice::from_mut(&mut out));
             out.risky_users
         };
         let (never, often) = (drive(&|_| false), drive(&|index| index % settle_every == 0));
@@ -159,9 +159,9 @@ fn told(events: &[Item<'static>], settled_at: EventTime) -> Vec<RiskyUser> {
     let (mut stream, mut out) = (StreamTime::default(), Out::default());
     for (index, item) in items.iter().enumerate() {
         let stream_time = stream.observe(item.time(), item.user());
-        engine.step(&[Input { position: index as u64, stream_time, item }], &mut out);
+        engine.step(&[Input { position: index as u64, stream_time, item }], std::slice::from_mut(&mut out));
     }
-    engine.settle(settled_at, &mut out);
+    engine.settle(settled_at, std::slice::from_mut(&mut out));
     assert!(out.risky_users.iter().all(|user| user.key == key("ada") && user.user_id == "ada"));
     out.risky_users
 }

@@ -194,7 +194,7 @@ fn a_shadow_is_silent_where_the_live_policy_is_not_and_keeps_nothing_from_the_qu
     let high = |found: &(Detection, usize)| found.0.level == RiskLevel::High;
     assert!(answer.detections.iter().any(high), "{:?}", answer.detections);
     assert_eq!(of_policy(&answer, "candidate"), []);
-    let record = answer.engines[0].inspect(common::world::key("ann")).expect("ann");
+    let record = answer.engines[0].inspect(0, common::world::key("ann")).expect("ann");
     assert_eq!(record.current.quarantine.len(), 1);
 }
 
@@ -204,7 +204,7 @@ fn nothing_is_quarantined_for_a_shadow() {
     let items = [habits(), vec![bergen("away", 0, 540)]].concat();
     let state = |config: &EngineConfig| {
         let mut answer = run(config, &items, Cut::default());
-        let mut record = answer.engines[0].inspect(common::world::key("ann")).expect("ann");
+        let mut record = answer.engines[0].inspect(0, common::world::key("ann")).expect("ann");
         assert_eq!(record.current.quarantine, []);
         record.current.shadows.clear();
         record.current
@@ -263,14 +263,14 @@ fn a_policy_that_is_gone_leaves_nothing() {
     let mut answer = run(&one(), &items, Cut::default());
     let engine = &mut answer.engines[0];
     let key = common::world::key("ann");
-    let shadows = |engine: &mut farsign::engine::Engine| engine.inspect(key).expect("ann").current.shadows;
+    let shadows = |engine: &mut farsign::engine::Engine| engine.inspect(0, key).expect("ann").current.shadows;
     assert_eq!(shadows(engine).len(), 1);
     let renamed = EngineConfig { shadow_policies: vec![shadow("renamed", &[], live().default_policy)], ..one() };
     engine.reconfigure(std::sync::Arc::new(renamed));
     let home = sign_in(&spec("home", 1, 480, "oslo-fixed", "laptop"));
     let mut out = farsign::engine::out::Out::default();
     let input = farsign::engine::Input { position: 1_000, stream_time: home.time(), item: &home };
-    engine.step(&[input], &mut out);
+    engine.step(&[input], std::slice::from_mut(&mut out));
     assert_eq!(shadows(engine), []);
     assert_eq!(out.shadow_detections, []);
 }

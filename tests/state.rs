@@ -246,18 +246,18 @@ fn run_by(config: &Arc<EngineConfig>, events: &[Event], cut: Option<usize>) -> (
         let item = item(number, event);
         let stream_time = stream.observe(item.time(), item.user());
         if cut == Some(number) {
-            let state: Exported = engine.export().collect();
+            let state: Exported = engine.export(0).collect();
             engine = Engine::new(config.clone(), profiles.clone());
             for (key, bytes) in &state {
-                engine.import(*key, bytes).expect("just exported");
+                engine.import(farsign::engine::variants::Variants::first(1), *key, bytes).expect("just exported");
             }
         }
         if number % 17 == 16 {
-            engine.settle(stream_time, &mut out);
+            engine.settle(stream_time, std::slice::from_mut(&mut out));
         }
-        engine.step(&[Input { position: number as u64, stream_time, item: &item }], &mut out);
+        engine.step(&[Input { position: number as u64, stream_time, item: &item }], std::slice::from_mut(&mut out));
     }
-    let exported = engine.export().collect();
+    let exported = engine.export(0).collect();
     (out, exported)
 }
 

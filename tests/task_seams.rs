@@ -38,12 +38,12 @@ impl Task {
         for item in items {
             self.position += 1;
             let stream_time = self.stream.observe(item.time(), item.user());
-            self.engine.step(&[Input { position: self.position, stream_time, item }], &mut self.out);
+            self.engine.step(&[Input { position: self.position, stream_time, item }], std::slice::from_mut(&mut self.out));
         }
     }
 
     fn exported(&mut self) -> Vec<(UserKey, Vec<u8>)> {
-        self.engine.export().collect()
+        self.engine.export(0).collect()
     }
 }
 
@@ -87,12 +87,12 @@ proptest! {
         let mut restarted = Task { engine: engine(&after), out: Out::default(), ..Task::new(&after) };
         (restarted.stream, restarted.position) = (live.stream, live.position);
         for (key, bytes) in live.exported() {
-            restarted.engine.import(key, &bytes).expect("just exported");
+            restarted.engine.import(farsign::engine::variants::Variants::first(1), key, &bytes).expect("just exported");
         }
         live.engine.reconfigure(Arc::new(after));
         let now = live.stream.now();
-        live.engine.settle(now, &mut live.out);
-        restarted.engine.settle(now, &mut restarted.out);
+        live.engine.settle(now, std::slice::from_mut(&mut live.out));
+        restarted.engine.settle(now, std::slice::from_mut(&mut restarted.out));
         live.step(&items[cut..]);
         restarted.step(&items[cut..]);
         prop_assert_eq!(&live.out.detections, &restarted.out.detections);
@@ -119,27 +119,27 @@ proptest! {
             let touched: BTreeSet<UserKey> = items.iter().map(Item::user).collect();
             for key in touched.into_iter().chain(live.out.forgotten.clone()) {
                 let mut bytes = Vec::new();
-                if live.engine.export_user(key, &mut bytes) {
+                if live.engine.export_user(0, key, &mut bytes) {
                     changelog.insert(key, bytes);
                 } else {
                     changelog.remove(&key);
                 }
             }
             if number % 3 == 2 {
-                live.engine.settle(live.stream.now(), &mut live.out);
+                live.engine.settle(live.stream.now(), std::slice::from_mut(&mut live.out));
             }
         }
         prop_assert!(live.engine.users() <= 12);
         prop_assert_eq!(changelog.keys().copied().collect::<Vec<_>>(), keys(&mut live.engine));
         let mut restored = engine(&config);
         for (key, bytes) in &changelog {
-            restored.import(*key, bytes).expect("just exported");
+            restored.import(farsign::engine::variants::Variants::first(1), *key, bytes).expect("just exported");
         }
         let before = live.exported();
         let now = live.stream.now();
-        prop_assert_eq!(live.engine.digest(now), restored.digest(now));
+        prop_assert_eq!(live.engine.digest(0, now), restored.digest(0, now));
         let later = now.plus_seconds(later_s);
-        prop_assert_eq!(live.engine.digest(later), restored.digest(later));
+        prop_assert_eq!(live.engine.digest(0, later), restored.digest(0, later));
         prop_assert_eq!(live.exported(), before, "a digest changes nothing");
     }
 
@@ -159,7 +159,7 @@ proptest! {
 }
 
 fn keys(engine: &mut Engine) -> Vec<UserKey> {
-    engine.export().map(|(key, _)| key).collect()
+    engine.export(0).map(|(key, _)| key).collect()
 }
 
 #[test]
@@ -169,11 +169,11 @@ fn a_digest_tells_other_state() {
     let (most, last) = items.split_at(items.len() - 1);
     task.step(most);
     let now = task.stream.now();
-    let before = task.engine.digest(now);
-    assert_eq!(task.engine.digest(now), before);
+    let before = task.engine.digest(0, now);
+    assert_eq!(task.engine.digest(0, now), before);
     task.step(last);
-    assert_ne!(task.engine.digest(now), before);
-    assert_ne!(task.engine.digest(now), engine(&EngineConfig::default()).digest(EventTime::MIN));
+    assert_ne!(task.engine.digest(0, now), before);
+    assert_ne!(task.engine.digest(0, now), engine(&EngineConfig::default()).digest(0, EventTime::MIN));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn who_is_forgotten_is_told_and_may_come_back() {
     let users: BTreeSet<UserKey> = items.iter().map(Item::user).collect();
     assert_eq!(distinct, users, "each was forgotten at some time");
     let back: Vec<UserKey> =
-        users.into_iter().filter(|key| task.engine.export_user(*key, &mut Vec::new())).collect();
+        users.into_iter().filter(|key| task.engine.export_user(0, *key, &mut Vec::new())).collect();
     assert_eq!(back, keys(&mut task.engine));
     assert_eq!(back.len(), 4);
     task.out.clear();

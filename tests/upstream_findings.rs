@@ -29,13 +29,13 @@ fn after_two_weeks(events: &[Item<'static>]) -> (Out, Engine) {
     let (mut stream, mut out) = (StreamTime::default(), Out::default());
     for (index, item) in items.iter().enumerate() {
         let stream_time = stream.observe(item.time(), item.user());
-        engine.step(&[Input { position: index as u64, stream_time, item }], &mut out);
+        engine.step(&[Input { position: index as u64, stream_time, item }], std::slice::from_mut(&mut out));
     }
     (out, engine)
 }
 
 fn ada(engine: &mut Engine) -> UserRecord {
-    engine.inspect(key("ada")).expect("known")
+    engine.inspect(0, key("ada")).expect("known")
 }
 
 fn visit(network: &str, device: &str) -> Item<'static> {
@@ -161,7 +161,7 @@ fn a_user_nobody_saw_is_told_of_by_name() {
     assert_eq!((risky.user_id.as_str(), risky.tenant_id.as_str()), ("bob", TENANT));
     assert_eq!(risky.user_principal_name, "bob@example.com");
     assert_eq!((risky.risk.level, risky.risk.state), (RiskLevel::High, RiskState::AtRisk));
-    let record = engine.inspect(key("bob")).expect("known from now on");
+    let record = engine.inspect(0, key("bob")).expect("known from now on");
     assert_eq!((record.current.baseline.sign_ins, record.current.last_learnt), (0, None));
     assert_eq!((out.counts.users_new, out.counts.sign_ins), (2, 14));
     assert_eq!(out.counts.upstream_findings[Provider::Entra as usize], [1, 0]);
@@ -183,7 +183,7 @@ fn what_a_record_says_of_its_own_sign_in_decides_what_that_teaches() {
         let knows = |record: &UserRecord| record.current.baseline.asn.entries.iter().any(|asn| asn.key == NEW_ASN);
         assert_eq!(knows(&ada(&mut engine)), is_learnt, "{title}");
         out.contributions.clear();
-        engine.settle(at(DAY + 1, 0), &mut out);
+        engine.settle(at(DAY + 1, 0), std::slice::from_mut(&mut out));
         let told = out.contributions.iter().any(|told| told.key.value == NEW_ASN);
         let is_told = is_learnt && !title.contains("dismissed");
         assert_eq!(told, is_told, "{title}: {:?}", out.contributions);

@@ -237,6 +237,27 @@ pub struct EndPoint {
     pub operating_system: String,
 }
 
+/// That of no sign-in.
+impl Default for EndPoint {
+    fn default() -> EndPoint {
+        EndPoint {
+            request_id: String::new(),
+            provider: Provider::Entra,
+            time: EventTime::MIN,
+            address: None,
+            asn: 0,
+            asn_organization: String::new(),
+            country: CountryCode::default(),
+            region: String::new(),
+            city: String::new(),
+            coordinates: None,
+            radius_km: 0,
+            browser: String::new(),
+            operating_system: String::new(),
+        }
+    }
+}
+
 /// The arithmetic of two distant sign-ins.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Travel {
@@ -344,7 +365,7 @@ pub struct SuppressionConsidered {
     pub reason: Suppression,
     pub applied: bool,
     /// A few words on what was compared.
-    pub detail: String,
+    pub detail: Cow<'static, str>,
 }
 
 /// The closed list of suppression reasons, with the level they belong to (Defender's slider: system,
@@ -486,8 +507,8 @@ impl AttackEvidence {
     }
 }
 
-/// Everything needed to check a finding by hand.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// Everything needed to check a finding by hand. By default that of one of which nobody hears more.
+#[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 pub struct Evidence {
     pub this: EndPoint,
     pub reference: Option<EndPoint>,

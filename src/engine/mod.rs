@@ -19,13 +19,14 @@ pub mod risk;
 pub mod rules;
 pub mod signin;
 pub mod user;
+pub mod variants;
+mod waiting;
 pub mod watermark;
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use detect::Judge;
 use facts::Item;
 use hash::{Seed, UserKey, hash32};
 use out::Out;
@@ -33,11 +34,15 @@ use policy::EngineConfig;
 use profile::Profiles;
 use rules::Rules;
 use signin::EventTime;
+use user::branches::{Branch, part};
 use user::codec::{self, StateCodecError};
 use user::explain::Explained;
-use user::record::{Bench, Scope, UserRecord};
+use user::panel::{Hour, Panel};
+use user::record::{Scope, UserRecord};
 use user::review::Reviewed;
 use user::store::{StoreStats, UserStore};
+use variants::{Variant, Variants};
+use waiting::Waiting;
 use xxhash_rust::xxh3::Xxh3Default;
 
 /// One item with its place in the task's input.
@@ -62,16 +67,15 @@ pub enum Sight {
 /// Sign-ins that wait for their review, of one engine. Beyond it the oldest goes without, and is counted.
 pub const REVIEWS_MAX: usize = 1_000_000;
 
-/// The state of one task's users and the judge over them.
+/// The state of one task's users and the judge over them: one configuration, or several
+/// [variants](variants::share_users). What comes of each goes into the output at its place.
 pub struct Engine {
-    rules: Rules,
-    profiles: Arc<Profiles>,
+    variants: Vec<Variant>,
     users: UserStore,
     sight: Sight,
-    /// Sign-ins in which not everything is familiar, until their review: time and user. Never fewer than the tails
-    /// have, or what is reviewed would depend on restarts.
-    waiting: BTreeSet<(EventTime, UserKey)>,
-    waiting_max: usize,
+    /// Sign-ins in which not everything is familiar, until their review. Never fewer than the tails have, or what is
+    /// reviewed would depend on restarts.
+    waiting: Waiting,
     /// When the last review began; `None`: nobody reviews yet.
     review: Option<EventTime>,
     /// Of those before this, the organisation has been told.
@@ -82,20 +86,33 @@ pub struct Engine {
 
 impl Engine {
     pub fn new(config: Arc<EngineConfig>, profiles: Arc<Profiles>) -> Engine {
-        let users = UserStore::new(config.hot_users_max, config.users_max);
-        let rules = Rules::new(config);
-        let (waiting, waiting_max) = (BTreeSet::new(), REVIEWS_MAX);
+        Engine::of_variants(vec![Variant::new(config, profiles)])
+    }
+
+    /// # Panics
+    /// When there is none, or more than [`VARIANTS_MAX`](variants::VARIANTS_MAX).
+    pub fn of_variants(variants: Vec<Variant>) -> Engine {
+        assert!((1..=variants::VARIANTS_MAX).contains(&variants.len()), "one variant at least");
+        let EngineConfig { hot_users_max, users_max, .. } = *variants[0].rules.config;
         Engine {
-            rules,
-            profiles,
-            users,
+            users: UserStore::new(hot_users_max, users_max, Variants::first(variants.len())),
+            waiting: Waiting::new(variants.len(), REVIEWS_MAX),
+            variants,
             sight: Sight::Settled,
-            waiting,
-            waiting_max,
             review: None,
             told: EventTime::MIN,
             news: 0,
         }
+    }
+
+    /// The rules of the first variant: what users are and how they learn is the same for all.
+    fn rules(&self) -> &Rules {
+        &self.variants[0].rules
+    }
+
+    /// How many judge.
+    pub fn variants(&self) -> usize {
+        self.variants.len()
     }
 
     /// Sees other users' attempts as soon as they are known, from here on.
@@ -103,14 +120,15 @@ impl Engine {
         self.sight = sight;
     }
 
-    /// Judges the items in order and appends what comes of it to `out`.
-    pub fn step(&mut self, batch: &[Input<'_>], out: &mut Out) {
+    /// Judges the items in order and appends what comes of it to the variants' `outs`.
+    pub fn step(&mut self, batch: &[Input<'_>], outs: &mut [Out]) {
+        debug_assert!(outs.len() == self.variants.len(), "an output for each variant");
         for input in batch {
-            self.take(input, out);
+            self.take(input, outs);
         }
     }
 
-    fn take(&mut self, input: &Input<'_>, out: &mut Out) {
+    fn take(&mut self, input: &Input<'_>, outs: &mut [Out]) {
         let key = input.item.user();
         let (tenant_id, user_id, principal) = match input.item {
             Item::SignIn(prepared) => {
@@ -123,35 +141,53 @@ impl Engine {
                 (finding.tenant_id.as_ref(), finding.user_id.as_ref(), finding.user_principal_name.as_ref())
             }
         };
-        let mut scope = Scope {
+        let rules = &self.variants[0].rules;
+        let scope = Scope {
             tenant: hash32(Seed::Tenant, tenant_id.as_bytes()),
-            policy: self.rules.resolve(tenant_id, user_id, principal),
-            shadows: self.rules.shadows(tenant_id, user_id, principal),
+            policy: rules.resolve(tenant_id, user_id, principal),
+            shadows: rules.shadows(tenant_id, user_id, principal),
         };
         let hour = self.hour(input.stream_time);
-        let forgotten_before = out.forgotten.len();
-        let (record, is_new) = self.users.get_or_insert(key, &self.rules, &mut out.forgotten);
-        out.counts.users_new += u64::from(is_new);
-        out.counts.users_forgotten += (out.forgotten.len() - forgotten_before) as u64;
-        if !is_new && !matches!(input.item, Item::SignIn(_)) {
-            // Feedback names no principal, and a finding may not: the policies of the user's sign-ins stay.
-            (scope.policy, scope.shadows) = (record.scope.policy, record.scope.shadows);
+        let mut forgotten = Vec::new();
+        let (branches, new) = self.users.get_or_insert(key, rules, &mut forgotten);
+        for (variant, out) in outs.iter_mut().enumerate() {
+            out.counts.users_new += u64::from(new.contains(variant));
+            out.counts.users_forgotten += forgotten.len() as u64;
+            out.forgotten.extend_from_slice(&forgotten);
         }
-        record.enter(scope, &self.rules);
-        let told = record.told();
-        let bench = bench(&self.rules, &self.profiles, key, scope, hour, input.position, (tenant_id, user_id));
-        let reordered = out.counts.reordered;
-        match input.item {
-            Item::SignIn(prepared) => record.take_sign_in(prepared, &bench, out),
-            Item::Feedback { feedback, .. } => record.take_feedback(feedback, &bench, out),
-            Item::UpstreamFinding(prepared) => record.take_finding(prepared, &bench, out),
+        let ids = (tenant_id, user_id);
+        let mut parted = Vec::new();
+        for Branch { variants, record } in branches.iter_mut() {
+            let mut scope = scope;
+            if new.and(*variants).is_empty() && !matches!(input.item, Item::SignIn(_)) {
+                // Feedback names no principal, and a finding may not: the policies of the user's sign-ins stay.
+                (scope.policy, scope.shadows) = (record.scope.policy, record.scope.shadows);
+            }
+            record.enter(scope, rules);
+            let told = record.told();
+            let panel = Panel::new(&self.variants, *variants, (key, ids), scope, hour, input.position);
+            let taken = match input.item {
+                Item::SignIn(prepared) => record.take_sign_in(prepared, &panel, outs),
+                Item::Feedback { feedback, .. } => record.take_feedback(feedback, &panel, outs),
+                Item::UpstreamFinding(prepared) => record.take_finding(prepared, &panel, outs),
+            };
+            let gone = taken.parted.iter().fold(Variants::NONE, |gone, branch| gone.with(branch.variants));
+            let start = parted.len();
+            parted.extend(taken.parted);
+            let mine = std::iter::once((variants.without(gone), record));
+            let others = parted[start..].iter_mut().map(|branch| (branch.variants, &mut branch.record));
+            for (variants, record) in mine.chain(others) {
+                // What was judged again after a late one may be in doubt only now.
+                let again = taken.is_reordered.then(|| record.doubtful_times());
+                for time in record.newest_doubtful_time().into_iter().chain(again.into_iter().flatten()) {
+                    self.waiting.add((time, key), variants, outs);
+                }
+                let risky_user = record.report_risk(&told, key, Some(ids), input.position);
+                panel.of(variants).tell(outs, |out| out.risky_users.extend(risky_user.clone()));
+            }
         }
-        // What was judged again after a late one may be in doubt only now.
-        let again = (out.counts.reordered > reordered).then(|| record.doubtful_times());
-        for time in record.newest_doubtful_time().into_iter().chain(again.into_iter().flatten()) {
-            wait(&mut self.waiting, self.waiting_max, (time, key), out);
-        }
-        record.report_risk(&told, key, Some((tenant_id, user_id)), input.position, out);
+        branches.extend(parted);
+        branches.join();
     }
 
     /// Settles every user up to the last review's horizon: contributes and learns for good what no late event can precede
@@ -160,14 +196,18 @@ impl Engine {
     /// From then on no input contributes to a day before that of [`Self::held`], as long as stream time
     /// does not fall ([`StreamTime::complete_day`](watermark::StreamTime::complete_day)). So a runtime that reviews and
     /// settles when a day begins, before it advances the profiles, has all contributions of the day before last.
-    pub fn settle(&mut self, stream_time: EventTime, out: &mut Out) {
+    pub fn settle(&mut self, stream_time: EventTime, outs: &mut [Out]) {
         let hour = self.hour(stream_time);
-        let (rules, profiles) = (&self.rules, &self.profiles);
-        self.users.for_each_unsettled(rules, |key, record| {
-            let told = record.told();
-            let bench = bench(rules, profiles, key, record.scope, hour, 0, ("", ""));
-            record.settle(&bench, out);
-            record.report_risk(&told, key, None, 0, out);
+        let all = &self.variants;
+        self.users.for_each_unsettled(&all[0].rules, |key, branches| {
+            for Branch { variants, record } in branches.iter_mut() {
+                let told = record.told();
+                let panel = Panel::new(all, *variants, (key, ("", "")), record.scope, hour, 0);
+                record.settle(&panel, outs);
+                let risky_user = record.report_risk(&told, key, None, 0);
+                panel.tell(outs, |out| out.risky_users.extend(risky_user.clone()));
+            }
+            branches.join();
         });
     }
 
@@ -181,58 +221,67 @@ impl Engine {
     /// event can change any more. What was new to them is asked of what was known of the user when the review of the time
     /// before that which a runtime may be [ahead](EngineConfig::review_ahead_s) had been: so it depends on no review that
     /// others are waited for, and not on when this one is told. No border may be further ahead of the last review than that.
-    pub fn tell(&mut self, border: EventTime, out: &mut Out) {
+    pub fn tell(&mut self, border: EventTime, outs: &mut [Out]) {
         let (from, before) = (self.told, self.told_before(border));
         if from >= before {
             return;
         }
-        let step = i64::from(self.rules.config.review_every_s);
-        let known = self.rules.held(border.minus_seconds(step));
-        let waiting = self.waiting.range((from, UserKey(0))..(before, UserKey(0)));
-        self.tell_of_users(waiting.map(|(_, key)| *key).collect(), from..before, known, out);
+        let step = i64::from(self.rules().config.review_every_s);
+        let known = self.rules().held(border.minus_seconds(step));
+        self.tell_of_users(self.waiting.users_between(from, before), from..before, known, outs);
         self.told = before;
     }
 
     fn told_before(&self, border: EventTime) -> EventTime {
-        border.minus_seconds(i64::from(self.rules.config.lateness_horizon_s))
+        border.minus_seconds(i64::from(self.rules().config.lateness_horizon_s))
     }
 
     /// Judges again, in the light of what was attempted on other users, each sign-in that has become
     /// [ripe](Rules::ripe). A runtime calls it after every task has come to the border, has [told](Self::tell), and its
     /// attempts are contributed.
-    pub fn review(&mut self, border: EventTime, out: &mut Out) {
+    pub fn review(&mut self, border: EventTime, outs: &mut [Out]) {
         self.review = Some(border);
         let hour = self.hour(border);
-        let later = self.waiting.split_off(&(hour.ripe, UserKey(0)));
-        let ripe = std::mem::replace(&mut self.waiting, later);
-        self.review_users(ripe.into_iter().map(|(_, key)| key).collect(), hour, out);
+        let ripe = self.waiting.take_before(hour.ripe);
+        self.review_users(ripe, hour, outs);
     }
 
     /// Does any sign-in wait for the review that begins at `border`?
     pub fn has_ripe(&self, border: EventTime) -> bool {
-        self.oldest_waiting().is_some_and(|oldest| oldest < self.rules.ripe(border))
+        self.oldest_waiting().is_some_and(|oldest| oldest < self.rules().ripe(border))
     }
 
     /// The oldest sign-in that waits for its review.
     pub fn oldest_waiting(&self) -> Option<EventTime> {
-        self.waiting.first().map(|(time, _)| *time)
+        self.waiting.oldest()
     }
 
     /// Before [`Self::review_all`]: tells the organisation of every stranger who waits.
-    pub fn tell_all(&mut self, out: &mut Out) {
-        let waiting = self.waiting.iter().map(|(_, key)| *key).collect();
-        let known = self.review.map_or(EventTime::MIN, |review| self.rules.held(review));
-        self.tell_of_users(waiting, self.told..EventTime::MAX, known, out);
+    pub fn tell_all(&mut self, outs: &mut [Out]) {
+        let known = self.review.map_or(EventTime::MIN, |review| self.rules().held(review));
+        let all = self.waiting.users_between(EventTime::MIN, EventTime::MAX);
+        self.tell_of_users(all, self.told..EventTime::MAX, known, outs);
     }
 
     /// `known`: what was attempted on others has a part in what was known of the users from sign-ins before this.
-    fn tell_of_users(&mut self, keys: BTreeSet<UserKey>, of: Range<EventTime>, known: EventTime, out: &mut Out) {
-        let (rules, profiles) = (&self.rules, &self.profiles);
+    fn tell_of_users(
+        &mut self,
+        users: BTreeMap<UserKey, Variants>,
+        of: Range<EventTime>,
+        known: EventTime,
+        outs: &mut [Out],
+    ) {
+        let all = &self.variants;
         let hour = Hour { reviewed: known, sight: Sight::Settled, ..self.hour(of.end) };
-        for key in keys {
-            self.users.look_at(key, rules, |record| {
-                let bench = bench(rules, profiles, key, record.scope, hour, 0, ("", ""));
-                record.tell(of.clone(), &bench, out);
+        for (key, waiting) in users {
+            self.users.change(key, &all[0].rules, |branches| {
+                for Branch { variants, record } in branches.iter() {
+                    let variants = variants.and(waiting);
+                    if !variants.is_empty() {
+                        let panel = Panel::new(all, variants, (key, ("", "")), record.scope, hour, 0);
+                        record.tell(of.clone(), &panel, outs);
+                    }
+                }
             });
         }
     }
@@ -243,98 +292,113 @@ impl Engine {
     }
 
     /// [`Self::review`] of every sign-in that waits: the input has ended, so no more attempts come.
-    pub fn review_all(&mut self, stream_time: EventTime, out: &mut Out) {
+    pub fn review_all(&mut self, stream_time: EventTime, outs: &mut [Out]) {
         let hour = Hour { reviewed: EventTime::MAX, ripe: EventTime::MAX, ..self.hour(stream_time) };
-        let all = std::mem::take(&mut self.waiting);
-        self.review_users(all.into_iter().map(|(_, key)| key).collect(), hour, out);
+        let all = self.waiting.take_before(EventTime::MAX);
+        self.review_users(all, hour, outs);
     }
 
-    /// With [`Sight::Live`]: judges again what waits for its review, if attempts have become known that may matter. True
-    /// when they had.
-    pub fn look(&mut self, stream_time: EventTime, out: &mut Out) -> bool {
-        let news = self.profiles.attempts().news();
+    /// With [`Sight::Live`]: judges again what waits for its review, if attempts have become known that may matter to the
+    /// first variant. True when they had.
+    pub fn look(&mut self, stream_time: EventTime, outs: &mut [Out]) -> bool {
+        let news = self.variants[0].profiles.attempts().news();
         if self.sight != Sight::Live || news == std::mem::replace(&mut self.news, news) {
             return false;
         }
-        let waiting = self.waiting.iter().map(|(_, key)| *key).collect();
-        self.review_users(waiting, self.hour(stream_time), out);
+        let waiting = self.waiting.users_between(EventTime::MIN, EventTime::MAX);
+        self.review_users(waiting, self.hour(stream_time), outs);
         true
     }
 
-    fn review_users(&mut self, keys: BTreeSet<UserKey>, hour: Hour, out: &mut Out) {
-        let (rules, profiles) = (&self.rules, &self.profiles);
-        let (waiting, waiting_max) = (&mut self.waiting, self.waiting_max);
+    fn review_users(&mut self, users: BTreeMap<UserKey, Variants>, hour: Hour, outs: &mut [Out]) {
+        let (all, waiting) = (&self.variants, &mut self.waiting);
         let hour = Hour { is_review: true, ..hour };
-        for key in keys {
-            self.users.change(key, rules, |record| {
-                let told = record.told();
-                let identity = record.identity.clone();
-                let ids = identity.as_ref().map(|ids| (ids.tenant_id.as_ref(), ids.user_id.as_ref()));
-                let bench = bench(rules, profiles, key, record.scope, hour, 0, ids.unwrap_or_default());
-                let reviewed = record.review(&bench, out);
-                if reviewed != Reviewed::Unchanged {
-                    out.reviewed.push(key);
-                }
-                if reviewed == Reviewed::Changed {
-                    // What followed may be in doubt only now.
-                    for time in record.doubtful_times().filter(|time| *time >= hour.ripe) {
-                        wait(waiting, waiting_max, (time, key), out);
+        for (key, ripe) in users {
+            self.users.change(key, &all[0].rules, |branches| {
+                let mut parted = Vec::new();
+                for branch in branches.iter_mut() {
+                    let variants = branch.variants.and(ripe);
+                    let identity = branch.record.identity.clone();
+                    let ids = identity.as_ref().map(|ids| (ids.tenant_id.as_ref(), ids.user_id.as_ref()));
+                    let user = (key, ids.unwrap_or_default());
+                    let panel = Panel::new(all, variants, user, branch.record.scope, hour, 0);
+                    let touched = branch.record.touched(&panel);
+                    if touched.is_empty() {
+                        continue;
                     }
+                    let review = |record: &mut UserRecord, panel: &Panel<'_>, outs: &mut [Out]| {
+                        review_user(key, record, (panel, hour.ripe), waiting, outs);
+                    };
+                    if touched == branch.variants {
+                        parted.extend(part(&mut branch.record, &panel, outs, review));
+                        continue;
+                    }
+                    // Those to whom nothing happened keep the record.
+                    let mut record = branch.record.clone();
+                    let others = part(&mut record, &panel.of(touched), outs, review);
+                    let gone = others.iter().fold(Variants::NONE, |gone, branch| gone.with(branch.variants));
+                    parted.push(Branch { variants: touched.without(gone), record });
+                    parted.extend(others);
                 }
-                record.report_risk(&told, key, None, 0, out);
+                branches.extend(parted);
+                branches.join();
             });
         }
     }
 
-    /// Every user's state as bytes, by rising key: what [`Self::import`] takes.
-    pub fn export(&mut self) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
-        self.users.export(&self.rules)
+    /// Every user's state as a variant has it, as bytes, by rising key: what [`Self::import`] takes.
+    pub fn export(&mut self, variant: usize) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
+        self.users.export(variant, &self.variants[0].rules)
     }
 
-    /// Appends one user's state as bytes: what [`Self::import`] takes. False, and nothing appended, when the user is
-    /// unknown. A user in use is encoded as it stands.
-    pub fn export_user(&mut self, key: UserKey, into: &mut Vec<u8>) -> bool {
-        self.users.export_user(key, &self.rules, into)
+    /// Appends one user's state as a variant has it, as bytes: what [`Self::import`] takes. False, and nothing appended,
+    /// when the user is unknown. A user in use is encoded as it stands.
+    pub fn export_user(&mut self, variant: usize, key: UserKey, into: &mut Vec<u8>) -> bool {
+        self.users.export_user(variant, key, &self.variants[0].rules, into)
     }
 
-    /// A copy of one user's record, to be looked at; `None` when the user is unknown.
-    pub fn inspect(&mut self, key: UserKey) -> Option<UserRecord> {
-        self.users.look_at(key, &self.rules, UserRecord::clone)
+    /// A copy of one user's record, to be looked at; `None` when the variant does not know the user.
+    pub fn inspect(&mut self, variant: usize, key: UserKey) -> Option<UserRecord> {
+        self.users.look_at(variant, key, &self.variants[0].rules, UserRecord::clone)
     }
 
-    /// Why a sign-in of the user's tail was judged as it was, everything being known that counts; `None` when the tail has
-    /// none with this hash.
-    pub fn explain(&mut self, key: UserKey, event: u64) -> Option<Explained> {
+    /// Why a variant judged a sign-in of the user's tail as it did, everything being known that counts; `None` when the
+    /// tail has none with this hash.
+    pub fn explain(&mut self, variant: usize, key: UserKey, event: u64) -> Option<Explained> {
         let now = self.review.unwrap_or(EventTime::from_seconds(0));
         let hour = Hour { reviewed: EventTime::MAX, ..self.hour(now) };
-        let (rules, profiles) = (&self.rules, &self.profiles);
+        let all = &self.variants;
         let explain = |record: &UserRecord| {
             let identity = record.identity.clone();
             let ids = identity.as_ref().map(|ids| (ids.tenant_id.as_ref(), ids.user_id.as_ref()));
-            record.explain(event, &bench(rules, profiles, key, record.scope, hour, 0, ids.unwrap_or_default()))
+            let user = (key, ids.unwrap_or_default());
+            record.explain(event, &Panel::new(all, Variants::only(variant), user, record.scope, hour, 0).lead())
         };
-        self.users.look_at(key, rules, explain).flatten()
+        self.users.look_at(variant, key, &all[0].rules, explain).flatten()
     }
 
-    /// Goes on under another configuration, from the next item on. What was learnt, settled and told stays; tails
-    /// are folded again by the new rules, as they are when exported state is imported under them. A user keeps the
-    /// number of his policy until his next sign-in; a number that the new configuration has not means the default.
+    /// Goes on under another configuration, from the next item on: of an engine with one. What was learnt, settled and told
+    /// stays; tails are folded again by the new rules, as they are when exported state is imported under them. A user keeps
+    /// the number of his policy until his next sign-in; a number that the new configuration has not means the default.
     pub fn reconfigure(&mut self, config: Arc<EngineConfig>) {
-        self.rules = Rules::new(config);
-        let EngineConfig { hot_users_max, users_max, .. } = *self.rules.config;
-        self.users.reconfigure(hot_users_max, users_max, &self.rules);
+        debug_assert!(self.variants.len() == 1, "several might part");
+        self.variants[0].rules = Rules::new(config);
+        let rules = &self.variants[0].rules;
+        let EngineConfig { hot_users_max, users_max, .. } = *rules.config;
+        self.users.reconfigure(hot_users_max, users_max, rules);
     }
 
-    /// Hash of every user's state as it would be if settled at `stream_time`: equal for a task that ran on and one
-    /// that was restored. Costs as much as an export.
-    pub fn digest(&mut self, stream_time: EventTime) -> u64 {
+    /// Hash of every user's state as a variant has it, as it would be if settled at `stream_time`: equal for a task that ran
+    /// on and one that was restored. Costs as much as an export.
+    pub fn digest(&mut self, variant: usize, stream_time: EventTime) -> u64 {
         let hour = self.hour(stream_time);
-        let (rules, profiles) = (&self.rules, &self.profiles);
+        let all = &self.variants;
+        let mut outs: Vec<Out> = all.iter().map(|_| Out::default()).collect();
         let (mut hash, mut bytes) = (Xxh3Default::new(), Vec::new());
-        self.users.for_each(rules, |key, record| {
-            let bench = bench(rules, profiles, key, record.scope, hour, 0, ("", ""));
+        self.users.for_each(variant, &all[0].rules, |key, record| {
             let mut record = record.clone();
-            record.settle(&bench, &mut Out::default());
+            let panel = Panel::new(all, Variants::only(variant), (key, ("", "")), record.scope, hour, 0);
+            record.settle(&panel, &mut outs);
             if !record.may_be_told() {
                 record.identity = None;
             }
@@ -346,16 +410,18 @@ impl Engine {
         hash.digest()
     }
 
-    /// Takes one user's state back.
+    /// Takes one user's state back, for some variants.
     ///
     /// # Errors
     /// When the bytes are no user state; then nothing changes.
-    pub fn import(&mut self, key: UserKey, bytes: &[u8]) -> Result<(), StateCodecError> {
-        self.users.import(key, bytes, &self.rules)?;
-        let (waiting, max) = (&mut self.waiting, self.waiting_max);
-        self.users.look_at(key, &self.rules, |record| {
+    pub fn import(&mut self, variants: Variants, key: UserKey, bytes: &[u8]) -> Result<(), StateCodecError> {
+        let rules = &self.variants[0].rules;
+        self.users.import(variants, key, bytes, rules)?;
+        let waiting = &mut self.waiting;
+        let mut outs: Vec<Out> = self.variants.iter().map(|_| Out::default()).collect();
+        self.users.look_at(variants.lead(), key, rules, |record| {
             for time in record.doubtful_times() {
-                wait(waiting, max, (time, key), &mut Out::default());
+                waiting.add((time, key), variants, &mut outs);
             }
         });
         Ok(())
@@ -363,7 +429,7 @@ impl Engine {
 
     /// Forgets one user, if known.
     pub fn forget(&mut self, key: UserKey) {
-        self.users.forget(key, &self.rules);
+        self.users.forget(key, &self.variants[0].rules);
     }
 
     /// Everything before this has settled once [`Self::settle`] has run at `stream_time`.
@@ -383,12 +449,13 @@ impl Engine {
 
     /// Nothing settles before its review, however far stream time has come; without reviews stream time alone counts.
     fn hour(&self, stream_time: EventTime) -> Hour {
+        let rules = self.rules();
         let review = self.review.unwrap_or(stream_time);
-        let ripe = self.rules.ripe(review);
+        let ripe = rules.ripe(review);
         Hour {
-            boundary: stream_time.minus_seconds(i64::from(self.rules.config.lateness_horizon_s)),
+            boundary: stream_time.minus_seconds(i64::from(rules.config.lateness_horizon_s)),
             ripe,
-            held: self.rules.held(review),
+            held: rules.held(review),
             reviewed: ripe,
             sight: self.sight,
             is_review: false,
@@ -396,62 +463,25 @@ impl Engine {
     }
 }
 
-/// How far stream time has come, in what depends on it.
-#[derive(Clone, Copy)]
-struct Hour {
-    /// See [`Bench::boundary`].
-    boundary: EventTime,
-    /// See [`Bench::ripe`].
-    ripe: EventTime,
-    /// See [`Bench::held`].
-    held: EventTime,
-    /// See [`Judge::reviewed`].
-    reviewed: EventTime,
-    sight: Sight,
-    /// See [`Bench::is_review`].
-    is_review: bool,
-}
-
-/// Notes that a sign-in waits for its review.
-fn wait(waiting: &mut BTreeSet<(EventTime, UserKey)>, max: usize, sign_in: (EventTime, UserKey), out: &mut Out) {
-    waiting.insert(sign_in);
-    if waiting.len() > max {
-        waiting.pop_first();
-        out.counts.unreviewed += 1;
-    }
-}
-
-fn bench<'a>(
-    rules: &'a Rules,
-    profiles: &'a Profiles,
+/// Judges one user again as a variant that is alone, and notes what came of it.
+fn review_user(
     key: UserKey,
-    scope: Scope,
-    hour: Hour,
-    position: u64,
-    (tenant_id, user_id): (&'a str, &'a str),
-) -> Bench<'a> {
-    Bench {
-        judge: Judge {
-            policy: rules.policy(scope.policy),
-            shadow: None,
-            baseline: &rules.config.baseline,
-            decay: &rules.decay,
-            profiles,
-            tenant: scope.tenant,
-            tenant_id,
-            user_id,
-            reviewed: hour.reviewed,
-            sight: hour.sight,
-            hindsight_s: rules.config.hindsight_s,
-        },
-        shadows: &rules.config.shadow_policies,
-        boundary: hour.boundary,
-        ripe: hour.ripe,
-        held: hour.held,
-        is_review: hour.is_review,
-        position,
-        member: hash32(Seed::ProfileUser, &key.0.to_le_bytes()),
-        quarantine_days: rules.config.baseline.quarantine_days,
-        emit_suppressed: rules.config.emit_suppressed,
+    record: &mut UserRecord,
+    (panel, ripe): (&Panel<'_>, EventTime),
+    waiting: &mut Waiting,
+    outs: &mut [Out],
+) {
+    let told = record.told();
+    let (bench, out) = panel.alone(outs);
+    let reviewed = record.review(&bench, out);
+    if reviewed != Reviewed::Unchanged {
+        out.reviewed.push(key);
+    }
+    out.risky_users.extend(record.report_risk(&told, key, None, 0));
+    if reviewed == Reviewed::Changed {
+        // What followed may be in doubt only now.
+        for time in record.doubtful_times().filter(|time| *time >= ripe) {
+            waiting.add((time, key), panel.variants, outs);
+        }
     }
 }

@@ -11,8 +11,8 @@ use crate::engine::policy::EngineConfig;
 use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
 use crate::engine::user::codec::StateCodecError;
-use crate::engine::user::explain::Explained;
 use crate::engine::user::store::StoreStats;
+use crate::engine::variants::Variants;
 use crate::engine::{Engine, Input, Sight};
 
 pub struct Task {
@@ -24,44 +24,33 @@ impl Task {
         Task { engine: Engine::new(config, profiles) }
     }
 
-    /// Steps one batch; positions rise from batch to batch.
-    pub fn step(&mut self, batch: &[Input<'_>]) -> Out {
+    /// What the engine gives of one configuration.
+    fn gives(&mut self, give: impl FnOnce(&mut Engine, &mut [Out])) -> Out {
         let mut out = Out::default();
-        self.step_into(batch, &mut out);
+        give(&mut self.engine, std::slice::from_mut(&mut out));
         out
     }
 
-    /// As [`Self::step`]; appends what came of it.
-    pub fn step_into(&mut self, batch: &[Input<'_>], out: &mut Out) {
+    /// Steps one batch; positions rise from batch to batch.
+    pub fn step(&mut self, batch: &[Input<'_>]) -> Out {
         debug_assert!(batch.is_sorted_by_key(|input| input.position), "positions rise");
-        self.engine.step(batch, out);
-    }
-
-    /// The engine, for a runtime that gathers what several tasks give.
-    pub fn engine(&mut self) -> &mut Engine {
-        &mut self.engine
+        self.gives(|engine, outs| engine.step(batch, outs))
     }
 
     /// A new day begins with an event at `stream_time`: gives what settles before it, contributions above all.
     pub fn settle(&mut self, stream_time: EventTime) -> Out {
-        let mut out = Out::default();
-        self.engine.settle(stream_time, &mut out);
-        out
+        self.gives(|engine, outs| engine.settle(stream_time, outs))
     }
 
     /// Stream time has come to the [border](EngineConfig::review_at): what others have to know before they
     /// [review](Self::review).
     pub fn tell(&mut self, border: EventTime) -> Out {
-        let mut out = Out::default();
-        self.engine.tell(border, &mut out);
-        out
+        self.gives(|engine, outs| engine.tell(border, outs))
     }
 
     /// All tasks have come to the border.
     pub fn review(&mut self, border: EventTime) -> Out {
-        let mut out = Out::default();
-        self.engine.review(border, &mut out);
-        out
+        self.gives(|engine, outs| engine.review(border, outs))
     }
 
     /// Goes on after a review and what was told before a border.
@@ -86,22 +75,19 @@ impl Task {
 
     /// The input has ended: what others have to know before [`Self::review_all`].
     pub fn tell_all(&mut self) -> Out {
-        let mut out = Out::default();
-        self.engine.tell_all(&mut out);
-        out
+        self.gives(Engine::tell_all)
     }
 
     /// The input has ended at `stream_time`.
     pub fn review_all(&mut self, stream_time: EventTime) -> Out {
-        let mut out = Out::default();
-        self.engine.review_all(stream_time, &mut out);
-        out
+        self.gives(|engine, outs| engine.review_all(stream_time, outs))
     }
 
     /// Attempts on other users may have become known since the last look: what comes of them, if there are any.
     pub fn look(&mut self, stream_time: EventTime) -> Option<Out> {
-        let mut out = Out::default();
-        self.engine.look(stream_time, &mut out).then_some(out)
+        let mut has_news = false;
+        let out = self.gives(|engine, outs| has_news = engine.look(stream_time, outs));
+        has_news.then_some(out)
     }
 
     pub fn set_sight(&mut self, sight: Sight) {
@@ -113,7 +99,7 @@ impl Task {
     /// # Errors
     /// When the bytes are no user state; then nothing changes.
     pub fn import(&mut self, user: UserKey, bytes: &[u8]) -> Result<(), StateCodecError> {
-        self.engine.import(user, bytes)
+        self.engine.import(Variants::first(1), user, bytes)
     }
 
     /// Forgets one user, if known.
@@ -123,17 +109,12 @@ impl Task {
 
     /// Appends one user's state to `into`; false when the user is unknown.
     pub fn export_user(&mut self, user: UserKey, into: &mut Vec<u8>) -> bool {
-        self.engine.export_user(user, into)
+        self.engine.export_user(0, user, into)
     }
 
     /// Every user's state, by rising key.
     pub fn export(&mut self) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
-        self.engine.export()
-    }
-
-    /// Why a sign-in was judged as it was: see [`Engine::explain`].
-    pub fn explain(&mut self, user: UserKey, event: u64) -> Option<Explained> {
-        self.engine.explain(user, event)
+        self.engine.export(0)
     }
 
     /// Judges by another configuration from here on.
@@ -152,6 +133,6 @@ impl Task {
 
     /// A hash of every user's state, settled up to the horizon before `stream_time`: to compare two tasks.
     pub fn digest(&mut self, stream_time: EventTime) -> u64 {
-        self.engine.digest(stream_time)
+        self.engine.digest(0, stream_time)
     }
 }

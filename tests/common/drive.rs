@@ -101,16 +101,16 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
             }
             profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
             review = config.review_at(now);
-            tasks.iter_mut().for_each(|task| task.engine.tell(review, &mut out));
+            tasks.iter_mut().for_each(|task| task.engine.tell(review, std::slice::from_mut(&mut out)));
             profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
-            tasks.iter_mut().for_each(|task| task.engine.review(review, &mut out));
+            tasks.iter_mut().for_each(|task| task.engine.review(review, std::slice::from_mut(&mut out)));
             versions.upsert(&mut out.detections);
             shadow_versions.upsert(&mut out.shadow_detections);
         }
         if newest.day() > day {
             for (task, waiting) in tasks.iter_mut().zip(&mut waiting) {
                 flush(task, waiting, &mut out);
-                task.engine.settle(now, &mut out);
+                task.engine.settle(now, std::slice::from_mut(&mut out));
             }
             versions.upsert(&mut out.detections);
             shadow_versions.upsert(&mut out.shadow_detections);
@@ -136,11 +136,11 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
         flush(task, waiting, &mut out);
     }
     profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
-    tasks.iter_mut().for_each(|task| task.engine.tell_all(&mut out));
+    tasks.iter_mut().for_each(|task| task.engine.tell_all(std::slice::from_mut(&mut out)));
     profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
-    tasks.iter_mut().for_each(|task| task.engine.review_all(newest.now(), &mut out));
+    tasks.iter_mut().for_each(|task| task.engine.review_all(newest.now(), std::slice::from_mut(&mut out)));
     // Up to one and the same horizon, so that what is told in all can be compared.
-    tasks.iter_mut().for_each(|task| task.engine.settle(newest.now(), &mut out));
+    tasks.iter_mut().for_each(|task| task.engine.settle(newest.now(), std::slice::from_mut(&mut out)));
     versions.upsert(&mut out.detections);
     shadow_versions.upsert(&mut out.shadow_detections);
     let engines = tasks.into_iter().map(|task| task.engine).collect();
@@ -166,13 +166,13 @@ fn flush(task: &mut Task, waiting: &mut Vec<&Item<'_>>, out: &mut Out) {
             }
         })
         .collect();
-    task.engine.step(&inputs, out);
+    task.engine.step(&inputs, std::slice::from_mut(out));
 }
 
 /// An engine with the state that another exported.
 fn restarted(old: &mut Engine, mut new: Engine) -> Engine {
-    for (key, bytes) in old.export() {
-        new.import(key, &bytes).expect("exported state");
+    for (key, bytes) in old.export(0) {
+        new.import(farsign::engine::variants::Variants::first(1), key, &bytes).expect("exported state");
     }
     new
 }

@@ -84,6 +84,7 @@ impl Attempts {
             self.traces[key.count()].fetch_add(1, Ordering::Relaxed);
             self.lists.insert(key, list);
         }
+        self.busy.renew(|| self.set_busy());
         self.news.fetch_add(1, Ordering::Release);
         Ok(())
     }

@@ -11,6 +11,7 @@
 //! So the answer is the same in whatever order, how often and by whichever task they were contributed, once all of them
 //! are in; [`super::Engine::review`] asks it when they are. Nothing here judges a sign-in.
 
+mod busy;
 mod codec;
 mod list;
 #[cfg(test)]
@@ -26,6 +27,7 @@ use super::hash::{Seed, hash32};
 use super::signin::{AccountState, Category, Credential, EventTime, Outcome};
 pub use codec::AttemptCodecError;
 pub use list::Attack;
+use busy::Busy;
 use list::List;
 
 /// What failed attempts can have in common.
@@ -236,6 +238,8 @@ pub struct AttemptStats {
 #[derive(Debug)]
 pub struct Attempts {
     lists: DashMap<Key, List>,
+    /// Those with [`WORTH_A_LOOK`] attempts.
+    busy: Busy,
     /// Lists of each kind of trace, and those of glimpses.
     traces: [AtomicU64; Trace::ALL.len() + 1],
     traces_max: u64,
@@ -259,6 +263,7 @@ impl Attempts {
     fn with_limit(traces_max: usize) -> Attempts {
         Attempts {
             lists: DashMap::new(),
+            busy: Busy::default(),
             traces: Default::default(),
             traces_max: traces_max as u64,
             dropped: AtomicU64::new(0),
@@ -282,7 +287,7 @@ impl Attempts {
 
     fn add(&self, key: Key, attempt: &Attempt) {
         if let Some(mut list) = self.lists.get_mut(&key) {
-            self.push(&mut list, attempt);
+            self.push(&key, &mut list, attempt);
             return;
         }
         let count = &self.traces[key.count()];
@@ -294,13 +299,22 @@ impl Attempts {
             count.fetch_add(1, Ordering::Relaxed);
             List::default()
         });
-        self.push(&mut list, attempt);
+        self.push(&key, &mut list, attempt);
     }
 
-    fn push(&self, list: &mut List, attempt: &Attempt) {
+    fn set_busy(&self) {
+        for entry in self.lists.iter().filter(|list| list.len() >= WORTH_A_LOOK) {
+            self.busy.set(entry.key());
+        }
+    }
+
+    fn push(&self, key: &Key, list: &mut List, attempt: &Attempt) {
         let before = list.len();
         list.push(attempt);
         let count = list.len();
+        if count >= WORTH_A_LOOK {
+            self.busy.set(key);
+        }
         // Every bar that is usual is met at once, higher ones a little later.
         if before != count && count >= WORTH_A_LOOK && (count <= NEWS_MAX || count.is_power_of_two()) {
             self.news.fetch_add(1, Ordering::Release);
@@ -316,8 +330,8 @@ impl Attempts {
     pub fn touches(&self, tenant: u32, facts: &Facts) -> bool {
         let early = Key { is_early: true, ..Key::new(tenant, Trace::UserAgent, facts.user_agent_hash) };
         let keys = Trace::ALL.into_iter().map(|trace| Key::new(tenant, trace, trace.of(facts)));
-        keys.chain([early])
-            .any(|key| key.value != 0 && self.lists.get(&key).is_some_and(|list| list.len() >= WORTH_A_LOOK))
+        let is_busy = |key: &Key| self.lists.get(key).is_some_and(|list| list.len() >= WORTH_A_LOOK);
+        keys.chain([early]).any(|key| key.value != 0 && self.busy.may_be(&key) && is_busy(&key))
     }
 
     /// The attack on many users of which a trace is part, as attempts up to minute `until` show it: the first minute
@@ -375,6 +389,7 @@ impl Attempts {
             }
             is_kept
         });
+        self.busy.renew(|| self.set_busy());
     }
 
     pub fn stats(&self) -> AttemptStats {

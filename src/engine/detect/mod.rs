@@ -28,6 +28,8 @@ pub mod travel;
 pub mod unfamiliar_features;
 pub mod upstream_findings;
 
+use std::borrow::Cow;
+
 use super::Sight;
 use super::attempts::{Attack, Attempt, AttemptKind, Bar, minute_of};
 use super::facts::Facts;
@@ -36,6 +38,7 @@ use super::finding::{
 };
 use super::policy::{Baseline, Policy, ShadowPolicy};
 use super::profile::Profiles;
+use super::risk::incident::Incident;
 use super::signin::EventTime;
 use super::user::familiarity::{Decay, compact_day};
 use super::user::learning::Family;
@@ -62,6 +65,8 @@ pub struct Judge<'a> {
     /// Are others judged by it, too, as far as it is known?
     pub sight: Sight,
     pub hindsight_s: u32,
+    /// Does a finding that is silenced go out as well, and needs evidence?
+    pub tells_silenced: bool,
 }
 
 impl Judge<'_> {
@@ -131,12 +136,17 @@ pub struct Draft {
 
 impl Draft {
     /// Notes that a suppression was considered.
-    pub fn consider(&mut self, reason: Suppression, applied: bool, detail: impl Into<String>) {
+    pub fn consider(&mut self, reason: Suppression, applied: bool, detail: impl Into<Cow<'static, str>>) {
         self.suppressions.push(SuppressionConsidered { reason, applied, detail: detail.into() });
     }
 
     /// Notes what was found when a suppression was considered: the first text where it applies, the second where not.
-    pub fn consider_either(&mut self, reason: Suppression, applied: bool, [applies, applies_not]: [&str; 2]) {
+    pub fn consider_either(
+        &mut self,
+        reason: Suppression,
+        applied: bool,
+        [applies, applies_not]: [&'static str; 2],
+    ) {
         self.consider(reason, applied, if applied { applies } else { applies_not });
     }
 }
@@ -145,6 +155,11 @@ impl Case<'_> {
     /// What the policy that judges has found before.
     pub fn own_risks(&self) -> impl Iterator<Item = &OpenRisk> {
         self.state.risks_of(self.judge.shadow_key()).iter().filter(|risk| risk.reported.is_none())
+    }
+
+    /// Will anybody hear more of the draft than that it was silenced?
+    pub fn is_told(&self, draft: &Draft) -> bool {
+        self.judge.tells_silenced || !draft.suppressions.iter().any(|considered| considered.applied)
     }
 
     pub fn phase(&self, family: Family) -> LearningPhase {
@@ -158,12 +173,45 @@ impl Case<'_> {
 /// listed and malicious addresses, password spray, suspicious browser, then what rests on the user's own stream of
 /// sessions, prompts and issuers. A sign-in that cannot carry risk, and one in which everything is familiar, ends early.
 pub fn judge(judge: &Judge<'_>, state: &UserState, facts: &Facts, text: &SignInText<'_>, late: bool) -> Verdict {
-    let low_bits = judge.policy.unfamiliar_features.low_bits;
-    let shortcut = low_bits >= FAMILIAR_BITS_MAX && properties::is_wholly_familiar(state, facts, judge.decay);
-    if shortcut || !facts.can_carry_risk() {
-        return Verdict::default();
+    judge_at(Glance::at(state, facts, judge.decay), judge, state, facts, text, late)
+}
+
+/// What is seen of a sign-in at a glance, the same by every policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glance {
+    /// It cannot carry risk.
+    Harmless,
+    /// Everything is familiar, which is enough where no threshold is lower than what is familiar can reach.
+    Familiar,
+    Doubtful,
+}
+
+impl Glance {
+    pub fn at(state: &UserState, facts: &Facts, decay: &Decay) -> Glance {
+        if !facts.can_carry_risk() {
+            Glance::Harmless
+        } else if properties::is_wholly_familiar(state, facts, decay) {
+            Glance::Familiar
+        } else {
+            Glance::Doubtful
+        }
     }
-    judge_in_full(judge, state, facts, text, late)
+}
+
+/// As [`judge`], of a sign-in that was glanced at.
+pub fn judge_at(
+    glance: Glance,
+    judge: &Judge<'_>,
+    state: &UserState,
+    facts: &Facts,
+    text: &SignInText<'_>,
+    late: bool,
+) -> Verdict {
+    match glance {
+        Glance::Harmless => Verdict::default(),
+        Glance::Familiar if judge.policy.unfamiliar_features.low_bits >= FAMILIAR_BITS_MAX => Verdict::default(),
+        Glance::Familiar | Glance::Doubtful => judge_in_full(judge, state, facts, text, late),
+    }
 }
 
 /// Judges a sign-in that can carry risk, without the shortcut for what is wholly familiar: the findings are the same.
@@ -197,11 +245,15 @@ pub fn judge_in_full(
         suspicious_browser::detect(&case, &assessment),
     ];
     for draft in drafts.into_iter().chain(own_stream(&case, &assessment)).flatten() {
-        let finding = suppress::conclude(&case, &assessment, draft);
+        let mut finding = suppress::conclude(&case, &assessment, draft);
         let standing = matches!(finding.suppressed_by, None | Some(Suppression::AlreadyReported));
         let risky = finding.level >= RiskLevel::Medium
             || (finding.level == RiskLevel::Low && is_away_from_home(&case, &assessment));
         verdict.lesson.quarantined |= standing && risky;
+        if finding.suppressed_by.is_some() && !judge.tells_silenced {
+            // Nobody hears more of it than that it was, so it is the same for all who silence it.
+            (finding.level, finding.score, finding.incident) = (RiskLevel::None, 0, Incident::own(facts));
+        }
         verdict.findings.push(finding);
     }
     verdict

@@ -1,11 +1,12 @@
 //! What holds for every detection: exceptions, trusted locations, stopped sign-ins, learning, repeats.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::evidence::evidence;
 use super::properties::Assessment;
 use super::{Case, Draft};
-use crate::engine::finding::{Finding, LearningPhase, RiskEventType, RiskLevel, RiskState, Suppression};
+use crate::engine::finding::{Evidence, Finding, LearningPhase, RiskEventType, RiskLevel, RiskState, Suppression};
 use crate::engine::policy::{Exception, matches_pattern};
 use crate::engine::risk::score::score;
 use crate::engine::signin::Outcome;
@@ -25,8 +26,9 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
     }
     consider_exceptions(case, &mut draft);
     let phase = consider_learning(case, &mut draft);
-    let detail = format!("the level left is {}", draft.level.name());
-    draft.consider(Suppression::BelowLow, draft.level == RiskLevel::None, detail);
+    let is_below = draft.level == RiskLevel::None;
+    let detail = worded(case, &draft, || format!("the level left is {}", draft.level.name()));
+    draft.consider(Suppression::BelowLow, is_below, detail);
     consider_repeat(case, &mut draft);
     let suppressed_by =
         draft.suppressions.iter().find(|considered| considered.applied).map(|considered| considered.reason);
@@ -35,9 +37,18 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
         level: draft.level,
         score: score(draft.kind, draft.level, draft.strength),
         suppressed_by,
-        evidence: evidence(case, assessment, draft, phase, stopped),
         incident: case.state.incident_of(case.facts, case.judge),
+        evidence: if case.is_told(&draft) {
+            evidence(case, assessment, draft, phase, stopped)
+        } else {
+            Evidence::default()
+        },
     }
+}
+
+/// Words, where somebody will read them.
+fn worded(case: &Case<'_>, draft: &Draft, words: impl FnOnce() -> String) -> Cow<'static, str> {
+    if case.is_told(draft) { words().into() } else { Cow::default() }
 }
 
 fn consider_learning(case: &Case<'_>, draft: &mut Draft) -> Option<LearningPhase> {
@@ -49,7 +60,10 @@ fn consider_learning(case: &Case<'_>, draft: &mut Draft) -> Option<LearningPhase
         draft.consider(Suppression::Learning, false, "unheard of in the whole organisation: fires at low");
     } else {
         let days = case.state.learning.days_at(family, case.facts.time);
-        draft.consider(Suppression::Learning, learning, format!("{} for {days} days", phase.name()));
+        let is_told = case.judge.tells_silenced || !learning;
+        let detail =
+            if is_told { worded(case, draft, || format!("{} for {days} days", phase.name())) } else { Cow::default() };
+        draft.consider(Suppression::Learning, learning, detail);
     }
     Some(phase)
 }
@@ -138,8 +152,9 @@ fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
             && is_same_visit(case, risk, &properties)
     });
     let detail = match standing {
-        Some(risk) => format!("reported for sign-in {}", risk.request_id),
-        None => "not reported for this country and device lately".to_owned(),
+        Some(risk) if case.judge.tells_silenced => format!("reported for sign-in {}", risk.request_id).into(),
+        Some(_) => Cow::default(),
+        None => "not reported for this country and device lately".into(),
     };
     draft.consider(Suppression::AlreadyReported, standing.is_some(), detail);
 }

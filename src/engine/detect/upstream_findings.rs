@@ -24,6 +24,8 @@
 //! ## Parameters
 //! `upstream_findings.enabled`, `.min_level` (low).
 
+use std::borrow::Cow;
+
 use super::Judge;
 use super::suppress::{is_excepted, named_by};
 use crate::engine::facts::CountryCode;
@@ -40,7 +42,7 @@ pub fn judge(judge: &Judge<'_>, state: &UserState, finding: &TailFinding) -> Opt
     }
     let mut suppressions: Vec<SuppressionConsidered> = Vec::new();
     let mut consider =
-        |reason, applied, detail| suppressions.push(SuppressionConsidered { reason, applied, detail });
+        |reason, applied, detail| suppressions.push(SuppressionConsidered { reason, applied, detail: Cow::Owned(detail) });
     for exception in &judge.policy.exceptions {
         if is_excepted(exception, finding.kind, finding.address, |pattern| {
             named_by(pattern, judge.user_id, &finding.user_principal_name)

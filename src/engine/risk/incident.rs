@@ -24,6 +24,13 @@ pub fn incident_id(tenant_id: &str, incident: Incident) -> Uuid {
     Uuid::new_v5(&namespace, format!("{tenant_id}\u{1f}{:016x}", incident.event).as_bytes())
 }
 
+impl Incident {
+    /// The one that begins with a sign-in.
+    pub fn own(facts: &Facts) -> Incident {
+        Incident { began: facts.time, event: facts.event }
+    }
+}
+
 impl UserState {
     /// The incident that a detection about this sign-in belongs to: the oldest that began within the window and holds
     /// a detection of the same sign-in, session, address or visit, which nobody said to be harmless; else its own.
@@ -43,7 +50,7 @@ impl UserState {
         // What other products found is the same to every policy.
         let upstream = self.open.iter().filter(|risk| judge.shadow.is_some() && risk.reported.is_some());
         let oldest = own.chain(upstream).filter(belongs).map(|risk| risk.incident).min();
-        oldest.unwrap_or(Incident { began: facts.time, event: facts.event })
+        oldest.unwrap_or(Incident::own(facts))
     }
 }
 

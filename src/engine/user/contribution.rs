@@ -4,14 +4,17 @@
 //! rests on settled state alone, so it depends neither on arrival order within the horizon nor on when users settle.
 
 use super::familiarity::{Day, compact_day};
+use super::panel::Panel;
 use super::record::Bench;
 use super::tail::TailEntry;
 use super::{Anchor, UserState};
 use crate::engine::detect::organization::Organization;
 use crate::engine::detect::travel::great_circle_km;
 use crate::engine::facts::Facts;
-use crate::engine::profile::{self, Contribution, ProfileKey, ProfileKind};
+use crate::engine::out::Out;
+use crate::engine::profile::{self, ProfileKey, ProfileKind};
 use crate::engine::signin::{Credential, Outcome};
+use crate::engine::variants::Variants;
 
 /// A place left within this time is where its user came from when he appears at another address …
 const ORIGIN_HOURS: f64 = 12.0;
@@ -28,8 +31,9 @@ pub(super) fn contribute(
     entry: &TailEntry,
     bench: &Bench<'_>,
     day_min: i32,
-    contributions: &mut Vec<Contribution>,
+    out: &mut Out,
 ) {
+    let contributions = &mut out.contributions;
     let TailEntry::SignIn(sign_in) = entry else { return };
     let facts = &sign_in.facts;
     let is_held_back = sign_in.lesson.quarantined || settled.is_reported(facts.event);
@@ -43,12 +47,8 @@ pub(super) fn contribute(
     let is_egress = |address_hash| {
         Organization::new(bench.judge.profiles, bench.judge.tenant, facts.time).is_learnt_egress(address_hash)
     };
-    let previous_city = settled
-        .anchor
-        .as_ref()
-        .filter(|anchor| anchor.city_hash != facts.city_hash)
-        .filter(|anchor| is_origin(anchor, facts) && !is_egress(anchor.address_hash))
-        .map(|anchor| anchor.city_hash);
+    let previous = origin(settled, facts).filter(|anchor| !is_egress(anchor.address_hash));
+    let previous_city = previous.map(|anchor| anchor.city_hash);
     let start = contributions.len();
     profile::contributions_of(bench.judge.tenant, bench.member, facts, previous_city, contributions);
     let day = compact_day(facts.time.day());
@@ -61,6 +61,40 @@ pub(super) fn contribute(
             index += 1;
         }
     }
+    out.counts.contributions += (contributions.len() - start) as u64;
+}
+
+/// [`contribute`] of all who share the record. The organisation has a say only where the user came from elsewhere.
+pub(super) fn contribute_for_all(settled: &UserState, entry: &TailEntry, panel: &Panel<'_>, outs: &mut [Out]) {
+    let lead = panel.variants.lead();
+    let start = outs[lead].contributions.len();
+    contribute(settled, entry, &panel.lead(), i32::MIN, &mut outs[lead]);
+    let rest = panel.variants.without(Variants::only(lead));
+    if rest.is_empty() {
+        return;
+    }
+    if let TailEntry::SignIn(sign_in) = entry
+        && origin(settled, &sign_in.facts).is_some()
+    {
+        for variant in rest.iter() {
+            contribute(settled, entry, &panel.bench(variant), i32::MIN, &mut outs[variant]);
+        }
+        return;
+    }
+    // The first stands before all others.
+    let (before, behind) = outs.split_at_mut(lead + 1);
+    let told = &before[lead].contributions[start..];
+    for variant in rest.iter() {
+        let out = &mut behind[variant - lead - 1];
+        out.contributions.extend_from_slice(told);
+        out.counts.contributions += told.len() as u64;
+    }
+}
+
+/// Where the user came from, if it was elsewhere.
+fn origin<'a>(settled: &'a UserState, facts: &Facts) -> Option<&'a Anchor> {
+    let anchor = settled.anchor.as_ref().filter(|anchor| anchor.city_hash != facts.city_hash)?;
+    is_origin(anchor, facts).then_some(anchor)
 }
 
 /// Was the user elsewhere a moment ago, and cannot have come here in body?

@@ -1,6 +1,7 @@
 //! One sign-in of a user's tail, with what was known of the user before and after it.
 
 use super::record::{Bench, UserRecord, fold};
+use crate::engine::detect::Judge;
 use crate::engine::detect::examine::{Examined, examine};
 use crate::engine::facts::Facts;
 use crate::engine::user::tail::TailEntry;
@@ -33,10 +34,11 @@ impl UserRecord {
             UserRecord { scope: self.scope, settled, current, tail, identity: self.identity.clone() }
         };
         let before = cut(index);
+        let judge = Judge { tells_silenced: true, ..bench.judge };
         let examined = sign_in
             .facts
             .can_carry_risk()
-            .then(|| examine(&bench.judge, &before.current, &sign_in.facts, &sign_in.text()));
+            .then(|| examine(&judge, &before.current, &sign_in.facts, &sign_in.text()));
         Some(Explained {
             after: cut(index + 1),
             facts: sign_in.facts,

@@ -66,6 +66,7 @@ pub struct Learning {
 }
 
 /// When a family leaves learning.
+#[derive(PartialEq)]
 struct Rule {
     min_days: u32,
     /// Leaves earlier with this many sign-ins, if set.
@@ -158,6 +159,11 @@ impl FamilyLearning {
             }
         }
     }
+}
+
+/// Do users learn the same under both, from equal sign-ins and verdicts?
+pub fn is_same(one: &Policy, other: &Policy) -> bool {
+    Family::ALL.into_iter().all(|family| rule(family, one) == rule(family, other))
 }
 
 fn rule(family: Family, policy: &Policy) -> Rule {

@@ -4,6 +4,7 @@
 //! [`UserState::apply_feedback`] are its only steps. [`record`] decides in which order they run when events arrive
 //! late; [`store`] keeps many users in little memory; [`codec`] turns state into bytes and back.
 
+pub mod branches;
 pub mod codec;
 mod contribution;
 pub mod denial;
@@ -12,6 +13,7 @@ mod differences;
 pub mod explain;
 pub mod familiarity;
 pub mod learning;
+pub mod panel;
 pub mod record;
 mod request_id;
 pub mod review;

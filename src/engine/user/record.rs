@@ -5,15 +5,17 @@
 //! after it is judged again, and only differences are output. What is older than the horizon settles: it is
 //! learnt for good, and contributes to the organisation's profiles.
 
-use super::contribution::contribute;
+use super::branches::{Branch, part};
+use super::contribution::{contribute, contribute_for_all};
 use super::detections::{About, Standing, count_finding, emit, emit_confirmation, transition};
+use super::panel::Panel;
 use super::shadow::{Benches, ShadowJudged, ShadowSet};
 use super::tail::{
-    Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailFinding, TailSignIn, Verdict,
+    Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailFinding, TailSignIn,
 };
-use super::{Teacher, UserState, event_hash};
+use super::{Lesson, Teacher, UserState, event_hash};
 use crate::engine::attempts::{Attempt, AttemptKind};
-use crate::engine::detect::{self, Judge, upstream_findings};
+use crate::engine::detect::{self, Glance, Judge, upstream_findings};
 use crate::engine::facts::{Facts, Prepared, PreparedFinding};
 use crate::engine::finding::Finding;
 use crate::engine::out::{Detection, Out};
@@ -21,6 +23,7 @@ use crate::engine::policy::ShadowPolicy;
 use crate::engine::risk::Transitioned;
 use crate::engine::rules::Rules;
 use crate::engine::signin::{EventTime, Feedback, FeedbackAction};
+use crate::engine::variants::Variants;
 
 /// A user's whole memory.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -96,6 +99,23 @@ impl<'a> Bench<'a> {
     }
 }
 
+/// What became of an event that was taken.
+#[derive(Default)]
+pub struct Taken {
+    /// Variants to whom the user is another one now.
+    pub parted: Vec<Branch>,
+    /// It was late, and others were judged again for it.
+    pub is_reordered: bool,
+}
+
+/// Variants that came to the same verdict.
+struct Camp {
+    variants: Variants,
+    lesson: Lesson,
+    judged: Box<[Judged]>,
+    shadows: Box<[ShadowJudged]>,
+}
+
 /// Where an event belongs.
 enum Arrival {
     InOrder,
@@ -106,6 +126,15 @@ enum Arrival {
 }
 
 impl UserRecord {
+    /// The same in all that counts? What mostly tells records apart is looked at first.
+    pub fn is_same(&self, other: &UserRecord) -> bool {
+        self.tail.len() == other.tail.len()
+            && self.settled.quarantine.len() == other.settled.quarantine.len()
+            && self.settled.open == other.settled.open
+            && self.tail == other.tail
+            && self == other
+    }
+
     /// Folds the tail again from the settled state: for a record that was packed away.
     pub fn rebuild(scope: Scope, settled: UserState, tail: Vec<TailEntry>, teacher: &Teacher<'_>) -> UserRecord {
         let mut current = settled.clone();
@@ -130,33 +159,49 @@ impl UserRecord {
     }
 
     /// Takes one sign-in.
-    pub fn take_sign_in(&mut self, prepared: &Prepared<'_>, bench: &Bench<'_>, out: &mut Out) {
-        out.counts.sign_ins += 1;
-        self.settle(bench, out);
+    pub fn take_sign_in(&mut self, prepared: &Prepared<'_>, panel: &Panel<'_>, outs: &mut [Out]) -> Taken {
+        self.settle(panel, outs);
+        let lead = panel.lead();
         let order = (prepared.facts.time, prepared.facts.event);
-        let arrival = self.arrival(order, bench);
-        if !matches!(arrival, Arrival::Duplicate)
-            && let Some(attempt) = Attempt::failed(bench.judge.tenant, bench.member, &prepared.facts)
-        {
-            out.counts.attempts += 1;
-            out.attempts.push(attempt);
-        }
+        let arrival = self.arrival(order, &lead);
+        let is_duplicate = matches!(arrival, Arrival::Duplicate);
+        let attempt = Attempt::failed(lead.judge.tenant, lead.member, &prepared.facts).filter(|_| !is_duplicate);
+        panel.tell(outs, |out| {
+            out.counts.sign_ins += 1;
+            out.counts.duplicates += u64::from(is_duplicate);
+            out.counts.attempts += u64::from(attempt.is_some());
+            out.attempts.extend(attempt);
+        });
         match arrival {
-            Arrival::Duplicate => out.counts.duplicates += 1,
-            Arrival::Late => self.judge_late(prepared, bench, out),
-            Arrival::InOrder => self.append(prepared, bench, out),
+            Arrival::Duplicate => Taken::default(),
+            Arrival::Late => {
+                for variant in panel.variants.iter() {
+                    self.judge_late(prepared, &panel.bench(variant), &mut outs[variant]);
+                }
+                Taken::default()
+            }
+            Arrival::InOrder => Taken { parted: self.append(prepared, panel, outs), is_reordered: false },
             Arrival::Insert(index) => {
-                out.counts.reordered += 1;
-                let entry = TailEntry::SignIn(tail_sign_in(prepared, &Verdict::default()));
-                self.insert(index, entry, bench, out);
+                let entry = TailEntry::SignIn(tail_sign_in(prepared));
+                self.insert_for_all(index, &entry, panel, outs)
             }
         }
     }
 
+    /// Puts an entry where it belongs, by every variant for itself.
+    fn insert_for_all(&mut self, index: usize, entry: &TailEntry, panel: &Panel<'_>, outs: &mut [Out]) -> Taken {
+        let parted = part(self, panel, outs, |record, panel, outs| {
+            let (bench, out) = panel.alone(outs);
+            out.counts.reordered += 1;
+            record.insert(index, entry.clone(), &bench, out);
+        });
+        Taken { parted, is_reordered: true }
+    }
+
     /// Takes one feedback.
-    pub fn take_feedback(&mut self, feedback: &Feedback<'_>, bench: &Bench<'_>, out: &mut Out) {
-        out.counts.feedback += 1;
-        self.settle(bench, out);
+    pub fn take_feedback(&mut self, feedback: &Feedback<'_>, panel: &Panel<'_>, outs: &mut [Out]) -> Taken {
+        self.settle(panel, outs);
+        let bench = &panel.lead();
         let mut entry = TailFeedback {
             time: feedback.event_time,
             event: event_hash(&feedback.event_id),
@@ -164,43 +209,58 @@ impl UserRecord {
             about: if feedback.request_id.is_empty() { 0 } else { event_hash(&feedback.request_id) },
             request_id: feedback.request_id.as_ref().into(),
         };
-        match self.arrival((entry.time, entry.event), bench) {
-            Arrival::Duplicate => out.counts.duplicates += 1,
-            Arrival::InOrder => self.append_feedback(entry, bench, out),
-            // Feedback is an instruction: too late for its place in history, it acts now.
-            Arrival::Late => {
-                out.counts.late += 1;
-                entry.time = self.time_of_late((entry.time, entry.event), bench);
-                self.append_feedback(entry, bench, out);
-            }
+        let arrival = self.arrival((entry.time, entry.event), bench);
+        let (is_duplicate, is_late) =
+            (matches!(arrival, Arrival::Duplicate), matches!(arrival, Arrival::Late));
+        panel.tell(outs, |out| {
+            out.counts.feedback += 1;
+            out.counts.duplicates += u64::from(is_duplicate);
+            out.counts.late += u64::from(is_late);
+        });
+        match arrival {
+            Arrival::Duplicate => return Taken::default(),
             Arrival::Insert(index) => {
-                out.counts.reordered += 1;
-                self.insert(index, TailEntry::Feedback(entry), bench, out);
+                return self.insert_for_all(index, &TailEntry::Feedback(entry), panel, outs);
             }
+            Arrival::InOrder => {}
+            // Feedback is an instruction: too late for its place in history, it acts now.
+            Arrival::Late => entry.time = self.time_of_late((entry.time, entry.event), bench),
         }
+        let parted = part(self, panel, outs, |record, panel, outs| {
+            let (bench, out) = panel.alone(outs);
+            record.append_feedback(entry.clone(), &bench, out);
+        });
+        Taken { parted, is_reordered: false }
     }
 
     /// Takes one upstream finding.
-    pub fn take_finding(&mut self, prepared: &PreparedFinding<'_>, bench: &Bench<'_>, out: &mut Out) {
-        self.settle(bench, out);
+    pub fn take_finding(&mut self, prepared: &PreparedFinding<'_>, panel: &Panel<'_>, outs: &mut [Out]) -> Taken {
+        self.settle(panel, outs);
+        let bench = &panel.lead();
         let mut entry = TailFinding::of(prepared);
         let arrival = self.arrival((entry.time, entry.event), bench);
-        let is_duplicate = matches!(arrival, Arrival::Duplicate);
-        out.counts.upstream_findings[entry.provider as usize][usize::from(is_duplicate)] += 1;
+        let (is_duplicate, is_late) =
+            (matches!(arrival, Arrival::Duplicate), matches!(arrival, Arrival::Late));
+        panel.tell(outs, |out| {
+            out.counts.upstream_findings[entry.provider as usize][usize::from(is_duplicate)] += 1;
+            out.counts.duplicates += u64::from(is_duplicate);
+            out.counts.late += u64::from(is_late);
+        });
         match arrival {
-            Arrival::Duplicate => out.counts.duplicates += 1,
-            Arrival::InOrder => self.append_finding(entry, bench, out),
-            // Said long ago and heard now: like feedback, it acts now.
-            Arrival::Late => {
-                out.counts.late += 1;
-                entry.time = self.time_of_late((entry.time, entry.event), bench);
-                self.append_finding(entry, bench, out);
-            }
+            Arrival::Duplicate => return Taken::default(),
             Arrival::Insert(index) => {
-                out.counts.reordered += 1;
-                self.insert(index, TailEntry::UpstreamFinding(Box::new(entry)), bench, out);
+                let entry = TailEntry::UpstreamFinding(Box::new(entry));
+                return self.insert_for_all(index, &entry, panel, outs);
             }
+            Arrival::InOrder => {}
+            // Said long ago and heard now: like feedback, it acts now.
+            Arrival::Late => entry.time = self.time_of_late((entry.time, entry.event), bench),
         }
+        let parted = part(self, panel, outs, |record, panel, outs| {
+            let (bench, out) = panel.alone(outs);
+            record.append_finding(entry.clone(), &bench, out);
+        });
+        Taken { parted, is_reordered: false }
     }
 
     /// Now: at the horizon, and behind everything in the tail, which is kept in order of time and id.
@@ -241,60 +301,120 @@ impl UserRecord {
     }
 
     /// Learns for good what no late event can precede any more.
-    pub fn settle(&mut self, bench: &Bench<'_>, out: &mut Out) {
+    pub fn settle(&mut self, panel: &Panel<'_>, outs: &mut [Out]) {
+        let bench = panel.lead();
         // What is familiar teaches nothing that a stranger could be measured by.
         let doubt = self.doubtful_times().find(|time| *time >= bench.held);
         let before = doubt.map_or(bench.ripe, |doubt| doubt.min(bench.ripe));
         let count = self.tail.partition_point(|entry| entry.order().0 < before);
-        self.settle_front(count, bench, i32::MIN, out);
+        self.settle_front(count, &bench, |settled, entry| contribute_for_all(settled, entry, panel, outs));
         // Every event to come folds in later than this, and would let go of the same.
         let first = self.tail.first().map_or(bench.ripe, |entry| entry.order().0);
         self.settled.age_risks(bench.ripe.min(first));
         self.current.age_risks(bench.ripe);
     }
 
-    /// `day_min`: nothing is contributed to a day before it.
-    fn settle_front(&mut self, count: usize, bench: &Bench<'_>, day_min: i32, out: &mut Out) {
+    fn settle_front(
+        &mut self,
+        count: usize,
+        bench: &Bench<'_>,
+        mut contribute: impl FnMut(&UserState, &TailEntry),
+    ) {
         let teacher = bench.teacher();
-        let contributed = out.contributions.len();
         for entry in self.tail.drain(..count) {
-            contribute(&self.settled, &entry, bench, day_min, &mut out.contributions);
+            contribute(&self.settled, &entry);
             fold(&mut self.settled, &entry, &teacher);
         }
-        out.counts.contributions += (out.contributions.len() - contributed) as u64;
+    }
+
+    /// Lets the oldest settle early, as there is no room.
+    fn make_room(&mut self, bench: &Bench<'_>, out: &mut Out) {
+        out.counts.tail_overflow += 1;
+        self.settle_front(1, bench, |settled, entry| {
+            contribute(settled, entry, bench, i32::MIN, out);
+        });
     }
 
     /// A sign-in that is the user's newest, and behind what settles all the same, settles as it comes: only now is it
     /// known which days were complete before it.
-    fn settle_late(&mut self, time: EventTime, bench: &Bench<'_>, out: &mut Out) {
+    fn settle_late(&mut self, time: EventTime, panel: &Panel<'_>, outs: &mut [Out]) {
+        let bench = panel.lead();
         if time >= bench.held {
             return;
         }
         debug_assert!(self.tail.len() == 1, "what came before it has settled");
         let day_min = bench.held.day();
-        let contributed = out.counts.contributions;
-        self.settle_front(self.tail.len(), bench, day_min, out);
-        let is_late = time.day() < day_min && out.counts.contributions > contributed;
-        out.counts.contributed_late += u64::from(is_late);
+        self.settle_front(self.tail.len(), &bench, |settled, entry| {
+            for variant in panel.variants.iter() {
+                let out = &mut outs[variant];
+                let contributed = out.counts.contributions;
+                contribute(settled, entry, &panel.bench(variant), day_min, out);
+                let is_late = time.day() < day_min && out.counts.contributions > contributed;
+                out.counts.contributed_late += u64::from(is_late);
+            }
+        });
     }
 
-    fn append(&mut self, prepared: &Prepared<'_>, bench: &Bench<'_>, out: &mut Out) {
-        let text = SignInText::of(prepared);
-        let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, false);
-        out.counts.sign_ins_judged += u64::from(prepared.facts.can_carry_risk());
-        if bench.judge.knows_attempts(&prepared.facts) {
-            // Behind its review it is told of at once, or never.
-            let is_late = bench.judge.is_reviewed(&prepared.facts);
-            let kind = if is_late { AttemptKind::Stranger } else { AttemptKind::Glimpse };
-            out.attempts.extend(bench.judge.stranger(&self.current, &prepared.facts, bench.member, kind));
+    /// The newest: judged by every variant, and learnt once for all that judge alike.
+    fn append(&mut self, prepared: &Prepared<'_>, panel: &Panel<'_>, outs: &mut [Out]) -> Vec<Branch> {
+        let mut camps = self.judge_new(prepared, panel, outs);
+        let Some(mine) = camps.pop() else { return Vec::new() };
+        let mut entry = tail_sign_in(prepared);
+        let mut parted = Vec::new();
+        for camp in camps {
+            let mut branch = Branch { variants: camp.variants, record: self.clone() };
+            let mut entry = entry.clone();
+            camp.mark(&mut entry);
+            branch.record.add_sign_in(entry, &panel.of(branch.variants), outs);
+            parted.push(branch);
         }
-        let mut entry = tail_sign_in(prepared, &verdict);
-        emit_new(&prepared.facts, text, prepared.facts.time, verdict.findings, bench, out);
-        entry.shadows = self.judge_shadows(prepared, prepared.facts.time, false, bench, out);
-        let entry = TailEntry::SignIn(entry);
+        let variants = mine.variants;
+        mine.mark(&mut entry);
+        self.add_sign_in(entry, &panel.of(variants), outs);
+        parted
+    }
+
+    /// What the variants make of a sign-in that just came, told, and who agrees with whom.
+    fn judge_new(&self, prepared: &Prepared<'_>, panel: &Panel<'_>, outs: &mut [Out]) -> Vec<Camp> {
+        let text = SignInText::of(prepared);
+        let facts = &prepared.facts;
+        let glance = Glance::at(&self.current, facts, panel.lead().judge.decay);
+        let mut camps: Vec<Camp> = Vec::with_capacity(1);
+        for variant in panel.variants.iter() {
+            let (bench, out) = panel.of(Variants::only(variant)).alone(outs);
+            let verdict = detect::judge_at(glance, &bench.judge, &self.current, facts, &text, false);
+            out.counts.sign_ins_judged += u64::from(facts.can_carry_risk());
+            if bench.judge.knows_attempts(facts) {
+                // Behind its review it is told of at once, or never.
+                let is_late = bench.judge.is_reviewed(facts);
+                let kind = if is_late { AttemptKind::Stranger } else { AttemptKind::Glimpse };
+                out.attempts.extend(bench.judge.stranger(&self.current, facts, bench.member, kind));
+            }
+            let (lesson, judged) = (verdict.lesson, verdict.judged());
+            emit_new(facts, text, facts.time, verdict.findings, &bench, out);
+            let shadows = self.judge_shadows(prepared, facts.time, false, &bench, out);
+            let agrees = |camp: &&mut Camp| {
+                (camp.lesson, &camp.judged, &camp.shadows) == (lesson, &judged, &shadows)
+            };
+            match camps.iter_mut().find(agrees) {
+                Some(camp) => camp.variants = camp.variants.with(Variants::only(variant)),
+                None => camps.push(Camp { variants: Variants::only(variant), lesson, judged, shadows }),
+            }
+        }
+        camps
+    }
+
+    /// Appends a sign-in that was judged.
+    fn add_sign_in(&mut self, sign_in: TailSignIn, panel: &Panel<'_>, outs: &mut [Out]) {
+        let (time, bench) = (sign_in.facts.time, panel.lead());
+        let entry = TailEntry::SignIn(sign_in);
         fold(&mut self.current, &entry, &bench.teacher());
-        self.push(entry, bench, out);
-        self.settle_late(prepared.facts.time, bench, out);
+        if self.tail.len() >= TAIL_MAX {
+            panel.tell(outs, |out| out.counts.tail_overflow += 1);
+            self.settle_front(1, &bench, |settled, entry| contribute_for_all(settled, entry, panel, outs));
+        }
+        self.tail.push(entry);
+        self.settle_late(time, panel, outs);
     }
 
     fn append_feedback(&mut self, entry: TailFeedback, bench: &Bench<'_>, out: &mut Out) {
@@ -341,8 +461,7 @@ impl UserRecord {
 
     fn push(&mut self, entry: TailEntry, bench: &Bench<'_>, out: &mut Out) {
         if self.tail.len() >= TAIL_MAX {
-            out.counts.tail_overflow += 1;
-            self.settle_front(1, bench, i32::MIN, out);
+            self.make_room(bench, out);
         }
         self.tail.push(entry);
     }
@@ -395,8 +514,7 @@ impl UserRecord {
         }
         self.emit_changes(&before, (index, found), &benches, out);
         if self.tail.len() > TAIL_MAX {
-            out.counts.tail_overflow += 1;
-            self.settle_front(1, bench, i32::MIN, out);
+            self.make_room(bench, out);
         }
     }
 
@@ -461,7 +579,14 @@ fn emit_new(
     }
 }
 
-fn tail_sign_in(prepared: &Prepared<'_>, verdict: &Verdict) -> TailSignIn {
+impl Camp {
+    fn mark(self, sign_in: &mut TailSignIn) {
+        (sign_in.lesson, sign_in.judged, sign_in.shadows) = (self.lesson, self.judged, self.shadows);
+    }
+}
+
+/// Not judged yet.
+fn tail_sign_in(prepared: &Prepared<'_>) -> TailSignIn {
     // A sign-in that cannot carry risk never comes out, and needs no text.
     let text = if prepared.facts.can_carry_risk() {
         PackedText::pack(&SignInText::of(prepared))
@@ -474,8 +599,8 @@ fn tail_sign_in(prepared: &Prepared<'_>, verdict: &Verdict) -> TailSignIn {
         place: prepared.place.clone(),
         agent: prepared.agent.clone(),
         asn_organization: prepared.asn_organization.clone(),
-        lesson: verdict.lesson,
-        judged: verdict.judged(),
+        lesson: Lesson::default(),
+        judged: Box::default(),
         shadows: Box::default(),
     }
 }

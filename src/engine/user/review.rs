@@ -3,12 +3,15 @@
 
 use std::ops::Range;
 
+use super::UserState;
+use super::panel::Panel;
 use super::record::{Bench, UserRecord, fold};
 use super::tail::{TailEntry, TailSignIn};
-use crate::engine::attempts::AttemptKind;
+use crate::engine::attempts::{Attempt, AttemptKind};
 use crate::engine::detect;
 use crate::engine::out::Out;
 use crate::engine::signin::EventTime;
+use crate::engine::variants::Variants;
 
 /// What a review changed of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,37 +24,84 @@ pub enum Reviewed {
 
 impl UserRecord {
     /// Tells the organisation of strangers among the tail's sign-ins of a time. The tail is judged anew for it, as the
-    /// bench says: what it stands at may rest on what others have told meanwhile.
-    pub fn tell(&self, of: Range<EventTime>, bench: &Bench<'_>, out: &mut Out) {
-        let teacher = bench.teacher();
-        let mut state = self.settled.clone();
-        for entry in self.tail.iter().take_while(|entry| entry.order().0 < of.end) {
-            let TailEntry::SignIn(sign_in) = entry else {
-                // An upstream finding as it was judged: it keeps its own sign-in from teaching, whatever others attempted.
-                fold(&mut state, entry, &teacher);
-                continue;
-            };
-            let facts = &sign_in.facts;
-            let verdict = detect::judge(&bench.judge, &state, facts, &sign_in.text(), false);
-            let (judged, lesson) = (verdict.judged(), verdict.lesson);
-            let entry = TailEntry::SignIn(TailSignIn { judged, lesson, ..sign_in.clone() });
-            if of.contains(&facts.time) && doubtful(&entry).is_some() {
-                out.attempts.extend(bench.judge.stranger(&state, facts, bench.member, AttemptKind::Stranger));
-            }
-            fold(&mut state, &entry, &teacher);
+    /// bench says, by every variant to whom others' attempts may matter: what it stands at may rest on what others have told
+    /// meanwhile.
+    pub fn tell(&self, of: Range<EventTime>, panel: &Panel<'_>, outs: &mut [Out]) {
+        let touched = |variant: &usize| self.is_touched(of.end, &panel.bench(*variant));
+        let anew = panel.variants.iter().filter(touched).map(Variants::only);
+        let anew = anew.fold(Variants::NONE, Variants::with);
+        let as_judged = panel.variants.without(anew);
+        if !as_judged.is_empty() {
+            let panel = panel.of(as_judged);
+            let strangers = self.strangers(&of, &panel.lead(), false);
+            debug_assert!(
+                as_judged.iter().all(|variant| self.strangers(&of, &panel.bench(variant), true) == strangers),
+                "nobody's attempts matter"
+            );
+            panel.tell(outs, |out| out.attempts.extend_from_slice(&strangers));
+        }
+        for variant in anew.iter() {
+            outs[variant].attempts.extend(self.strangers(&of, &panel.bench(variant), true));
         }
     }
 
-    /// Judges again what is ripe, and everything after it, where other users' attempts have a part in it: of all that
-    /// came before and shortly after it, every attempt is known now.
-    pub fn review(&mut self, bench: &Bench<'_>, out: &mut Out) -> Reviewed {
+    /// Might others' attempts have a part in what is made of the tail's sign-ins before a time?
+    fn is_touched(&self, end: EventTime, bench: &Bench<'_>) -> bool {
         let attempts = bench.judge.profiles.attempts();
-        let first = self.tail.iter().position(|entry| {
+        self.tail.iter().take_while(|entry| entry.order().0 < end).any(|entry| match entry {
+            TailEntry::SignIn(TailSignIn { facts, .. }) => {
+                facts.can_carry_risk() && attempts.touches(bench.judge.tenant, facts)
+            }
+            TailEntry::Feedback(_) | TailEntry::UpstreamFinding(_) => false,
+        })
+    }
+
+    /// Those of a time among the tail's sign-ins in which not everything speaks for the owner. `anew`: the tail is judged
+    /// again for it.
+    fn strangers(&self, of: &Range<EventTime>, bench: &Bench<'_>, anew: bool) -> Vec<Attempt> {
+        let teacher = bench.teacher();
+        let mut strangers = Vec::new();
+        let mut state = self.settled.clone();
+        for entry in self.tail.iter().take_while(|entry| entry.order().0 < of.end) {
+            let judged;
+            let entry = match entry {
+                TailEntry::SignIn(sign_in) if anew => {
+                    judged = judged_anew(sign_in, &state, bench);
+                    &judged
+                }
+                // An upstream finding as it was judged: it keeps its own sign-in from teaching, whatever others attempted.
+                entry => entry,
+            };
+            if let Some(TailSignIn { facts, .. }) = doubtful(entry)
+                && of.contains(&facts.time)
+            {
+                strangers.extend(bench.judge.stranger(&state, facts, bench.member, AttemptKind::Stranger));
+            }
+            fold(&mut state, entry, &teacher);
+        }
+        strangers
+    }
+
+    /// From which of the tail's entries on what others attempted has a part in what is ripe: of all that came before and
+    /// shortly after it, every attempt is known now.
+    fn first_touched(&self, bench: &Bench<'_>) -> Option<usize> {
+        let attempts = bench.judge.profiles.attempts();
+        self.tail.iter().position(|entry| {
             doubtful(entry).is_some_and(|TailSignIn { facts, .. }| {
                 bench.judge.knows_attempts(facts) && attempts.touches(bench.judge.tenant, facts)
             })
-        });
-        let Some(index) = first else { return Reviewed::Unchanged };
+        })
+    }
+
+    /// Those of the panel to whom others' attempts matter now.
+    pub fn touched(&self, panel: &Panel<'_>) -> Variants {
+        let touched = |variant: &usize| self.first_touched(&panel.bench(*variant)).is_some();
+        panel.variants.iter().filter(touched).map(Variants::only).fold(Variants::NONE, Variants::with)
+    }
+
+    /// Judges again what is ripe, and everything after it, where other users' attempts have a part in it.
+    pub fn review(&mut self, bench: &Bench<'_>, out: &mut Out) -> Reviewed {
+        let Some(index) = self.first_touched(bench) else { return Reviewed::Unchanged };
         let benches = self.benches(bench);
         let before = self.before(index, &benches);
         let found = self.judge_again(index, &benches, out);
@@ -89,4 +139,11 @@ fn doubtful(entry: &TailEntry) -> Option<&TailSignIn> {
         TailEntry::SignIn(sign_in) if sign_in.lesson.surprise > 0 || !sign_in.judged.is_empty() => Some(sign_in),
         _ => None,
     }
+}
+
+/// The sign-in with what is made of it now.
+fn judged_anew(sign_in: &TailSignIn, state: &UserState, bench: &Bench<'_>) -> TailEntry {
+    let verdict = detect::judge(&bench.judge, state, &sign_in.facts, &sign_in.text(), false);
+    let (judged, lesson) = (verdict.judged(), verdict.lesson);
+    TailEntry::SignIn(TailSignIn { judged, lesson, ..sign_in.clone() })
 }

@@ -7,7 +7,7 @@ use super::record::{Identity, UserRecord};
 use super::tail::TailEntry;
 use crate::engine::finding::RiskDetail;
 use crate::engine::hash::UserKey;
-use crate::engine::out::{Out, RiskyUser};
+use crate::engine::out::RiskyUser;
 use crate::engine::risk::user::UserRisk;
 use crate::engine::signin::EventTime;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
@@ -30,16 +30,15 @@ impl UserRecord {
         Told { risk: self.current.user_risk(), names }
     }
 
-    /// Appends the user's risk to `out` if it, or a name, is no longer as `before`. `ids` are the tenant's and the
-    /// user's.
+    /// The user's risk if it, or a name, is no longer as `before`. `ids` are the tenant's and the user's.
     pub fn report_risk(
         &mut self,
         before: &Told,
         key: UserKey,
         ids: Option<(&str, &str)>,
         position: u64,
-        out: &mut Out,
-    ) {
+    ) -> Option<RiskyUser> {
+        let mut changed = None;
         let now = self.told();
         let mut risk = now.risk;
         if let (None, Some((tenant_id, user_id))) = (&self.identity, ids)
@@ -58,7 +57,7 @@ impl UserRecord {
                     risk.detail = RiskDetail::AiConfirmedSigninSafe;
                 }
                 let (user_principal_name, user_display_name) = self.names();
-                out.risky_users.push(RiskyUser {
+                changed = Some(RiskyUser {
                     key,
                     tenant_id: tenant_id.to_owned(),
                     user_id: user_id.to_owned(),
@@ -73,6 +72,7 @@ impl UserRecord {
         if !self.may_be_told() {
             self.identity = None;
         }
+        changed
     }
 
     /// Principal and display name, as far as known.
@@ -112,12 +112,11 @@ mod tests {
         let at_risk = Told { risk, names: 7 };
         let mut record = UserRecord::default();
         record.current.newest = Some((EventTime::from_seconds(9), 1));
-        let mut out = Out::default();
-        record.report_risk(&at_risk, UserKey(1), Some(("tenant", "user")), 4, &mut out);
-        record.report_risk(&Told::default(), UserKey(1), Some(("tenant", "user")), 5, &mut out);
-        let told: Vec<_> = out
-            .risky_users
+        let first = record.report_risk(&at_risk, UserKey(1), Some(("tenant", "user")), 4);
+        let second = record.report_risk(&Told::default(), UserKey(1), Some(("tenant", "user")), 5);
+        let told: Vec<_> = [first, second]
             .iter()
+            .flatten()
             .map(|told| (told.risk.state, told.risk.level, told.risk.detail, told.updated_time, told.position))
             .collect();
         let at = EventTime::from_seconds(9);

@@ -84,9 +84,9 @@ impl<'a> SignInText<'a> {
 
 const STRINGS: usize = 14;
 
-/// The strings of a [`SignInText`] in one allocation: two length bytes and the text, each.
+/// The strings of a [`SignInText`] in one allocation: two length bytes and the text, each. Copies of a record share it.
 #[derive(Clone, Debug, PartialEq, Default)]
-pub struct PackedText(pub Box<[u8]>);
+pub struct PackedText(pub Arc<[u8]>);
 
 impl PackedText {
     /// One allocation per sign-in that may carry risk: the price of judging it again when a late one arrives.
@@ -98,7 +98,7 @@ impl PackedText {
             bytes.extend_from_slice(&(string.len() as u16).to_le_bytes());
             bytes.extend_from_slice(string.as_bytes());
         }
-        PackedText(bytes.into_boxed_slice())
+        PackedText(bytes.into())
     }
 
     /// The first string, the sign-in's id: all that learning needs.

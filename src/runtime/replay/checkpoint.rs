@@ -14,13 +14,13 @@ use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::filter::LeftOut;
+use super::group::Group;
 use super::input::Input;
 use super::merge::{Disorder, Reached};
 use super::sequencer::Options;
 use super::settle::Order;
 use super::state;
 use super::summary::Judged;
-use super::variant::Variant;
 use crate::engine::decode::{Decoder, RejectReason, SkipReason};
 use crate::runtime::clock;
 use crate::runtime::state_file::{self, Head, Opened};
@@ -146,10 +146,10 @@ pub fn look(path: &Path, identity: &Identity) -> anyhow::Result<Option<Checkpoin
 ///
 /// # Errors
 /// When it cannot be read.
-pub(super) fn load(path: &Path, variant: &mut Variant) -> anyhow::Result<Checkpoint> {
+pub(super) fn load(path: &Path, group: &mut Group) -> anyhow::Result<Checkpoint> {
     let Opened { mut head, profiles, attempts, users } = state_file::open::<Checkpoint>(path)?;
-    state::take(path, &head.state, (&profiles, &attempts), users, &mut [variant])?;
-    variant.go_on(std::mem::take(&mut head.judged));
+    state::take(path, &head.state, (&profiles, &attempts), users, &mut [&mut *group])?;
+    group.member(0).variant().go_on(std::mem::take(&mut head.judged));
     Ok(head)
 }
 

@@ -14,6 +14,7 @@ pub mod csv;
 pub mod filter;
 mod first;
 pub mod framing;
+pub mod group;
 pub mod input;
 pub mod items;
 pub mod merge;

@@ -1,7 +1,7 @@
 //! Who does the work: this thread alone, or a few workers that take jobs from one queue.
 //!
 //! A job owns everything it needs and any worker can do it: reading a source's next block and decoding it, stepping
-//! one shard through a round, or letting a variant pass a border. What a job yields comes back in no particular order; the sequencer puts
+//! one shard through a round, or letting a group of variants pass a border. What a job yields comes back in no particular order; the sequencer puts
 //! it in order.
 
 use std::collections::VecDeque;
@@ -13,13 +13,13 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use super::block::Block;
 use super::filter::Filter;
+use super::group::{Border, Group};
 use super::round::Round;
 use super::source::Source;
-use super::variant::{Border, Variant};
+use crate::engine::Engine;
 use crate::engine::decode::Decoder;
 use crate::engine::enrich::{Enricher, Tables};
 use crate::engine::out::Out;
-use crate::runtime::task::Task;
 
 pub enum Job {
     /// Read the next block of a file and decode it.
@@ -29,34 +29,37 @@ pub enum Job {
         source: Box<Source>,
         length: usize,
     },
-    /// Step some shards of every variant: they share the inputs.
+    /// Step some shards of every group: they share the inputs.
     Step {
         shards: Vec<Shard>,
         round: Arc<Round>,
     },
     Pass {
         index: usize,
-        variant: Box<Variant>,
+        group: Box<Group>,
         border: Border,
     },
 }
 
-/// One shard's tasks, in the variants' order.
+/// One shard's engines, in the groups' order.
 pub struct Shard {
     pub number: usize,
-    pub tasks: Vec<Box<Task>>,
+    pub engines: Vec<Box<Engine>>,
 }
 
 impl Shard {
-    /// Appends what each task gives to its variant's.
-    fn step(&mut self, round: &Round, outs: &mut Vec<Out>) {
-        outs.resize_with(self.tasks.len().max(outs.len()), Out::default);
+    /// Appends what each engine gives to its group's: one output a variant.
+    fn step(&mut self, round: &Round, outs: &mut Vec<Vec<Out>>) {
+        if outs.is_empty() {
+            let none = |engine: &Box<Engine>| (0..engine.variants()).map(|_| Out::default()).collect();
+            *outs = self.engines.iter().map(none).collect();
+        }
         let batch = round.batch(self.number);
         if batch.is_empty() {
             return;
         }
-        for (task, out) in self.tasks.iter_mut().zip(outs) {
-            task.step_into(&batch, out);
+        for (engine, outs) in self.engines.iter_mut().zip(outs) {
+            engine.step(&batch, outs);
         }
     }
 }
@@ -68,14 +71,14 @@ pub enum Done {
         source: Option<Box<Source>>,
     },
     Block(Box<Block>),
-    /// The shards, and what each variant gave.
+    /// The shards, and what each group's variants gave.
     Stepped {
         shards: Vec<Shard>,
-        outs: Vec<Out>,
+        outs: Vec<Vec<Out>>,
     },
     Passed {
         index: usize,
-        variant: Box<Variant>,
+        group: Box<Group>,
     },
     /// A worker died.
     Lost,
@@ -106,9 +109,9 @@ impl Worker {
                 shards.iter_mut().for_each(|shard| shard.step(&round, &mut outs));
                 done(Done::Stepped { shards, outs });
             }
-            Job::Pass { index, mut variant, border } => {
-                variant.pass(border);
-                done(Done::Passed { index, variant });
+            Job::Pass { index, mut group, border } => {
+                group.pass(border);
+                done(Done::Passed { index, group });
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The one thread that decides on order: it asks for blocks, cuts the merged stream into rounds, and writes what
 //! comes of them.
 //!
-//! One round is stepped at a time while further blocks are decoded, by every [`Variant`]. At a border of stream time, of a
-//! day or a review, the variants do what it asks for, when all rounds before it have been stepped and none behind it has
-//! begun.
+//! One round is stepped at a time while further blocks are decoded, by every [`Group`] of variants. At a border of stream
+//! time, of a day or a review, the groups do what it asks for, when all rounds before it have been stepped and none behind it
+//! has begun.
 
 mod going_on;
 
@@ -19,6 +19,7 @@ use super::SHARDS;
 use super::checkpoint::{Counted, Due, Identity};
 use super::filter::Filter;
 use super::first::first_times;
+use super::group::{Border, Group, grouped};
 use super::input::Input;
 use super::merge::{Merge, OPEN_FILES_MAX, Reached, Turn};
 use super::output::Sink;
@@ -29,7 +30,6 @@ use super::settle::Order;
 use super::source::Source;
 use super::state::StateFiles;
 use super::summary::{self, Judged, Summary};
-use super::variant::{Border, Variant};
 use super::watch::{Wanted, Watch};
 use crate::engine::decode::Decoder;
 use crate::engine::enrich::Tables;
@@ -159,8 +159,10 @@ struct Sequencer<'a> {
     readings: Vec<(Reading, u64)>,
     read: Arc<AtomicU64>,
     /// `None` while one passes a border.
-    variants: Vec<Option<Box<Variant>>>,
-    /// Variants that pass a border.
+    groups: Vec<Option<Box<Group>>>,
+    /// Of each variant, in the order of configurations: its group, and its place there.
+    places: Vec<(usize, usize)>,
+    /// Groups that pass a border.
     passing: usize,
     stepping: Option<Stepping>,
     /// The round being filled, and what did not go into it.
@@ -202,8 +204,15 @@ impl<'a> Sequencer<'a> {
         sink: &'a mut dyn Sink,
         interrupted: &'a Arc<AtomicBool>,
     ) -> anyhow::Result<Sequencer<'a>> {
-        let variant =
-            |engine: &Arc<EngineConfig>| Some(Box::new(Variant::new(engine.clone(), options.order, watch.take())));
+        let grouped = grouped(engines);
+        let mut places = vec![(0, 0); engines.len()];
+        for (group, members) in grouped.iter().enumerate() {
+            members.iter().enumerate().for_each(|(place, variant)| places[*variant] = (group, place));
+        }
+        let group = |members: &Vec<usize>| {
+            let engines: Vec<_> = members.iter().map(|variant| engines[*variant].clone()).collect();
+            Some(Box::new(Group::new(&engines, options.order, watch.take())))
+        };
         let mut sequencer = Sequencer {
             options,
             sink,
@@ -212,7 +221,8 @@ impl<'a> Sequencer<'a> {
             merge: Merge::new(&first_times(&options.inputs, &options.decoder, interrupted)?, OPEN_FILES_MAX),
             readings: options.inputs.iter().map(|_| (Reading::Unopened, 0)).collect(),
             read: Arc::default(),
-            variants: engines.iter().map(variant).collect(),
+            groups: grouped.iter().map(group).collect(),
+            places,
             passing: 0,
             stepping: None,
             filling: Round::default(),
@@ -257,7 +267,7 @@ impl<'a> Sequencer<'a> {
                 self.summary.interrupted = true;
                 break;
             }
-            if self.stepping.is_none() && self.variants.iter().flatten().any(|variant| variant.is_explained()) {
+            if self.stepping.is_none() && self.groups.iter().flatten().any(|group| group.is_explained()) {
                 break;
             }
             self.keep_checkpoint()?;
@@ -285,8 +295,12 @@ impl<'a> Sequencer<'a> {
         self.sink.flush().context("cannot write")?;
         self.finish_summary();
         self.summary.run.elapsed = started.elapsed();
-        let finished = self.variants.into_iter().flatten().map(|variant| variant.finish()).collect();
-        Ok((self.summary, finished))
+        let mut finished: Vec<Vec<Option<Finished>>> = Vec::new();
+        for group in self.groups.into_iter().flatten() {
+            finished.push(group.finish().into_iter().map(Some).collect());
+        }
+        let in_order = self.places.iter().filter_map(|(group, place)| finished.get_mut(*group)?[*place].take());
+        Ok((self.summary, in_order.collect()))
     }
 
     fn finish_summary(&mut self) {
@@ -412,11 +426,11 @@ impl<'a> Sequencer<'a> {
         self.pass(Border::Review { until: self.review, day })
     }
 
-    /// Lets every variant pass the border, and writes what comes of it. Nobody steps meanwhile.
+    /// Lets every group pass the border, and writes what comes of it. Nobody steps meanwhile.
     fn pass(&mut self, border: Border) -> anyhow::Result<()> {
-        for (index, variant) in self.variants.iter_mut().enumerate() {
-            if let Some(variant) = variant.take() {
-                self.pool.submit(Job::Pass { index, variant, border })?;
+        for (index, group) in self.groups.iter_mut().enumerate() {
+            if let Some(group) = group.take() {
+                self.pool.submit(Job::Pass { index, group, border })?;
                 self.passing += 1;
             }
         }
@@ -430,11 +444,13 @@ impl<'a> Sequencer<'a> {
 
     /// Writes what the variants have to write, one after the other.
     fn write_due(&mut self) -> anyhow::Result<()> {
-        for (index, variant) in self.variants.iter_mut().enumerate() {
-            for detection in variant.iter_mut().flat_map(|variant| variant.take_due()) {
+        for (index, (group, place)) in self.places.iter().enumerate() {
+            let Some(group) = &mut self.groups[*group] else { continue };
+            let variant = &mut group.variants()[*place];
+            for detection in variant.take_due() {
                 self.sink.detection(index, &detection).context("cannot write detections")?;
             }
-            for detection in variant.iter_mut().flat_map(|variant| variant.take_shadow_due()) {
+            for detection in variant.take_shadow_due() {
                 self.sink.shadow_detection(index, &detection).context("cannot write shadow detections")?;
             }
         }
@@ -480,13 +496,13 @@ impl<'a> Sequencer<'a> {
     /// Hands the round out in as many jobs as are worth it: gathering what one gives costs as much as a few items do.
     fn dispatch(&mut self) -> anyhow::Result<()> {
         let round = Arc::new(std::mem::take(&mut self.filling));
-        let work = round.items * self.variants.len();
+        let work = round.items * self.places.len();
         let most = if self.options.threads > 1 { SHARDS } else { 1 };
         let jobs = (work / ITEMS_A_JOB_MIN).clamp(1, most);
         for job in 0..jobs {
             let mut shard = |number: usize| {
-                let tasks = self.variants.iter_mut().flatten().filter_map(|variant| variant.take_task(number));
-                Shard { number, tasks: tasks.collect() }
+                let engines = self.groups.iter_mut().flatten().filter_map(|group| group.take_engine(number));
+                Shard { number, engines: engines.collect() }
             };
             let shards = (job..SHARDS).step_by(jobs).map(&mut shard).collect();
             self.pool.submit(Job::Step { shards, round: round.clone() })?;
@@ -500,18 +516,18 @@ impl<'a> Sequencer<'a> {
             Done::Source { file, source } => self.readings[file].0 = source.map_or(Reading::Ended, Reading::Idle),
             Done::Block(block) => self.merge.supply(Arc::from(block)),
             Done::Stepped { shards, outs } => {
-                for Shard { number, tasks } in shards {
-                    for (variant, task) in self.variants.iter_mut().flatten().zip(tasks) {
-                        variant.put_task(number, task);
+                for Shard { number, engines } in shards {
+                    for (group, engine) in self.groups.iter_mut().flatten().zip(engines) {
+                        group.put_engine(number, engine);
                     }
                 }
-                for (variant, out) in self.variants.iter_mut().flatten().zip(outs) {
-                    variant.stepped(out);
+                for (group, outs) in self.groups.iter_mut().flatten().zip(outs) {
+                    group.stepped(outs);
                 }
                 return self.finish_job();
             }
-            Done::Passed { index, variant } => {
-                self.variants[index] = Some(variant);
+            Done::Passed { index, group } => {
+                self.groups[index] = Some(group);
                 self.passing -= 1;
             }
             Done::Lost => {}
@@ -526,16 +542,17 @@ impl<'a> Sequencer<'a> {
             self.stepping = Some(Stepping { round, jobs: jobs - 1 });
             return Ok(());
         }
-        for variant in self.variants.iter_mut().flatten() {
-            variant.finish_round(&round);
+        for group in self.groups.iter_mut().flatten() {
+            group.finish_round(&round);
         }
         self.write_due()
     }
 
     /// At the end.
     fn write_risky_users(&mut self) -> io::Result<()> {
-        for (index, variant) in self.variants.iter().enumerate() {
-            for user in variant.iter().flat_map(|variant| variant.risky_users().in_order()) {
+        for (index, (group, place)) in self.places.iter().enumerate() {
+            let Some(group) = &mut self.groups[*group] else { continue };
+            for user in group.variants()[*place].risky_users().in_order() {
                 self.sink.risky_user(index, user)?;
             }
         }

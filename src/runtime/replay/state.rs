@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 use serde::Serialize;
 
 use super::checkpoint::CheckpointPlan;
+use super::group::{Group, Member};
 use super::variant::Variant;
 use crate::runtime::state_file::{self, Clock, Head, Opened, StateReader};
 
@@ -25,9 +26,9 @@ pub struct StateFiles {
 }
 
 /// Gives the state to every variant: each goes on from it, with its own settings.
-pub(super) fn load(path: &Path, variants: &mut [&mut Variant]) -> anyhow::Result<Clock> {
+pub(super) fn load(path: &Path, groups: &mut [&mut Group]) -> anyhow::Result<Clock> {
     let Opened { head, profiles, attempts, users } = state_file::open::<Head>(path)?;
-    take(path, &head, (&profiles, &attempts), users, variants)?;
+    take(path, &head, (&profiles, &attempts), users, groups)?;
     Ok(head.clock)
 }
 
@@ -37,21 +38,21 @@ pub(super) fn take(
     head: &Head,
     shared: (&[u8], &[u8]),
     mut users: StateReader,
-    variants: &mut [&mut Variant],
+    groups: &mut [&mut Group],
 ) -> anyhow::Result<()> {
     let failed = || format!("cannot take the state `{}`", path.display());
     let mut count = 0;
     while let Some((user, state)) = users.next_user().with_context(failed)? {
         count += 1;
-        for variant in variants.iter_mut() {
-            variant.import(user, state).with_context(failed)?;
+        for group in groups.iter_mut() {
+            group.import(user, state).with_context(failed)?;
         }
     }
     if count != head.users {
         bail!("the state `{}` is damaged: it has {count} users, and should have {}", path.display(), head.users);
     }
-    for variant in variants.iter_mut() {
-        variant.resume(head.clock.reviewed, shared, head.waiting.clone()).with_context(failed)?;
+    for group in groups.iter_mut() {
+        group.resume(head.clock.reviewed, shared, &head.waiting).with_context(failed)?;
     }
     Ok(())
 }
@@ -61,11 +62,12 @@ pub(super) fn save<H: Serialize>(
     path: &Path,
     clock: Clock,
     configuration_hash: u64,
-    variant: &mut Variant,
+    mut member: Member<'_>,
     with: impl FnOnce(Head, &Variant) -> H,
 ) -> anyhow::Result<()> {
-    let mut users: Vec<_> = variant.export().collect();
+    let mut users: Vec<_> = member.export().collect();
     users.sort_unstable_by_key(|(user, _)| *user);
+    let variant = member.variant();
     let head =
         Head { users: users.len() as u64, waiting: variant.waiting(), ..Head::new(clock, configuration_hash) };
     let head = with(head, variant);

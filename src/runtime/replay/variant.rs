@@ -1,46 +1,22 @@
-//! One configuration's judgement of the stream: its users' state, the organisation's profiles, and what waits to be
-//! written.
+//! What comes of one configuration's judgement of the stream: the organisation's profiles, and what waits to be written.
 //!
-//! Variants of one run share the decoded stream and nothing else. What a variant gives is kept, in its order, in
-//! [`Variant::due`] until the sequencer takes it.
+//! What a variant gives is kept, in its order, in [`Variant::due`] until the sequencer takes it.
 
 use std::sync::Arc;
 
-use anyhow::Context;
-
-use super::SHARDS;
 use super::risky::RiskyUsers;
 use super::round::Round;
 use super::settle::{Order, Settler};
 use super::summary::Judged;
 use super::watch::Watch;
-use crate::engine::Engine;
-use crate::engine::hash::UserKey;
 use crate::engine::out::{Detection, Out};
 use crate::engine::policy::EngineConfig;
 use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
-use crate::engine::watermark::StreamTime;
 use crate::runtime::state_file::Waiting;
-use crate::runtime::task::Task;
-
-/// A point of stream time at which a variant does more than step: nobody steps meanwhile.
-#[derive(Clone, Copy, Debug)]
-pub enum Border {
-    /// A review begins, and after it a day, if it is one.
-    Review { until: EventTime, day: Option<StreamTime> },
-    /// The input has ended.
-    End(EventTime),
-    /// The input goes on in another run: what waits goes on waiting.
-    Pause(EventTime),
-}
 
 pub struct Variant {
-    engine: Arc<EngineConfig>,
-    tasks: Vec<Option<Box<Task>>>,
-    profiles: Arc<Profiles>,
-    /// When the last review began.
-    review: EventTime,
+    pub(super) profiles: Arc<Profiles>,
     settler: Settler,
     shadow_settler: Settler,
     risky_users: RiskyUsers,
@@ -51,47 +27,26 @@ pub struct Variant {
     /// The same of shadow policies.
     shadow_due: Vec<Detection>,
     judged: Judged,
-    watch: Option<Watch>,
+    pub(super) watch: Option<Watch>,
 }
 
 impl Variant {
     /// `watch`: sign-ins to be explained.
-    pub fn new(engine: Arc<EngineConfig>, order: Order, watch: Option<Watch>) -> Variant {
-        let profiles = Arc::new(Profiles::default());
-        // The limits hold for the replay as a whole.
-        let shard_config = Arc::new(EngineConfig {
-            hot_users_max: engine.hot_users_max.div_ceil(SHARDS),
-            users_max: engine.users_max.div_ceil(SHARDS),
-            ..EngineConfig::clone(&engine)
-        });
-        let task = || Some(Box::new(Task::new(shard_config.clone(), profiles.clone())));
+    pub fn new(engine: &EngineConfig, order: Order, watch: Option<Watch>) -> Variant {
         Variant {
-            tasks: std::iter::repeat_with(task).take(SHARDS).collect(),
-            profiles,
-            review: EventTime::MIN,
+            profiles: Arc::default(),
             settler: Settler::new(order, engine.lateness_horizon_s),
             shadow_settler: Settler::new(order, engine.lateness_horizon_s),
             risky_users: RiskyUsers::default(),
-            outs: Vec::with_capacity(SHARDS),
+            outs: Vec::new(),
             due: Vec::new(),
             shadow_due: Vec::new(),
             judged: Judged::default(),
             watch,
-            engine,
         }
     }
 
-    /// The shard's task, to be stepped elsewhere; `None` while it is.
-    pub fn take_task(&mut self, shard: usize) -> Option<Box<Task>> {
-        self.tasks[shard].take()
-    }
-
-    /// Takes a task back.
-    pub fn put_task(&mut self, shard: usize, task: Box<Task>) {
-        self.tasks[shard] = Some(task);
-    }
-
-    /// Takes what some of its tasks gave.
+    /// Takes what some shards gave.
     pub fn stepped(&mut self, out: Out) {
         self.outs.push(out);
     }
@@ -115,46 +70,8 @@ impl Variant {
         }
     }
 
-    pub fn pass(&mut self, border: Border) {
-        match border {
-            Border::Review { until, day } => {
-                self.review_until(until);
-                if let Some(stream_time) = day {
-                    self.begin_day(stream_time);
-                }
-            }
-            Border::End(at) => self.end(at),
-            Border::Pause(at) => self.settle(at),
-        }
-    }
-
-    /// Reviews one after the other, as if an item had come in each: where a stream leaps over some must not show.
-    fn review_until(&mut self, last: EventTime) {
-        while self.review < last {
-            let oldest_waiting = self.tasks.iter().flatten().filter_map(|task| task.oldest_waiting()).min();
-            self.review = match (self.review, oldest_waiting) {
-                (EventTime::MIN, _) => self.engine.first_review(oldest_waiting, last),
-                (_, None) => last,
-                (before, Some(_)) => before.plus_seconds(self.engine.review_every_s.into()).min(last),
-            };
-            let review = self.review;
-            self.review(review, |engine, out| engine.tell(review, out));
-            self.review(review, |engine, out| engine.review(review, out));
-            self.explain(review.minus_seconds(self.engine.ripe_after_s()));
-        }
-    }
-
-    /// Explains what is wanted and older than this: everything is known that counts, and nothing has settled yet.
-    fn explain(&mut self, ripe: EventTime) {
-        if let Some(watch) = &mut self.watch {
-            watch.explain(ripe, |user, event| self.tasks[user.shard(SHARDS)].as_mut()?.explain(user, event));
-        }
-    }
-
-    /// Lets every task review, and takes over what comes of it when all have.
-    fn review(&mut self, at: EventTime, review: impl Fn(&mut Engine, &mut Out)) {
-        let mut out = Out::default();
-        self.tasks.iter_mut().flatten().for_each(|task| review(task.engine(), &mut out));
+    /// Takes over what all tasks gave at a review.
+    pub(super) fn reviewed(&mut self, at: EventTime, out: Out) {
         self.judged.counts.add(&out.counts);
         self.profiles.attempts().contribute(&out.attempts);
         self.risky_users.take(out.risky_users);
@@ -168,38 +85,19 @@ impl Variant {
         }
     }
 
-    /// Every user settles, what settled contributes, and only then do the profiles advance: so all that a sign-in of the
-    /// new day sees is complete.
-    fn begin_day(&mut self, next: StreamTime) {
-        self.settle(next.now());
-        self.profiles.advance(next.day());
+    /// Takes over what settled in all tasks.
+    pub(super) fn settled(&mut self, out: Out) {
+        self.judged.counts.add(&out.counts);
+        self.profiles.contribute(&out.contributions);
+        self.risky_users.take(out.risky_users);
     }
 
-    fn settle(&mut self, at: EventTime) {
-        for task in self.tasks.iter_mut().flatten() {
-            let out = task.settle(at);
-            self.judged.counts.add(&out.counts);
-            self.profiles.contribute(&out.contributions);
-            self.risky_users.take(out.risky_users);
-        }
-    }
-
-    fn end(&mut self, at: EventTime) {
-        self.review(at, Engine::tell_all);
-        self.review(at, |engine, out| engine.review_all(at, out));
-        self.explain(EventTime::MAX);
-        // Risk that would be of age at the last stream time is, whether a day began since or not.
-        for task in self.tasks.iter_mut().flatten() {
-            self.risky_users.take(task.settle(at).risky_users);
-        }
+    /// The stream has ended. Risk that would be of age at its last time is, whether a day began since or not; what else
+    /// settled for it is no matter of the stream.
+    pub(super) fn ended(&mut self, settled: Out) {
+        self.risky_users.take(settled.risky_users);
         self.settler.finish(&mut self.due);
         self.shadow_settler.finish(&mut self.shadow_due);
-    }
-
-    /// Was everything explained that is wanted?
-    pub fn is_explained(&self) -> bool {
-        let ripe = self.review.minus_seconds(self.engine.ripe_after_s());
-        self.watch.as_ref().is_some_and(|watch| self.review > EventTime::MIN && watch.is_done(ripe))
     }
 
     /// What is to be written since the last call, in order.
@@ -255,45 +153,20 @@ impl Variant {
         &self.profiles
     }
 
-    /// Every user's state.
-    pub fn export(&mut self) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
-        self.tasks.iter_mut().flatten().flat_map(|task| task.export())
-    }
-
-    /// Takes one user's state.
-    ///
-    /// # Errors
-    /// When the bytes are no user's state.
-    pub fn import(&mut self, user: UserKey, state: &[u8]) -> anyhow::Result<()> {
-        let task = self.tasks[user.shard(SHARDS)].as_mut().context("a task that is elsewhere")?;
-        task.import(user, state)?;
-        if let Some(watch) = &mut self.watch
-            && let Some(record) = task.engine().inspect(user)
-        {
-            watch.look_at(user, &record);
-        }
-        Ok(())
-    }
-
-    /// Goes on behind the review at `reviewed`, with the profiles and what waited; of users, [`Self::import`] has to come
-    /// before.
+    /// Goes on with the profiles and what waited.
     ///
     /// # Errors
     /// When the bytes are no profiles or attempts.
-    pub fn resume(
+    pub(super) fn resume(
         &mut self,
-        reviewed: Option<EventTime>,
         (profiles, attempts): (&[u8], &[u8]),
         waiting: Waiting,
+        has_shadows: bool,
     ) -> anyhow::Result<()> {
         self.profiles.restore(profiles)?;
         self.profiles.attempts().restore(attempts)?;
-        if let Some(reviewed) = reviewed {
-            self.review = reviewed;
-            self.tasks.iter_mut().flatten().for_each(|task| task.resume(reviewed, reviewed));
-        }
         self.settler.restore(waiting.detections, waiting.written);
-        if !self.engine.shadow_policies.is_empty() {
+        if has_shadows {
             self.shadow_settler.restore(waiting.shadow_detections, waiting.shadow_written);
         }
         self.risky_users.take(waiting.risky_users);

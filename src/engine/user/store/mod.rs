@@ -3,6 +3,7 @@
 //! Whether a user is hot never changes a result: packing is exact, and what is not packed is rebuilt. Nor does the
 //! order of any table: visits and forgetting go by key and event time.
 
+mod packed;
 mod shared;
 
 use std::collections::BinaryHeap;
@@ -11,32 +12,41 @@ use std::hash::BuildHasher;
 use hashbrown::HashTable;
 
 use self::shared::Shared;
+use super::branches::{Branch, Branches};
 use super::codec::{self, StateCodecError};
 use super::record::UserRecord;
 use crate::engine::hash::UserKey;
 use crate::engine::rules::Rules;
 use crate::engine::signin::EventTime;
+use crate::engine::variants::Variants;
 
 /// Part of `users_max` that is forgotten at once when it is reached, as forgetting looks at every user.
 const FORGOTTEN_PART: usize = 64;
 /// Parts of the index. Each grows on its own, so that growing never needs twice the memory of the whole.
 const SHARDS: usize = 256;
-const KEY_BYTES: usize = 16;
 
-/// Where a user is: the three high bits say how, the others which.
+/// Where a user is: the four high bits say how, the others which.
 type Place = u32;
 const HOT: Place = 1 << 31;
 /// Cold, with a tail.
 const TAIL: Place = 1 << 30;
 /// Cold, with a risk that ages.
 const AGES: Place = 1 << 29;
-const NUMBER: Place = AGES - 1;
+/// Cold, and not one record for all variants.
+const PARTED: Place = 1 << 28;
+const NUMBER: Place = PARTED - 1;
 
 struct Hot {
     key: UserKey,
     /// Used since the hand passed last (CLOCK: Corbató 1968).
     used: bool,
-    record: UserRecord,
+    branches: Branches,
+}
+
+impl Hot {
+    fn new(key: UserKey) -> Hot {
+        Hot { key, used: true, branches: Branches::default() }
+    }
 }
 
 /// Figures for metrics.
@@ -52,6 +62,8 @@ pub struct StoreStats {
 
 /// Every user of a task.
 pub struct UserStore {
+    /// All variants of the engine.
+    variants: Variants,
     hot_max: usize,
     users_max: usize,
     index: Vec<HashTable<Place>>,
@@ -80,18 +92,11 @@ fn shard(hash: u64) -> usize {
     (hash >> 40) as usize % SHARDS
 }
 
-fn packed_key(packed: &[u8]) -> UserKey {
-    UserKey(packed.first_chunk().map_or(0, |bytes| u128::from_le_bytes(*bytes)))
-}
-
-fn packed_body(packed: &[u8]) -> &[u8] {
-    packed.get(KEY_BYTES..).unwrap_or_default()
-}
-
 impl UserStore {
     /// At least one user is kept, and one hot.
-    pub fn new(hot_users_max: usize, users_max: usize) -> UserStore {
+    pub fn new(hot_users_max: usize, users_max: usize, variants: Variants) -> UserStore {
         UserStore {
+            variants,
             hot_max: hot_users_max.clamp(1, NUMBER as usize),
             users_max: users_max.clamp(1, NUMBER as usize),
             index: (0..SHARDS).map(|_| HashTable::new()).collect(),
@@ -106,84 +111,89 @@ impl UserStore {
         }
     }
 
-    /// The user's record, made new if unknown. The flag says whether it is new. Users who are forgotten for a new one
-    /// are appended to `forgotten`, the longest unseen first.
+    /// The user's records, made new for the variants that do not know him, which are given. Users who are forgotten for a
+    /// new one are appended to `forgotten`, the longest unseen first.
     pub fn get_or_insert(
         &mut self,
         key: UserKey,
         rules: &Rules,
         forgotten: &mut Vec<UserKey>,
-    ) -> (&mut UserRecord, bool) {
-        let (number, is_new) = match self.find(key) {
-            Some(place) if place & HOT != 0 => ((place & NUMBER) as usize, false),
-            Some(_) => (self.warm(key, rules), false),
+    ) -> (&mut Branches, Variants) {
+        let number = match self.find(key) {
+            Some(place) if place & HOT != 0 => (place & NUMBER) as usize,
+            Some(_) => self.warm(key, rules),
             None => {
                 self.make_room(rules, forgotten);
                 let number = self.claim_hot();
-                *self.hot[number] = Hot { key, used: true, record: UserRecord::default() };
+                *self.hot[number] = Hot::new(key);
                 self.insert(key, HOT | number as Place);
-                (number, true)
+                number
             }
         };
         let hot = &mut self.hot[number];
         hot.used = true;
-        (&mut hot.record, is_new)
+        let new = self.variants.without(hot.branches.variants());
+        hot.branches.welcome(new);
+        (&mut hot.branches, new)
     }
 
     /// Calls `visit` for every user whom time alone changes, by rising key: with a tail, or with a risk that ages.
-    pub fn for_each_unsettled(&mut self, rules: &Rules, mut visit: impl FnMut(UserKey, &mut UserRecord)) {
+    pub fn for_each_unsettled(&mut self, rules: &Rules, mut visit: impl FnMut(UserKey, &mut Branches)) {
         for key in self.sorted_keys(|store, place| match place & HOT {
             0 => place & (TAIL | AGES) != 0,
-            _ => {
-                let record = &store.hot[(place & NUMBER) as usize].record;
-                !record.tail.is_empty() || record.settled.risk_ages()
-            }
+            _ => store.hot[(place & NUMBER) as usize].branches.iter().any(|branch| is_unsettled(&branch.record)),
         }) {
-            self.change(key, rules, |record| visit(key, record));
+            self.change(key, rules, |branches| visit(key, branches));
         }
     }
 
-    /// Every user's state as [`codec::encode`] writes it, by rising key.
-    pub fn export(&mut self, rules: &Rules) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
+    /// Every user's state as a variant has it and [`codec::encode`] writes it, by rising key.
+    pub fn export(&mut self, variant: usize, rules: &Rules) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
         let keys = self.sorted_keys(|_, _| true);
-        keys.into_iter().filter_map(|key| {
+        keys.into_iter().filter_map(move |key| {
             let mut bytes = Vec::new();
-            self.export_user(key, rules, &mut bytes).then_some((key, bytes))
+            self.export_user(variant, key, rules, &mut bytes).then_some((key, bytes))
         })
     }
 
-    /// Appends one user's state as [`codec::encode`] writes it; false when the user is unknown. A hot user is not
-    /// packed for it, and a cold one does not become hot.
-    pub fn export_user(&mut self, key: UserKey, rules: &Rules, into: &mut Vec<u8>) -> bool {
-        self.look_at(key, rules, |record| codec::encode(record, into)).is_some()
+    /// Appends one user's state as [`codec::encode`] writes it; false when the variant does not know the user. A hot user
+    /// is not packed for it, and a cold one does not become hot.
+    pub fn export_user(&mut self, variant: usize, key: UserKey, rules: &Rules, into: &mut Vec<u8>) -> bool {
+        self.look_at(variant, key, rules, |record| codec::encode(record, into)).is_some()
     }
 
-    /// What `look` gives of a user's record; `None` when the user is unknown. Who is hot stays so.
-    pub fn look_at<T>(&mut self, key: UserKey, rules: &Rules, look: impl FnOnce(&UserRecord) -> T) -> Option<T> {
-        self.change(key, rules, |record| look(record))
+    /// What `look` gives of a user's record; `None` when the variant does not know the user. Who is hot stays so.
+    pub fn look_at<T>(
+        &mut self,
+        variant: usize,
+        key: UserKey,
+        rules: &Rules,
+        look: impl FnOnce(&UserRecord) -> T,
+    ) -> Option<T> {
+        self.change(key, rules, |branches| branches.record(variant).map(look)).flatten()
     }
 
-    /// Lets `change` at one user's record; `None` when the user is unknown. Who is hot stays so.
+    /// Lets `change` at one user's records; `None` when the user is unknown. Who is hot stays so.
     pub fn change<T>(
         &mut self,
         key: UserKey,
         rules: &Rules,
-        change: impl FnOnce(&mut UserRecord) -> T,
+        change: impl FnOnce(&mut Branches) -> T,
     ) -> Option<T> {
         let place = self.find(key)?;
         if place & HOT != 0 {
-            return Some(change(&mut self.hot[(place & NUMBER) as usize].record));
+            return Some(change(&mut self.hot[(place & NUMBER) as usize].branches));
         }
-        let mut record = self.unpack(place, rules);
-        let given = change(&mut record);
-        self.repack(key, place, &record);
+        let mut branches = self.unpack(place, rules);
+        let given = change(&mut branches);
+        self.repack(key, place, &branches);
         Some(given)
     }
 
-    /// Calls `look` for every user, by rising key.
-    pub fn for_each(&mut self, rules: &Rules, mut look: impl FnMut(UserKey, &UserRecord)) {
+    /// Calls `look` for every user a variant knows, by rising key.
+    pub fn for_each(&mut self, variant: usize, rules: &Rules, mut look: impl FnMut(UserKey, &UserRecord)) {
         for key in self.sorted_keys(|_, _| true) {
-            self.look_at(key, rules, |record| look(key, record));
+            self.look_at(variant, key, rules, |record| look(key, record));
         }
     }
 
@@ -195,31 +205,36 @@ impl UserStore {
         while self.hot.len() > self.hot_max {
             let number = self.hot.len() - 1;
             let key = self.hot[number].key;
-            let record = std::mem::take(&mut self.hot[number].record);
-            let place = self.pack(key, &record);
+            let branches = std::mem::take(&mut self.hot[number].branches);
+            let place = self.pack(key, &branches);
             self.move_user(key, HOT | number as Place, place);
             self.hot.pop();
         }
         self.hand = 0;
-        self.hot.iter_mut().for_each(|hot| hot.record.fold_again(rules));
+        for hot in &mut self.hot {
+            hot.branches.iter_mut().for_each(|branch| branch.record.fold_again(rules));
+        }
     }
 
-    /// Takes a user as [`codec::encode`] wrote it, in place of what was known of the same user; never forgets
+    /// Takes a user as [`codec::encode`] wrote it, in place of what the variants knew of the same user; never forgets
     /// another one for it.
     ///
     /// # Errors
     /// When the bytes are no user state; then nothing changes.
-    pub fn import(&mut self, key: UserKey, bytes: &[u8], rules: &Rules) -> Result<(), StateCodecError> {
-        let record = codec::decode(bytes, rules)?;
+    pub fn import(
+        &mut self,
+        variants: Variants,
+        key: UserKey,
+        bytes: &[u8],
+        rules: &Rules,
+    ) -> Result<(), StateCodecError> {
+        let branch = Branch { variants, record: codec::decode(bytes, rules)? };
         match self.find(key) {
-            Some(place) if place & HOT != 0 => self.hot[(place & NUMBER) as usize].record = record,
-            Some(place) => {
-                // Gives back what the old state shares.
-                self.unpack(place, rules);
-                self.repack(key, place, &record);
+            Some(_) => {
+                self.change(key, rules, |branches| branches.put(branch));
             }
             None => {
-                let place = self.pack(key, &record);
+                let place = self.pack(key, &Branches::new(branch));
                 self.insert(key, place);
             }
         }
@@ -254,7 +269,7 @@ impl UserStore {
 
     fn key_at(hot: &[Box<Hot>], cold: &[Box<[u8]>], place: Place) -> UserKey {
         let number = (place & NUMBER) as usize;
-        if place & HOT != 0 { hot[number].key } else { packed_key(&cold[number]) }
+        if place & HOT != 0 { hot[number].key } else { packed::key(&cold[number]) }
     }
 
     fn find(&self, key: UserKey) -> Option<Place> {
@@ -284,8 +299,8 @@ impl UserStore {
         let number = self.claim_hot();
         // Only now: making place may have packed another one.
         if let Some(place) = self.find(key) {
-            let record = self.unpack(place, rules);
-            *self.hot[number] = Hot { key, used: true, record };
+            let branches = self.unpack(place, rules);
+            *self.hot[number] = Hot { branches, ..Hot::new(key) };
             self.move_user(key, place, HOT | number as Place);
         }
         number
@@ -294,7 +309,7 @@ impl UserStore {
     /// A place among the hot that is nobody's; the hot user not used for longest, roughly, is packed for it.
     fn claim_hot(&mut self) -> usize {
         if self.hot.len() < self.hot_max {
-            self.hot.push(Box::new(Hot { key: UserKey(0), used: false, record: UserRecord::default() }));
+            self.hot.push(Box::new(Hot::new(UserKey(0))));
             return self.hot.len() - 1;
         }
         let number = loop {
@@ -304,17 +319,15 @@ impl UserStore {
             }
         };
         let key = self.hot[number].key;
-        let record = std::mem::take(&mut self.hot[number].record);
-        let place = self.pack(key, &record);
+        let branches = std::mem::take(&mut self.hot[number].branches);
+        let place = self.pack(key, &branches);
         self.move_user(key, HOT | number as Place, place);
         number
     }
 
-    /// Packs a record; the caller says in the index where.
-    fn pack(&mut self, key: UserKey, record: &UserRecord) -> Place {
-        self.scratch.clear();
-        self.scratch.extend_from_slice(&key.0.to_le_bytes());
-        codec::encode_body(record, &mut self.shared, &mut self.scratch);
+    /// Packs a user's records; the caller says in the index where.
+    fn pack(&mut self, key: UserKey, branches: &Branches) -> Place {
+        let parted = packed::put(key, branches, self.variants, &mut self.shared, &mut self.scratch);
         self.packed_bytes += self.scratch.len();
         let number = self.free.pop().unwrap_or(self.cold.len() as u32);
         let packed: Box<[u8]> = self.scratch.as_slice().into();
@@ -322,23 +335,27 @@ impl UserStore {
             Some(free) => *free = packed,
             None => self.cold.push(packed),
         }
-        let tail = if record.tail.is_empty() { 0 } else { TAIL };
-        let ages = if record.settled.risk_ages() { AGES } else { 0 };
-        tail | ages | number
+        let any = |is: fn(&UserRecord) -> bool, place| {
+            if branches.iter().any(|branch| is(&branch.record)) { place } else { 0 }
+        };
+        let tail = any(|record| !record.tail.is_empty(), TAIL);
+        let ages = any(|record| record.settled.risk_ages(), AGES);
+        tail | ages | if parted { PARTED } else { 0 } | number
     }
 
-    /// Takes a record out of the cold ones; the index still names its place.
-    fn unpack(&mut self, place: Place, rules: &Rules) -> UserRecord {
+    /// Takes a user's records out of the cold ones; the index still names their place.
+    fn unpack(&mut self, place: Place, rules: &Rules) -> Branches {
         let number = place & NUMBER;
         let packed = std::mem::take(&mut self.cold[number as usize]);
         self.free.push(number);
         self.packed_bytes -= packed.len();
-        codec::decode_body(packed_body(&packed), &mut self.shared, rules).expect("this store packed it")
+        let variants = (place & PARTED == 0).then_some(self.variants);
+        packed::take(&packed, variants, &mut self.shared, rules).expect("this store packed it")
     }
 
-    /// Packs a record that was just unpacked.
-    fn repack(&mut self, key: UserKey, from: Place, record: &UserRecord) {
-        let to = self.pack(key, record);
+    /// Packs records that were just unpacked.
+    fn repack(&mut self, key: UserKey, from: Place, branches: &Branches) {
+        let to = self.pack(key, branches);
         self.move_user(key, from, to);
     }
 
@@ -376,9 +393,10 @@ impl UserStore {
     fn newest_time(&self, place: Place) -> EventTime {
         let number = (place & NUMBER) as usize;
         if place & HOT != 0 {
-            return codec::newest_time(&self.hot[number].record);
+            let times = self.hot[number].branches.iter().map(|branch| codec::newest_time(&branch.record));
+            return times.max().unwrap_or(EventTime::MIN);
         }
-        codec::newest_time_of_body(packed_body(&self.cold[number])).unwrap_or(EventTime::MIN)
+        packed::newest_time(&self.cold[number], place & PARTED != 0)
     }
 
     /// Does nothing when the user is unknown.
@@ -400,6 +418,11 @@ impl UserStore {
             self.move_user(moved.key, HOT | self.hot.len() as Place, place);
         }
     }
+}
+
+/// May time alone change it?
+fn is_unsettled(record: &UserRecord) -> bool {
+    !record.tail.is_empty() || record.settled.risk_ages()
 }
 
 #[cfg(test)]

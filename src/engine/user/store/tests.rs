@@ -8,11 +8,11 @@ use super::*;
 /// Puts the records in, in order; gives who was forgotten.
 fn filled(hot_max: usize, users_max: usize, records: &[(UserKey, UserRecord)]) -> (UserStore, Vec<UserKey>) {
     let rules = rules();
-    let mut store = UserStore::new(hot_max, users_max);
+    let mut store = UserStore::new(hot_max, users_max, Variants::first(1));
     let mut forgotten = Vec::new();
     for (key, record) in records {
         let (slot, _) = store.get_or_insert(*key, &rules, &mut forgotten);
-        slot.clone_from(record);
+        slot.put(Branch { variants: Variants::first(1), record: record.clone() });
     }
     (store, forgotten)
 }
@@ -25,12 +25,13 @@ fn records(seed: u64, count: u128) -> Vec<(UserKey, UserRecord)> {
 }
 
 fn exported(store: &mut UserStore) -> Vec<(UserKey, Vec<u8>)> {
-    store.export(&rules()).collect()
+    store.export(0, &rules()).collect()
 }
 
 fn visited(store: &mut UserStore) -> Vec<(UserKey, UserRecord)> {
     let mut visited = Vec::new();
-    store.for_each_unsettled(&rules(), |key, record| {
+    store.for_each_unsettled(&rules(), |key, branches| {
+        let record = &mut branches.iter_mut().next().expect("at least one").record;
         visited.push((key, record.clone()));
         record.tail.clear();
         record.settled.open.clear();
@@ -54,10 +55,10 @@ proptest! {
         prop_assert_eq!(visited(&mut few), vec![]);
         prop_assert_eq!(exported(&mut few), exported(&mut all));
 
-        let mut restored = UserStore::new(2, 100);
+        let mut restored = UserStore::new(2, 100, Variants::first(1));
         for (key, bytes) in &bytes {
-            prop_assert_eq!(restored.import(*key, bytes, &rules()), Ok(()));
-            prop_assert_eq!(restored.import(*key, bytes, &rules()), Ok(()));
+            prop_assert_eq!(restored.import(Variants::first(1), *key, bytes, &rules()), Ok(()));
+            prop_assert_eq!(restored.import(Variants::first(1), *key, bytes, &rules()), Ok(()));
         }
         prop_assert_eq!(exported(&mut restored), bytes);
     }
@@ -88,7 +89,8 @@ fn what_no_packed_user_names_is_dropped() {
     let empty: Vec<_> = records.iter().map(|(key, _)| (*key, UserRecord::default())).collect();
     let mut forgotten = Vec::new();
     for (key, record) in &empty {
-        store.get_or_insert(*key, &rules(), &mut forgotten).0.clone_from(record);
+        let branch = Branch { variants: Variants::first(1), record: record.clone() };
+        store.get_or_insert(*key, &rules(), &mut forgotten).0.put(branch);
     }
     store.get_or_insert(UserKey(99), &rules(), &mut forgotten);
     assert_eq!(store.stats().shared, 0);
@@ -103,14 +105,14 @@ fn exporting_one_user_shows_in_nothing() {
     let stats = store.stats();
     for (key, bytes) in exported(&mut other) {
         let mut into = b"before".to_vec();
-        assert!(store.export_user(key, &rules(), &mut into));
+        assert!(store.export_user(0, key, &rules(), &mut into));
         assert_eq!(into, [b"before", bytes.as_slice()].concat());
     }
     // Numbers of shared records are dealt out anew, and may be longer or shorter.
     let without_bytes = |stats: StoreStats| StoreStats { packed_bytes: 0, ..stats };
     assert_eq!(without_bytes(store.stats()), without_bytes(stats));
     let mut into = Vec::new();
-    assert!(!store.export_user(UserKey(1), &rules(), &mut into) && into.is_empty(), "nobody has this key");
+    assert!(!store.export_user(0, UserKey(1), &rules(), &mut into) && into.is_empty(), "nobody has this key");
     assert_eq!(exported(&mut store), exported(&mut other));
 }
 
@@ -125,7 +127,7 @@ fn limits_can_change() {
         assert_eq!(exported(&mut store), bytes, "{hot_max} hot");
         let mut forgotten = Vec::new();
         for (key, _) in &bytes {
-            assert!(!store.get_or_insert(*key, &rules(), &mut forgotten).1);
+            assert!(store.get_or_insert(*key, &rules(), &mut forgotten).1.is_empty());
         }
         assert!(forgotten.is_empty() && store.stats().hot <= hot_max.max(1));
     }
@@ -142,6 +144,6 @@ fn damaged_bytes_change_nothing() {
     let before = exported(&mut store);
     let (key, mut bytes) = before[0].clone();
     bytes[9] ^= 1;
-    assert_eq!(store.import(key, &bytes, &rules()), Err(StateCodecError::Checksum));
+    assert_eq!(store.import(Variants::first(1), key, &bytes, &rules()), Err(StateCodecError::Checksum));
     assert_eq!(exported(&mut store), before);
 }

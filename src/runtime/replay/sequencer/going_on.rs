@@ -7,14 +7,16 @@ use anyhow::Context;
 use super::Sequencer;
 use crate::engine::signin::EventTime;
 use crate::runtime::replay::checkpoint::{self, Checkpoint, CheckpointPlan, Counted};
+use crate::runtime::replay::group::{Border, Group, Member};
 use crate::runtime::replay::merge::Reached;
 use crate::runtime::replay::state::{self, StateFiles};
-use crate::runtime::replay::variant::{Border, Variant};
+use crate::runtime::replay::variant::Variant;
 use crate::runtime::state_file::Clock;
 
 /// The variant whose state is kept; it is here, as nobody steps.
-fn first(variants: &mut [Option<Box<Variant>>]) -> anyhow::Result<&mut Variant> {
-    variants.first_mut().and_then(Option::as_deref_mut).context("no configuration")
+fn first(groups: &mut [Option<Box<Group>>]) -> anyhow::Result<Member<'_>> {
+    let group = groups.first_mut().and_then(Option::as_deref_mut).context("no configuration")?;
+    Ok(group.member(0))
 }
 
 impl Sequencer<'_> {
@@ -25,15 +27,15 @@ impl Sequencer<'_> {
             return self.resume(&plan.path);
         }
         let Some(path) = from else { return Ok(()) };
-        let mut variants: Vec<&mut Variant> = self.variants.iter_mut().flatten().map(Box::as_mut).collect();
-        let clock = state::load(path, &mut variants)?;
+        let mut groups: Vec<&mut Group> = self.groups.iter_mut().flatten().map(Box::as_mut).collect();
+        let clock = state::load(path, &mut groups)?;
         self.go_on(&clock)
     }
 
     /// Goes on where an earlier run of the same replay stood.
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
-        let variant = first(&mut self.variants)?;
-        let Checkpoint { state, reading, ended, counted, .. } = checkpoint::load(path, variant)?;
+        let group = self.groups.first_mut().and_then(Option::as_deref_mut).context("no configuration")?;
+        let Checkpoint { state, reading, ended, counted, .. } = checkpoint::load(path, group)?;
         self.merge.go_on(&reading, &ended);
         self.is_resumed = true;
         self.noted_before = reading.iter().map(|(file, reached)| (*file, reached.notes)).collect();
@@ -66,7 +68,7 @@ impl Sequencer<'_> {
             lengths,
         };
         let hash = self.options.engine.config_hash;
-        state::save(&plan.path, clock, hash, first(&mut self.variants)?, checkpoint)?;
+        state::save(&plan.path, clock, hash, first(&mut self.groups)?, checkpoint)?;
         self.due.begin(self.position);
         Ok(())
     }
@@ -105,7 +107,7 @@ impl Sequencer<'_> {
                 // Whoever goes on from the state takes what is written for written.
                 self.sink.flush().context("cannot write")?;
                 let (clock, hash) = (self.clock(), self.options.engine.config_hash);
-                state::save(path, clock, hash, first(&mut self.variants)?, |head, _| head)?;
+                state::save(path, clock, hash, first(&mut self.groups)?, |head, _| head)?;
             }
             _ => self.pass(Border::End(now))?,
         }
