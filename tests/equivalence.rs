@@ -163,7 +163,7 @@ fn judged_in_full(
             reviewed: EventTime::MAX,
             sight: Sight::Settled,
             hindsight_s: 0,
-        tells_silenced: true,
+            tells_silenced: true,
         };
         let (facts, text) = (&prepared.facts, SignInText::of(prepared));
         let state = states.entry(prepared.sign_in.user_id.to_string()).or_default();

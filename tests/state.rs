@@ -255,7 +255,8 @@ fn run_by(config: &Arc<EngineConfig>, events: &[Event], cut: Option<usize>) -> (
         if number % 17 == 16 {
             engine.settle(stream_time, std::slice::from_mut(&mut out));
         }
-        engine.step(&[Input { position: number as u64, stream_time, item: &item }], std::slice::from_mut(&mut out));
+        engine
+            .step(&[Input { position: number as u64, stream_time, item: &item }], std::slice::from_mut(&mut out));
     }
     let exported = engine.export(0).collect();
     (out, exported)

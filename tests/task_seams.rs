@@ -38,7 +38,10 @@ impl Task {
         for item in items {
             self.position += 1;
             let stream_time = self.stream.observe(item.time(), item.user());
-            self.engine.step(&[Input { position: self.position, stream_time, item }], std::slice::from_mut(&mut self.out));
+            self.engine.step(
+                &[Input { position: self.position, stream_time, item }],
+                std::slice::from_mut(&mut self.out),
+            );
         }
     }
 

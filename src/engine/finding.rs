@@ -541,6 +541,13 @@ pub struct Evidence {
     pub sentence: String,
 }
 
+impl Evidence {
+    /// Is it that of a finding of which nobody hears more?
+    pub fn is_none(&self) -> bool {
+        self.sentence.is_empty()
+    }
+}
+
 /// One detection about one sign-in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Finding {

@@ -322,22 +322,26 @@ impl Engine {
                     let ids = identity.as_ref().map(|ids| (ids.tenant_id.as_ref(), ids.user_id.as_ref()));
                     let user = (key, ids.unwrap_or_default());
                     let panel = Panel::new(all, variants, user, branch.record.scope, hour, 0);
-                    let touched = branch.record.touched(&panel);
-                    if touched.is_empty() {
+                    let wavering = branch.record.wavering_now(&panel);
+                    debug_assert!(variants.without(wavering).iter().all(|variant| {
+                        let bench = panel.bench(variant);
+                        branch.record.clone().review(&bench, &mut Out::default()) == Reviewed::Unchanged
+                    }));
+                    if wavering.is_empty() {
                         continue;
                     }
                     let review = |record: &mut UserRecord, panel: &Panel<'_>, outs: &mut [Out]| {
                         review_user(key, record, (panel, hour.ripe), waiting, outs);
                     };
-                    if touched == branch.variants {
+                    if wavering == branch.variants {
                         parted.extend(part(&mut branch.record, &panel, outs, review));
                         continue;
                     }
                     // Those to whom nothing happened keep the record.
                     let mut record = branch.record.clone();
-                    let others = part(&mut record, &panel.of(touched), outs, review);
+                    let others = part(&mut record, &panel.of(wavering), outs, review);
                     let gone = others.iter().fold(Variants::NONE, |gone, branch| gone.with(branch.variants));
-                    parted.push(Branch { variants: touched.without(gone), record });
+                    parted.push(Branch { variants: wavering.without(gone), record });
                     parted.extend(others);
                 }
                 branches.extend(parted);

@@ -41,7 +41,8 @@ impl Busy {
 
 fn place(key: &Key) -> (usize, u64) {
     let kind = key.count() as u32;
-    let mixed = (key.value ^ key.tenant.rotate_left(16) ^ kind.wrapping_mul(0x9E37_79B9)).wrapping_mul(0x85EB_CA6B);
+    let mixed =
+        (key.value ^ key.tenant.rotate_left(16) ^ kind.wrapping_mul(0x9E37_79B9)).wrapping_mul(0x85EB_CA6B);
     let bit = (mixed >> 16) as usize % BITS;
     (bit / 64, 1 << (bit % 64))
 }

@@ -139,6 +139,16 @@ impl List {
         self.further.forget_before(minute);
     }
 
+    /// Might [`Self::attack`] find one, whoever is counted? Costs no allocation.
+    pub(super) fn may_attack(&self, minute: i32, until: i32, bar: Bar) -> bool {
+        let known = &self.marks[..self.marks.partition_point(|mark| mark.minute <= until)];
+        let enough = (bar.enough as usize).max(1);
+        let is_window =
+            |marks: &[Mark]| marks[enough - 1].minute.saturating_sub(marks[0].minute) < bar.window_minutes;
+        known.len() >= enough
+            && self.run_at(known, minute, until, bar).is_some_and(|run| run.windows(enough).any(is_window))
+    }
+
     /// See [`super::Attempts::spray`]. `by_user`: distinct users count, else attempts.
     pub(super) fn attack(
         &self,

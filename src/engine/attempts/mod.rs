@@ -16,6 +16,7 @@ mod codec;
 mod list;
 #[cfg(test)]
 mod tests;
+mod worth;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -24,10 +25,11 @@ use serde::{Deserialize, Serialize};
 
 use super::facts::{CountryCode, Facts};
 use super::hash::{Seed, hash32};
+use super::policy::Policy;
 use super::signin::{AccountState, Category, Credential, EventTime, Outcome};
+use busy::Busy;
 pub use codec::AttemptCodecError;
 pub use list::Attack;
-use busy::Busy;
 use list::List;
 
 /// What failed attempts can have in common.
@@ -326,11 +328,16 @@ impl Attempts {
         self.news.load(Ordering::Acquire)
     }
 
-    /// Whether as many attempts share a trace with the sign-in as the lowest bar asks for: cheap, and true for few.
-    pub fn touches(&self, tenant: u32, facts: &Facts) -> bool {
+    /// Whether so many attempts share a trace with the sign-in that a verdict could rest on them: cheap, and true for few.
+    /// `until`: the newest minute whose attempts count.
+    pub fn touches(&self, tenant: u32, facts: &Facts, until: i32, policy: &Policy) -> bool {
+        let minute = minute_of(facts.time);
         let early = Key { is_early: true, ..Key::new(tenant, Trace::UserAgent, facts.user_agent_hash) };
         let keys = Trace::ALL.into_iter().map(|trace| Key::new(tenant, trace, trace.of(facts)));
-        let is_busy = |key: &Key| self.lists.get(key).is_some_and(|list| list.len() >= WORTH_A_LOOK);
+        let is_busy = |key: &Key| {
+            let bars = worth::least_bars(policy, key).into_iter().flatten();
+            self.lists.get(key).is_some_and(|list| bars.into_iter().any(|bar| list.may_attack(minute, until, bar)))
+        };
         keys.chain([early]).any(|key| key.value != 0 && self.busy.may_be(&key) && is_busy(&key))
     }
 

@@ -58,7 +58,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         ],
         with_travel: true,
         with_bits: Some(bits),
-        sentence: sentence(case, anchor, &journey, assessment),
+        sentence: String::new(),
         attack: None,
     };
     consider(case, anchor, rules.sensitivity, &mut draft);
@@ -67,6 +67,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         cloud::is_service_refresh(case, assessment),
         cloud::SERVICE_REFRESH,
     );
+    draft.sentence = case.worded(&draft, || sentence(case, anchor, &journey, assessment));
     Some(draft)
 }
 

@@ -48,7 +48,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         ],
         with_travel: true,
         with_bits: None,
-        sentence: sentence(case, assessment, anchor, &journey),
+        sentence: String::new(),
         attack: None,
     };
     consider_system(case, assessment, anchor, &journey, &mut draft);
@@ -63,6 +63,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
             ["the place is regularly used by colleagues", "the place is not regularly used by colleagues"],
         );
     }
+    draft.sentence = case.worded(&draft, || sentence(case, assessment, anchor, &journey));
     Some(draft)
 }
 

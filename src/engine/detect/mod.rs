@@ -45,7 +45,7 @@ use super::user::learning::Family;
 use super::user::tail::{SignInText, Verdict};
 use super::user::{OpenRisk, UserState};
 use organization::Organization;
-use properties::{Assessment, FAMILIAR_BITS_MAX};
+use properties::{Assessment, FAMILIAR_BITS_MAX, LastAssessment};
 
 /// What judging needs beside the user and the sign-in.
 #[derive(Clone, Copy)]
@@ -162,6 +162,13 @@ impl Case<'_> {
         self.judge.tells_silenced || !draft.suppressions.iter().any(|considered| considered.applied)
     }
 
+    /// Words, where somebody will read them.
+    pub fn worded(&self, draft: &Draft, words: impl FnOnce() -> String) -> String {
+        let is_learnt = |family| self.phase(family) == LearningPhase::Active;
+        let speaks = self.judge.tells_silenced || draft.outside_learning || draft.family.is_none_or(is_learnt);
+        if speaks && self.is_told(draft) { words() } else { String::new() }
+    }
+
     pub fn phase(&self, family: Family) -> LearningPhase {
         self.state.learning.phase_at(family, self.facts.time, self.judge.policy)
     }
@@ -173,7 +180,8 @@ impl Case<'_> {
 /// listed and malicious addresses, password spray, suspicious browser, then what rests on the user's own stream of
 /// sessions, prompts and issuers. A sign-in that cannot carry risk, and one in which everything is familiar, ends early.
 pub fn judge(judge: &Judge<'_>, state: &UserState, facts: &Facts, text: &SignInText<'_>, late: bool) -> Verdict {
-    judge_at(Glance::at(state, facts, judge.decay), judge, state, facts, text, late)
+    let glance = Glance::at(state, facts, judge.decay);
+    judge_at((glance, &mut LastAssessment::default()), judge, state, facts, text, late)
 }
 
 /// What is seen of a sign-in at a glance, the same by every policy.
@@ -198,9 +206,9 @@ impl Glance {
     }
 }
 
-/// As [`judge`], of a sign-in that was glanced at.
+/// As [`judge`], of a sign-in that was glanced at, and perhaps assessed by another policy.
 pub fn judge_at(
-    glance: Glance,
+    (glance, last): (Glance, &mut LastAssessment),
     judge: &Judge<'_>,
     state: &UserState,
     facts: &Facts,
@@ -210,7 +218,11 @@ pub fn judge_at(
     match glance {
         Glance::Harmless => Verdict::default(),
         Glance::Familiar if judge.policy.unfamiliar_features.low_bits >= FAMILIAR_BITS_MAX => Verdict::default(),
-        Glance::Familiar | Glance::Doubtful => judge_in_full(judge, state, facts, text, late),
+        Glance::Familiar | Glance::Doubtful => {
+            let organization = Organization::new(judge.profiles, judge.tenant, facts.time);
+            let case = Case { judge, state, facts, text, organization, late };
+            verdict(&case, last.of(&case))
+        }
     }
 }
 
@@ -224,35 +236,38 @@ pub fn judge_in_full(
 ) -> Verdict {
     let organization = Organization::new(judge.profiles, judge.tenant, facts.time);
     let case = Case { judge, state, facts, text, organization, late };
-    let assessment = Assessment::of(&case);
+    verdict(&case, &Assessment::of(&case))
+}
+
+fn verdict(case: &Case<'_>, assessment: &Assessment) -> Verdict {
     let mut verdict = Verdict::default();
     // However little it is, it is not nothing: others' attempts are asked about it.
     let bits = assessment.total_bits.clamp(0.0, 60.0);
     verdict.lesson.surprise = ((bits * 16.0) as u16).max(u16::from(bits > 0.0));
-    let impossible = impossible_travel::detect(&case, &assessment);
+    let impossible = impossible_travel::detect(case, assessment);
     let travels = impossible.is_some();
-    let spray = password_spray::detect(&case, &assessment);
+    let spray = password_spray::detect(case, assessment);
     let sprays = spray.is_some();
     let drafts = [
         impossible,
-        if travels { None } else { atypical_travel::detect(&case, &assessment) },
-        new_country::detect(&case, &assessment),
-        unfamiliar_features::detect(&case, &assessment),
-        listed_address::anonymized(&case, &assessment),
-        listed_address::malicious(&case, &assessment, sprays),
-        listed_address::nation_state(&case),
+        if travels { None } else { atypical_travel::detect(case, assessment) },
+        new_country::detect(case, assessment),
+        unfamiliar_features::detect(case, assessment),
+        listed_address::anonymized(case, assessment),
+        listed_address::malicious(case, assessment, sprays),
+        listed_address::nation_state(case),
         spray,
-        suspicious_browser::detect(&case, &assessment),
+        suspicious_browser::detect(case, assessment),
     ];
-    for draft in drafts.into_iter().chain(own_stream(&case, &assessment)).flatten() {
-        let mut finding = suppress::conclude(&case, &assessment, draft);
+    for draft in drafts.into_iter().chain(own_stream(case, assessment)).flatten() {
+        let mut finding = suppress::conclude(case, assessment, draft);
         let standing = matches!(finding.suppressed_by, None | Some(Suppression::AlreadyReported));
         let risky = finding.level >= RiskLevel::Medium
-            || (finding.level == RiskLevel::Low && is_away_from_home(&case, &assessment));
+            || (finding.level == RiskLevel::Low && is_away_from_home(case, assessment));
         verdict.lesson.quarantined |= standing && risky;
-        if finding.suppressed_by.is_some() && !judge.tells_silenced {
+        if finding.suppressed_by.is_some() && !case.judge.tells_silenced {
             // Nobody hears more of it than that it was, so it is the same for all who silence it.
-            (finding.level, finding.score, finding.incident) = (RiskLevel::None, 0, Incident::own(facts));
+            (finding.level, finding.score, finding.incident) = (RiskLevel::None, 0, Incident::own(case.facts));
         }
         verdict.findings.push(finding);
     }

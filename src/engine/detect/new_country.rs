@@ -62,10 +62,11 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         ],
         with_travel: false,
         with_bits: None,
-        sentence: sentence(case, days_since, with),
+        sentence: String::new(),
         attack: None,
     };
     consider(case, assessment, common, &mut draft);
+    draft.sentence = case.worded(&draft, || sentence(case, days_since, with));
     Some(draft)
 }
 

@@ -1,7 +1,9 @@
 //! The organisation's view of one value: how many of its users were seen with it.
 
+use crate::engine::facts::Facts;
 use crate::engine::profile::{ProfileKey, ProfileKind, Profiles, VISIBLE_AFTER_DAYS};
 use crate::engine::signin::EventTime;
+use crate::engine::user::Properties;
 
 /// The profiles as one sign-in sees them.
 pub struct Organization<'a> {
@@ -40,16 +42,22 @@ impl<'a> Organization<'a> {
         Some(self.profiles.members(ProfileKey { tenant: self.tenant, kind, value }, self.time))
     }
 
-    /// Evidence of a value's rarity in bits: log2(reference share / smoothed share), shrunk in small
-    /// organisations, from −5 (half of the users have it) to +4 (nobody has).
-    ///
-    /// Rarity of network and country in the population is the strongest single signal known on real takeovers
-    /// (public RBA data: 66–71 % recall at 1 % false alerts for untrained rarity).
+    /// [`View::rarity_bits`] of a value.
     pub fn rarity_bits(&self, kind: ProfileKind, value: u32) -> f64 {
-        let Some(with) = self.users_with(kind, value) else { return 0.0 };
-        let share = (f64::from(with) + 0.5) / (f64::from(self.users) + 1.0);
-        let confidence = f64::from(self.users) / (f64::from(self.users) + 20.0);
-        (confidence * libm::log2(REFERENCE_SHARE / share)).clamp(COMMON_BITS_MIN, RARE_BITS_MAX)
+        rarity_bits(self.users, self.users_with(kind, value))
+    }
+
+    /// What it sees of a sign-in's network and place.
+    pub fn view(&self, facts: &Facts) -> View {
+        let Properties { address, prefix, asn, country, region, .. } = Properties::of(facts);
+        View {
+            users: self.users,
+            address: self.users_with(ProfileKind::Address, address),
+            prefix: self.users_with(ProfileKind::Prefix, prefix),
+            asn: self.users_with(ProfileKind::Asn, asn),
+            country: self.users_with(ProfileKind::Country, country),
+            region: self.users_with(ProfileKind::Region, region),
+        }
     }
 
     /// An address to which colleagues come from at least three cities: a VPN or proxy that no list names.
@@ -71,6 +79,35 @@ impl<'a> Organization<'a> {
     pub fn is_common_place(&self, city_hash: u32) -> bool {
         self.is_common(ProfileKind::City, city_hash)
     }
+}
+
+/// [`Organization::users_with`] each of a sign-in's network and place, and users in all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    pub users: u32,
+    pub address: Option<u32>,
+    pub prefix: Option<u32>,
+    pub asn: Option<u32>,
+    pub country: Option<u32>,
+    pub region: Option<u32>,
+}
+
+impl View {
+    /// Evidence of a value's rarity in bits, by the users with it: log2(reference share / smoothed share), shrunk in small
+    /// organisations, from −5 (half of the users have it) to +4 (nobody has).
+    ///
+    /// Rarity of network and country in the population is the strongest single signal known on real takeovers
+    /// (public RBA data: 66–71 % recall at 1 % false alerts for untrained rarity).
+    pub fn rarity_bits(&self, with: Option<u32>) -> f64 {
+        rarity_bits(self.users, with)
+    }
+}
+
+fn rarity_bits(users: u32, with: Option<u32>) -> f64 {
+    let Some(with) = with else { return 0.0 };
+    let share = (f64::from(with) + 0.5) / (f64::from(users) + 1.0);
+    let confidence = f64::from(users) / (f64::from(users) + 20.0);
+    (confidence * libm::log2(REFERENCE_SHARE / share)).clamp(COMMON_BITS_MIN, RARE_BITS_MAX)
 }
 
 const EGRESS_USERS_MIN: u32 = 3;

@@ -119,21 +119,17 @@ fn search(
     trace: Trace,
 ) -> Option<AttackEvidence> {
     // What is the user's own says nothing about others' use of it.
-    let (least, window_hours, factor) = match trace {
-        Trace::Address => (rules.address_users_min, rules.window_hours, rules.known_users_factor),
-        Trace::Prefix => (rules.prefix_users_min, rules.window_hours, rules.known_users_factor),
-        Trace::PrefixAndUserAgent | Trace::AsnAndUserAgent if assessment.known_asn && assessment.known_agent => {
-            return None;
-        }
-        Trace::PrefixAndUserAgent | Trace::AsnAndUserAgent => {
-            (rules.network_and_user_agent_users_min, rules.slow_window_hours, rules.known_users_factor)
-        }
-        Trace::Asn if assessment.known_asn || assessment.device_bits <= 0.0 => return None,
-        Trace::Asn => (rules.asn_users_min, rules.window_hours, rules.slow_known_users_factor),
+    let is_own = match trace {
+        Trace::Address | Trace::Prefix => false,
+        Trace::PrefixAndUserAgent | Trace::AsnAndUserAgent => assessment.known_asn && assessment.known_agent,
+        Trace::Asn => assessment.known_asn || assessment.device_bits <= 0.0,
         // The user's own browser in a new version is nobody's tool.
-        Trace::UserAgent if !is_stranger(case.state, case.facts, case.judge.decay) => return None,
-        Trace::UserAgent => (rules.user_agent_users_min, rules.slow_window_hours, rules.slow_known_users_factor),
+        Trace::UserAgent => !is_stranger(case.state, case.facts, case.judge.decay),
     };
+    if is_own {
+        return None;
+    }
+    let (least, window_hours, factor) = least(rules, trace);
     let known = |kind: ProfileKind, value: u32| case.organization.users_with(kind, value).unwrap_or(0);
     let facts = case.facts;
     let agents = || known(ProfileKind::UserAgent, facts.user_agent_hash);
@@ -153,8 +149,21 @@ fn search(
     Some(attack_evidence(case, trace, attack, bar, known_users))
 }
 
+/// Users from which on a trace is a spray's within how many hours, and how many more for each whom the organisation knows.
+pub fn least(rules: &PasswordSpray, trace: Trace) -> (u32, u32, f64) {
+    match trace {
+        Trace::Address => (rules.address_users_min, rules.window_hours, rules.known_users_factor),
+        Trace::Prefix => (rules.prefix_users_min, rules.window_hours, rules.known_users_factor),
+        Trace::PrefixAndUserAgent | Trace::AsnAndUserAgent => {
+            (rules.network_and_user_agent_users_min, rules.slow_window_hours, rules.known_users_factor)
+        }
+        Trace::Asn => (rules.asn_users_min, rules.window_hours, rules.slow_known_users_factor),
+        Trace::UserAgent => (rules.user_agent_users_min, rules.slow_window_hours, rules.slow_known_users_factor),
+    }
+}
+
 /// The bar where the organisation knows so many users already.
-pub(super) fn bar(least: u32, window_hours: u32, factor: f64, known_users: u32) -> Bar {
+pub fn bar(least: u32, window_hours: u32, factor: f64, known_users: u32) -> Bar {
     let more = libm::ceil(factor * f64::from(known_users)).min(1e6) as u32;
     let window_minutes = window_hours as i32 * 60;
     Bar { enough: least.saturating_add(more), window_minutes, pause_minutes: window_minutes }

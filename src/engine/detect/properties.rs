@@ -13,10 +13,10 @@
 mod history;
 
 use super::Case;
+use super::organization::View;
 use super::travel::{Journey, journey};
 use crate::engine::facts::{Connection, Facts, ListKind};
 use crate::engine::finding::{Familiarity, Property};
-use crate::engine::profile::ProfileKind;
 use crate::engine::signin::{ClientApp, Mfa};
 use crate::engine::user::familiarity::{Decay, Known, Rhythm, Table, UNIT, compact_day};
 use crate::engine::user::{NO_DEVICE, Properties, UserState, new_address_prior};
@@ -109,13 +109,34 @@ pub struct Assessment {
     pub unheard_of: bool,
 }
 
+/// The last assessment of a sign-in, for policies that come to the same: what they differ in is asked later, mostly.
+#[derive(Default)]
+pub struct LastAssessment(Option<(View, f64, Assessment)>);
+
+impl LastAssessment {
+    /// That of a case of the same sign-in and state as the one before.
+    pub fn of(&mut self, case: &Case<'_>) -> &Assessment {
+        let view = case.organization.view(case.facts);
+        let clock_skew_s = case.judge.policy.impossible_travel.clock_skew_s;
+        let is_same = |last: &(View, f64, Assessment)| (last.0, last.1) == (view, clock_skew_s);
+        let last = self.0.take().filter(is_same);
+        &self.0.insert(last.unwrap_or_else(|| (view, clock_skew_s, Assessment::new(case, view)))).2
+    }
+}
+
 impl Assessment {
     pub fn of(case: &Case<'_>) -> Assessment {
+        Assessment::new(case, case.organization.view(case.facts))
+    }
+
+    /// Rests on nothing but the state, the sign-in, what the organisation sees of it, how learning goes, and how far clocks
+    /// may be apart.
+    fn new(case: &Case<'_>, view: View) -> Assessment {
         let facts = case.facts;
         let day = compact_day(facts.time.day());
         let values = Properties::of(facts);
         let baseline = &case.state.baseline;
-        let mut weigher = Weigher { case, day, values, weighed: arrayvec::ArrayVec::new() };
+        let mut weigher = Weigher { case, view, day, values, weighed: arrayvec::ArrayVec::new() };
         let confidence = f64::from(baseline.sign_ins) / (f64::from(baseline.sign_ins) + CONFIDENCE_SIGN_INS);
         let own_network = weigher.network(confidence);
         let rarity_bits = weigher.rarity();
@@ -148,7 +169,7 @@ impl Assessment {
                 && baseline.user_agent.get(values.user_agent, day, decay).is_some(),
             known_asn: values.asn != 0 && baseline.asn.get(values.asn, day, decay).is_some(),
             known_address,
-            unheard_of: unheard_of(case),
+            unheard_of: is_unheard_of(view),
             weighed: weigher.weighed,
         }
     }
@@ -187,11 +208,8 @@ pub fn is_wholly_familiar(state: &UserState, facts: &Facts, decay: &Decay) -> bo
         && !(facts.issuer_federated && state.issuers.get(facts.issuer_hash, day, decay).is_none())
 }
 
-fn unheard_of(case: &Case<'_>) -> bool {
-    let organization = &case.organization;
-    organization.users >= UNHEARD_OF_USERS_MIN
-        && organization.users_with(ProfileKind::Country, case.facts.country.key()) == Some(0)
-        && organization.users_with(ProfileKind::Asn, case.facts.asn) == Some(0)
+fn is_unheard_of(view: View) -> bool {
+    view.users >= UNHEARD_OF_USERS_MIN && view.country == Some(0) && view.asn == Some(0)
 }
 
 /// Active users from which "nobody was ever seen there" is worth an alert of its own.
@@ -199,6 +217,7 @@ const UNHEARD_OF_USERS_MIN: u32 = 50;
 
 struct Weigher<'a> {
     case: &'a Case<'a>,
+    view: View,
     day: u16,
     values: Properties,
     weighed: arrayvec::ArrayVec<Weighed, { Property::COUNT }>,
@@ -340,23 +359,23 @@ impl Weigher<'_> {
 
     /// Rarity of network and country in the organisation; an address that colleagues use vouches for itself.
     fn rarity(&mut self) -> f64 {
-        let organization = &self.case.organization;
-        let asn = organization.rarity_bits(ProfileKind::Asn, self.values.asn);
-        let country = organization.rarity_bits(ProfileKind::Country, self.values.country);
-        let address = organization.users_with(ProfileKind::Address, self.values.address).unwrap_or(0);
+        let view = self.view;
+        let asn = view.rarity_bits(view.asn);
+        let country = view.rarity_bits(view.country);
+        let address = view.address.unwrap_or(0);
         for weighed in &mut self.weighed {
             weighed.organization_users = match weighed.property {
-                Property::IpAddress => organization.users_with(ProfileKind::Address, self.values.address),
-                Property::IpPrefix => organization.users_with(ProfileKind::Prefix, self.values.prefix),
-                Property::Asn => organization.users_with(ProfileKind::Asn, self.values.asn),
-                Property::Country => organization.users_with(ProfileKind::Country, self.values.country),
-                Property::Region => organization.users_with(ProfileKind::Region, self.values.region),
+                Property::IpAddress => view.address,
+                Property::IpPrefix => view.prefix,
+                Property::Asn => view.asn,
+                Property::Country => view.country,
+                Property::Region => view.region,
                 _ => None,
             };
         }
         let known = self.case.state.baseline.asn.get(self.values.asn, self.day, self.case.judge.decay).is_some();
         let bits = if address >= SHARED_ADDRESS_USERS {
-            organization.rarity_bits(ProfileKind::Address, self.values.address).min(SHARED_ADDRESS_BITS)
+            view.rarity_bits(view.address).min(SHARED_ADDRESS_BITS)
         } else if known {
             // The user's own network: what others do says nothing more.
             0.0

@@ -27,7 +27,7 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
     consider_exceptions(case, &mut draft);
     let phase = consider_learning(case, &mut draft);
     let is_below = draft.level == RiskLevel::None;
-    let detail = worded(case, &draft, || format!("the level left is {}", draft.level.name()));
+    let detail = case.worded(&draft, || format!("the level left is {}", draft.level.name()));
     draft.consider(Suppression::BelowLow, is_below, detail);
     consider_repeat(case, &mut draft);
     let suppressed_by =
@@ -46,11 +46,6 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
     }
 }
 
-/// Words, where somebody will read them.
-fn worded(case: &Case<'_>, draft: &Draft, words: impl FnOnce() -> String) -> Cow<'static, str> {
-    if case.is_told(draft) { words().into() } else { Cow::default() }
-}
-
 fn consider_learning(case: &Case<'_>, draft: &mut Draft) -> Option<LearningPhase> {
     let family = draft.family?;
     let phase = case.phase(family);
@@ -60,9 +55,7 @@ fn consider_learning(case: &Case<'_>, draft: &mut Draft) -> Option<LearningPhase
         draft.consider(Suppression::Learning, false, "unheard of in the whole organisation: fires at low");
     } else {
         let days = case.state.learning.days_at(family, case.facts.time);
-        let is_told = case.judge.tells_silenced || !learning;
-        let detail =
-            if is_told { worded(case, draft, || format!("{} for {days} days", phase.name())) } else { Cow::default() };
+        let detail = case.worded(draft, || format!("{} for {days} days", phase.name()));
         draft.consider(Suppression::Learning, learning, detail);
     }
     Some(phase)

@@ -54,7 +54,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         ],
         with_travel: false,
         with_bits: Some(bits),
-        sentence: sentence(case, assessment),
+        sentence: String::new(),
         attack: None,
     };
     draft.consider_either(
@@ -78,6 +78,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
             ],
         );
     }
+    draft.sentence = case.worded(&draft, || sentence(case, assessment));
     Some(draft)
 }
 

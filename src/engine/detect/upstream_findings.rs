@@ -41,8 +41,9 @@ pub fn judge(judge: &Judge<'_>, state: &UserState, finding: &TailFinding) -> Opt
         return None;
     }
     let mut suppressions: Vec<SuppressionConsidered> = Vec::new();
-    let mut consider =
-        |reason, applied, detail| suppressions.push(SuppressionConsidered { reason, applied, detail: Cow::Owned(detail) });
+    let mut consider = |reason, applied, detail| {
+        suppressions.push(SuppressionConsidered { reason, applied, detail: Cow::Owned(detail) })
+    };
     for exception in &judge.policy.exceptions {
         if is_excepted(exception, finding.kind, finding.address, |pattern| {
             named_by(pattern, judge.user_id, &finding.user_principal_name)

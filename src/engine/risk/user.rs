@@ -193,11 +193,10 @@ impl UserState {
                 (_, Outcome::Success) => file.is_deleted = false,
                 _ => {}
             }
-            let text = sign_in.text();
-            for (known, name) in [
-                (&mut file.user_principal_name, text.user_principal_name),
-                (&mut file.user_display_name, text.user_display_name),
-            ] {
+            let [principal, display] = sign_in.names();
+            for (known, name) in
+                [(&mut file.user_principal_name, principal), (&mut file.user_display_name, display)]
+            {
                 if !name.is_empty() && known.as_ref() != name {
                     *known = name.into();
                 }

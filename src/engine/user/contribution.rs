@@ -26,13 +26,7 @@ const ORIGIN_KMH_MIN: f64 = 500.0;
 /// What a settled sign-in tells the organisation; a risky one, by our verdict or another product's, tells nothing.
 ///
 /// A contribution of a day before `day_min` counts as of that day.
-pub(super) fn contribute(
-    settled: &UserState,
-    entry: &TailEntry,
-    bench: &Bench<'_>,
-    day_min: i32,
-    out: &mut Out,
-) {
+pub(super) fn contribute(settled: &UserState, entry: &TailEntry, bench: &Bench<'_>, day_min: i32, out: &mut Out) {
     let contributions = &mut out.contributions;
     let TailEntry::SignIn(sign_in) = entry else { return };
     let facts = &sign_in.facts;

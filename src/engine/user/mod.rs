@@ -10,6 +10,7 @@ mod contribution;
 pub mod denial;
 mod detections;
 mod differences;
+mod doubt;
 pub mod explain;
 pub mod familiarity;
 pub mod learning;

@@ -10,11 +10,10 @@ use super::contribution::{contribute, contribute_for_all};
 use super::detections::{About, Standing, count_finding, emit, emit_confirmation, transition};
 use super::panel::Panel;
 use super::shadow::{Benches, ShadowJudged, ShadowSet};
-use super::tail::{
-    Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailFinding, TailSignIn,
-};
+use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailFinding, TailSignIn};
 use super::{Lesson, Teacher, UserState, event_hash};
 use crate::engine::attempts::{Attempt, AttemptKind};
+use crate::engine::detect::properties::LastAssessment;
 use crate::engine::detect::{self, Glance, Judge, upstream_findings};
 use crate::engine::facts::{Facts, Prepared, PreparedFinding};
 use crate::engine::finding::Finding;
@@ -210,8 +209,7 @@ impl UserRecord {
             request_id: feedback.request_id.as_ref().into(),
         };
         let arrival = self.arrival((entry.time, entry.event), bench);
-        let (is_duplicate, is_late) =
-            (matches!(arrival, Arrival::Duplicate), matches!(arrival, Arrival::Late));
+        let (is_duplicate, is_late) = (matches!(arrival, Arrival::Duplicate), matches!(arrival, Arrival::Late));
         panel.tell(outs, |out| {
             out.counts.feedback += 1;
             out.counts.duplicates += u64::from(is_duplicate);
@@ -239,8 +237,7 @@ impl UserRecord {
         let bench = &panel.lead();
         let mut entry = TailFinding::of(prepared);
         let arrival = self.arrival((entry.time, entry.event), bench);
-        let (is_duplicate, is_late) =
-            (matches!(arrival, Arrival::Duplicate), matches!(arrival, Arrival::Late));
+        let (is_duplicate, is_late) = (matches!(arrival, Arrival::Duplicate), matches!(arrival, Arrival::Late));
         panel.tell(outs, |out| {
             out.counts.upstream_findings[entry.provider as usize][usize::from(is_duplicate)] += 1;
             out.counts.duplicates += u64::from(is_duplicate);
@@ -380,9 +377,10 @@ impl UserRecord {
         let facts = &prepared.facts;
         let glance = Glance::at(&self.current, facts, panel.lead().judge.decay);
         let mut camps: Vec<Camp> = Vec::with_capacity(1);
+        let mut last = LastAssessment::default();
         for variant in panel.variants.iter() {
             let (bench, out) = panel.of(Variants::only(variant)).alone(outs);
-            let verdict = detect::judge_at(glance, &bench.judge, &self.current, facts, &text, false);
+            let verdict = detect::judge_at((glance, &mut last), &bench.judge, &self.current, facts, &text, false);
             out.counts.sign_ins_judged += u64::from(facts.can_carry_risk());
             if bench.judge.knows_attempts(facts) {
                 // Behind its review it is told of at once, or never.
@@ -393,9 +391,8 @@ impl UserRecord {
             let (lesson, judged) = (verdict.lesson, verdict.judged());
             emit_new(facts, text, facts.time, verdict.findings, &bench, out);
             let shadows = self.judge_shadows(prepared, facts.time, false, &bench, out);
-            let agrees = |camp: &&mut Camp| {
-                (camp.lesson, &camp.judged, &camp.shadows) == (lesson, &judged, &shadows)
-            };
+            let agrees =
+                |camp: &&mut Camp| (camp.lesson, &camp.judged, &camp.shadows) == (lesson, &judged, &shadows);
             match camps.iter_mut().find(agrees) {
                 Some(camp) => camp.variants = camp.variants.with(Variants::only(variant)),
                 None => camps.push(Camp { variants: Variants::only(variant), lesson, judged, shadows }),

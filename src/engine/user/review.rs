@@ -4,6 +4,7 @@
 use std::ops::Range;
 
 use super::UserState;
+use super::doubt::first_touched;
 use super::panel::Panel;
 use super::record::{Bench, UserRecord, fold};
 use super::tail::{TailEntry, TailSignIn};
@@ -11,7 +12,6 @@ use crate::engine::attempts::{Attempt, AttemptKind};
 use crate::engine::detect;
 use crate::engine::out::Out;
 use crate::engine::signin::EventTime;
-use crate::engine::variants::Variants;
 
 /// What a review changed of a user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,33 +27,20 @@ impl UserRecord {
     /// bench says, by every variant to whom others' attempts may matter: what it stands at may rest on what others have told
     /// meanwhile.
     pub fn tell(&self, of: Range<EventTime>, panel: &Panel<'_>, outs: &mut [Out]) {
-        let touched = |variant: &usize| self.is_touched(of.end, &panel.bench(*variant));
-        let anew = panel.variants.iter().filter(touched).map(Variants::only);
-        let anew = anew.fold(Variants::NONE, Variants::with);
+        let anew = self.wavering_before(of.end, panel);
         let as_judged = panel.variants.without(anew);
         if !as_judged.is_empty() {
             let panel = panel.of(as_judged);
             let strangers = self.strangers(&of, &panel.lead(), false);
             debug_assert!(
                 as_judged.iter().all(|variant| self.strangers(&of, &panel.bench(variant), true) == strangers),
-                "nobody's attempts matter"
+                "who does not waver tells what he would tell anew"
             );
             panel.tell(outs, |out| out.attempts.extend_from_slice(&strangers));
         }
         for variant in anew.iter() {
             outs[variant].attempts.extend(self.strangers(&of, &panel.bench(variant), true));
         }
-    }
-
-    /// Might others' attempts have a part in what is made of the tail's sign-ins before a time?
-    fn is_touched(&self, end: EventTime, bench: &Bench<'_>) -> bool {
-        let attempts = bench.judge.profiles.attempts();
-        self.tail.iter().take_while(|entry| entry.order().0 < end).any(|entry| match entry {
-            TailEntry::SignIn(TailSignIn { facts, .. }) => {
-                facts.can_carry_risk() && attempts.touches(bench.judge.tenant, facts)
-            }
-            TailEntry::Feedback(_) | TailEntry::UpstreamFinding(_) => false,
-        })
     }
 
     /// Those of a time among the tail's sign-ins in which not everything speaks for the owner. `anew`: the tail is judged
@@ -82,26 +69,9 @@ impl UserRecord {
         strangers
     }
 
-    /// From which of the tail's entries on what others attempted has a part in what is ripe: of all that came before and
-    /// shortly after it, every attempt is known now.
-    fn first_touched(&self, bench: &Bench<'_>) -> Option<usize> {
-        let attempts = bench.judge.profiles.attempts();
-        self.tail.iter().position(|entry| {
-            doubtful(entry).is_some_and(|TailSignIn { facts, .. }| {
-                bench.judge.knows_attempts(facts) && attempts.touches(bench.judge.tenant, facts)
-            })
-        })
-    }
-
-    /// Those of the panel to whom others' attempts matter now.
-    pub fn touched(&self, panel: &Panel<'_>) -> Variants {
-        let touched = |variant: &usize| self.first_touched(&panel.bench(*variant)).is_some();
-        panel.variants.iter().filter(touched).map(Variants::only).fold(Variants::NONE, Variants::with)
-    }
-
     /// Judges again what is ripe, and everything after it, where other users' attempts have a part in it.
     pub fn review(&mut self, bench: &Bench<'_>, out: &mut Out) -> Reviewed {
-        let Some(index) = self.first_touched(bench) else { return Reviewed::Unchanged };
+        let Some(index) = first_touched(self, bench) else { return Reviewed::Unchanged };
         let benches = self.benches(bench);
         let before = self.before(index, &benches);
         let found = self.judge_again(index, &benches, out);
@@ -134,7 +104,7 @@ impl UserRecord {
 }
 
 /// A sign-in that can carry risk, and in which not everything speaks for the owner.
-fn doubtful(entry: &TailEntry) -> Option<&TailSignIn> {
+pub(super) fn doubtful(entry: &TailEntry) -> Option<&TailSignIn> {
     match entry {
         TailEntry::SignIn(sign_in) if sign_in.lesson.surprise > 0 || !sign_in.judged.is_empty() => Some(sign_in),
         _ => None,

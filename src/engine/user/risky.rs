@@ -81,12 +81,10 @@ impl UserRecord {
             return (file.user_principal_name.to_string(), file.user_display_name.to_string());
         }
         let named = self.tail.iter().rev().find_map(|entry| match entry {
-            TailEntry::SignIn(sign_in) => Some(sign_in.text()).filter(|text| !text.user_principal_name.is_empty()),
+            TailEntry::SignIn(sign_in) => Some(sign_in.names()).filter(|[principal, _]| !principal.is_empty()),
             TailEntry::Feedback(_) | TailEntry::UpstreamFinding(_) => None,
         });
-        named.map_or_else(Default::default, |text| {
-            (text.user_principal_name.to_owned(), text.user_display_name.to_owned())
-        })
+        named.map_or_else(Default::default, |[principal, display]| (principal.to_owned(), display.to_owned()))
     }
 
     fn newest_event_time(&self) -> EventTime {

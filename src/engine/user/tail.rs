@@ -103,25 +103,35 @@ impl PackedText {
 
     /// The first string, the sign-in's id: all that learning needs.
     fn request_id(&self) -> &str {
-        let Some((length, rest)) = self.0.split_first_chunk::<2>() else { return "" };
-        let id = rest.get(..usize::from(u16::from_le_bytes(*length))).unwrap_or_default();
-        std::str::from_utf8(id).unwrap_or("")
+        self.strings().next().map_or("", readable)
+    }
+
+    /// Principal and display name: all that the user's risk needs.
+    fn names(&self) -> [&str; 2] {
+        let mut names = self.strings().skip(3).map(readable);
+        std::array::from_fn(|_| names.next().unwrap_or(""))
+    }
+
+    /// The strings' bytes in order, up to the first that is missing or damaged.
+    fn strings(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest: &[u8] = &self.0;
+        std::iter::from_fn(move || {
+            let (length, after) = rest.split_first_chunk::<2>()?;
+            let (text, after) = after.split_at_checked(usize::from(u16::from_le_bytes(*length)))?;
+            rest = after;
+            Some(text)
+        })
     }
 
     /// The strings in order; missing or damaged ones are empty.
     fn unpack(&self) -> [&str; STRINGS] {
-        let mut strings = [""; STRINGS];
-        let mut rest: &[u8] = &self.0;
-        for string in &mut strings {
-            let Some((length, after)) = rest.split_first_chunk::<2>() else { break };
-            let Some((text, after)) = after.split_at_checked(usize::from(u16::from_le_bytes(*length))) else {
-                break;
-            };
-            *string = std::str::from_utf8(text).unwrap_or("");
-            rest = after;
-        }
-        strings
+        let mut strings = self.strings().map(readable);
+        std::array::from_fn(|_| strings.next().unwrap_or(""))
     }
+}
+
+fn readable(text: &[u8]) -> &str {
+    std::str::from_utf8(text).unwrap_or("")
 }
 
 /// A detection as the tail remembers it: enough to tell whether judging again changed anything.
@@ -131,7 +141,7 @@ pub struct Judged {
     pub level: RiskLevel,
     pub score: u8,
     pub suppressed_by: Option<Suppression>,
-    /// Hash of the whole finding, evidence included.
+    /// Hash of the whole finding, evidence included; 0 of one of which nobody hears more than that it was silenced.
     pub fingerprint: u64,
     pub incident: Incident,
 }
@@ -162,6 +172,11 @@ impl TailSignIn {
             agent: &self.agent,
             asn_organization: self.asn_organization.as_ref(),
         }
+    }
+
+    /// Principal and display name.
+    pub fn names(&self) -> [&str; 2] {
+        self.text.names()
     }
 
     /// What the live policy found, or the shadow policy with this key.
@@ -337,7 +352,8 @@ impl Judged {
             level: finding.level,
             score: finding.score,
             suppressed_by: finding.suppressed_by,
-            fingerprint: fingerprint(finding),
+            // Where it goes out at all.
+            fingerprint: if finding.evidence.is_none() { 0 } else { fingerprint(finding) },
             incident: finding.incident,
         }
     }
