@@ -6,7 +6,6 @@
 //! nobody of that name is known.
 
 use std::io::Write as _;
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,7 +13,6 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use clap::{Args, Subcommand};
-use rdkafka::message::Message as _;
 use serde_json::{Value, json};
 
 use super::deployment::{self, Deployment};
@@ -25,9 +23,10 @@ use crate::engine::signin::ID_LENGTH_MAX;
 use crate::engine::user::codec;
 use crate::render::user_state;
 use crate::runtime::clock;
-use crate::runtime::kafka::marker::{MARKER_KEY, Marker};
+use crate::runtime::kafka::changelog;
+use crate::runtime::kafka::marker::Marker;
 use crate::runtime::kafka::outbox::Destination;
-use crate::runtime::kafka::scan::{Bound, Part, Scanner};
+use crate::runtime::kafka::scan::{Part, Scanner};
 
 /// What decoders write where a record names no tenant.
 const TENANT_DEFAULT: &str = "unknown";
@@ -120,35 +119,27 @@ fn find(deployment: &Deployment, key: UserKey) -> anyhow::Result<Vec<Found>> {
     let mut all = Vec::new();
     let mut told = clock::now();
     for partition in partitions {
-        let part = scanner.part(topic, partition, Bound::Earliest, Bound::Latest)?;
+        let part = changelog::part(names, &scanner, partition)?;
         all.extend(find_in(&scanner, &part, key, &mut told)?);
     }
     Ok(all)
 }
 
 fn find_in(scanner: &Scanner, part: &Part, key: UserKey, told: &mut Instant) -> anyhow::Result<Option<Found>> {
-    let (partition, key_bytes) = (part.partition, key.0.to_be_bytes());
-    let (mut found, mut marker) = (None, None);
+    let (partition, key) = (part.partition, key.0.to_be_bytes());
+    let mut found = None;
     let mut records = 0_u64;
-    scanner.read(part, |message| {
+    let marker = changelog::read(scanner, part, &mut |change| {
         records += 1;
-        match message.key() {
-            Some(found_key) if found_key == key_bytes => {
-                found = message.payload().map(|payload| (message.offset(), payload.to_vec()));
-            }
-            Some(MARKER_KEY) => marker = message.payload().map(<[u8]>::to_vec),
-            _ => {}
+        if change.key == key {
+            found = change.payload.map(|payload| (change.offset, payload.to_vec()));
         }
         if told.elapsed().as_secs() >= TELL_EVERY_S {
             *told = clock::now();
-            let (offset, to) = (message.offset(), part.to);
-            say(&format!("partition {partition}: offset {offset} of {to}, {records} records"));
+            say(&format!("partition {partition}: offset {} of {}, {records} records", change.offset, part.to));
         }
-        ControlFlow::Continue(())
     })?;
-    let Some((offset, state)) = found else { return Ok(None) };
-    let marker = marker.map(|marker| Marker::decode(&marker)).transpose()?;
-    Ok(Some(Found { partition, offset, state, marker }))
+    Ok(found.map(|(offset, state)| Found { partition, offset, state, marker }))
 }
 
 fn describe(deployment: &Deployment, found: &Found) -> anyhow::Result<Value> {

@@ -11,6 +11,7 @@
 //! threads: every call of the transaction protocol blocks, and rebalance callbacks run on the thread that polls.
 
 pub mod breaker;
+pub mod changelog;
 pub mod client;
 pub mod commit;
 pub mod contributions;

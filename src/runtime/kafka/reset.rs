@@ -7,13 +7,12 @@
 //! and a clearing that broke off is finished by calling it again.
 
 use std::collections::BTreeSet;
-use std::ops::ControlFlow;
 
 use rdkafka::consumer::{Consumer as _, ConsumerGroupMetadata};
-use rdkafka::message::Message as _;
 
+use super::changelog::{self, ChangelogError};
 use super::failure::Failure;
-use super::marker::{MARKER_KEY, Marker, MarkerError, VERSION};
+use super::marker::{MARKER_KEY, Marker, VERSION};
 use super::names::Names;
 use super::outbox::Destination;
 use super::partition::hexadecimal;
@@ -32,8 +31,8 @@ pub enum ResetError {
     Scan(#[from] ScanError),
     #[error(transparent)]
     Kafka(#[from] Failure),
-    #[error("`{topic}` partition `{partition}`: {error}")]
-    Marker { topic: String, partition: i32, error: MarkerError },
+    #[error(transparent)]
+    Changelog(#[from] ChangelogError),
     #[error("asking for the members of group `{group}` failed: {error}")]
     Members { group: String, error: rdkafka::error::KafkaError },
     #[error("the client has no group")]
@@ -71,29 +70,15 @@ pub fn members(names: &Names, scanner: &Scanner) -> Result<Vec<String>, ResetErr
 
 /// Reads a changelog partition: its marker, and with `with_keys` the keys that a clearing has to end.
 pub fn find(names: &Names, scanner: &Scanner, partition: i32, with_keys: bool) -> Result<Found, ResetError> {
-    let topic = names.topic(Destination::State);
-    let part = scanner.part(topic, partition, Bound::Earliest, Bound::Latest)?;
-    let mut found = Found::default();
-    let mut problem = None;
-    scanner.read(&part, |message| {
-        let Some(key) = message.key() else { return ControlFlow::Continue(()) };
-        if key == MARKER_KEY {
-            // A later marker makes an earlier one's damage irrelevant.
-            (found.marker, problem) = match message.payload().map(Marker::decode).transpose() {
-                Ok(marker) => (marker, None),
-                Err(error) => (None, Some(error)),
-            };
-        } else if with_keys && message.payload().is_some() {
-            found.keys.insert(key.to_vec());
+    let mut keys = BTreeSet::new();
+    let marker = changelog::read(scanner, &changelog::part(names, scanner, partition)?, &mut |change| {
+        if with_keys && change.payload.is_some() {
+            keys.insert(change.key.to_vec());
         } else {
-            found.keys.remove(key);
+            keys.remove(change.key);
         }
-        ControlFlow::Continue(())
     })?;
-    match problem {
-        Some(error) => Err(ResetError::Marker { topic: topic.to_owned(), partition, error }),
-        None => Ok(found),
-    }
+    Ok(Found { marker, keys })
 }
 
 /// Where each source of a partition is to be read from. An offset is one of the input topics': commands stay where the

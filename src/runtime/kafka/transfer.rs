@@ -12,9 +12,10 @@ use anyhow::{Context, bail};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
 
+use super::changelog;
 use super::contributions::{Contributions, Frontier};
 use super::learnt::{self, Learnt};
-use super::marker::{MARKER_KEY, Marker, VERSION};
+use super::marker::{Marker, VERSION};
 use super::names::{Names, entrances};
 use super::outbox::Destination;
 use super::partition::{PROFILES_PARTITION, hexadecimal, stream_time};
@@ -67,27 +68,21 @@ pub fn export(names: &Names, scanner: &Scanner, tell: &mut dyn FnMut(String)) ->
 }
 
 fn read_partition(names: &Names, scanner: &Scanner, partition: i32) -> anyhow::Result<(Users, Option<Marker>)> {
-    let part = scanner.part(names.topic(Destination::State), partition, Bound::Earliest, Bound::Latest)?;
-    let (mut users, mut marker) = (Users::new(), None);
-    scanner.read(&part, |message| {
-        match (message.key(), message.payload()) {
-            (Some(MARKER_KEY), payload) => marker = payload.map(<[u8]>::to_vec),
-            (Some(key), payload) => {
-                // Another key is a probe's.
-                if let Some(key) = key.first_chunk::<16>().filter(|_| key.len() == 16) {
-                    let user = UserKey(u128::from_be_bytes(*key));
-                    match payload {
-                        Some(state) => drop(users.insert(user, state.to_vec())),
-                        None => drop(users.remove(&user)),
-                    }
-                }
-            }
-            (None, _) => {}
+    let mut users = Users::new();
+    let marker = changelog::read(scanner, &changelog::part(names, scanner, partition)?, &mut |change| {
+        // Another key is a probe's.
+        let Some(user) = user_of(change.key) else { return };
+        match change.payload {
+            Some(state) => drop(users.insert(user, state.to_vec())),
+            None => drop(users.remove(&user)),
         }
-        ControlFlow::Continue(())
     })?;
-    let marker = marker.map(|marker| Marker::decode(&marker)).transpose()?;
     Ok((users, marker))
+}
+
+/// The user whose state stands under the key; `None` when it is another's.
+fn user_of(key: &[u8]) -> Option<UserKey> {
+    Some(UserKey(u128::from_be_bytes(key.try_into().ok()?)))
 }
 
 fn read_profiles(names: &Names, scanner: &Scanner) -> anyhow::Result<Profiles> {
@@ -259,10 +254,7 @@ fn write_partition(
     let next = reset::next(names, scanner, partition, Bound::Latest, None)?;
     let transaction = found.marker.as_ref().map_or(0, |old| old.transaction) + 1;
     let marker = Marker { transaction, next, ..marker };
-    let is_new = |key: &[u8]| {
-        let user = key.first_chunk::<16>().map(|key| UserKey(u128::from_be_bytes(*key)));
-        key.len() == 16 && user.is_some_and(|user| users.contains_key(&user))
-    };
+    let is_new = |key: &[u8]| user_of(key).is_some_and(|user| users.contains_key(&user));
     let ended: Vec<&Vec<u8>> = found.keys.iter().filter(|key| !is_new(key)).collect();
     let written = users.iter().map(|(user, state)| (user.0.to_be_bytes().to_vec(), Some(state.as_slice())));
     let changes: Vec<_> = ended.iter().map(|key| ((*key).clone(), None)).chain(written).collect();
