@@ -109,7 +109,13 @@ fn main() {
     let before = resident_kb();
     for user in 0..USERS {
         let key = UserKey(xxh3_128(&user.to_le_bytes()));
-        engine.import(key, &histories[user as usize % histories.len()]).expect("encoded above");
+        engine
+            .import(
+                farsign::engine::variants::Variants::first(1),
+                key,
+                &histories[user as usize % histories.len()],
+            )
+            .expect("encoded above");
     }
     let bytes = (resident_kb() - before) * 1_024;
     println!("users {USERS}, exported bytes/user {exported}");

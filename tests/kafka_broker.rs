@@ -261,7 +261,9 @@ fn clients_stay_behind_a_proxy() {
 
     broker.pause_node(1);
     let silence = client.fetch_metadata(None, Duration::from_millis(500)).unwrap_err();
-    assert_eq!(silence.rdkafka_error_code(), Some(RDKafkaErrorCode::OperationTimedOut));
+    // The client calls it one or the other, as it had begun to ask or not.
+    let no_answer = [RDKafkaErrorCode::OperationTimedOut, RDKafkaErrorCode::BrokerTransportFailure];
+    assert!(silence.rdkafka_error_code().is_some_and(|code| no_answer.contains(&code)), "{silence}");
     broker.resume_node(1);
     assert_eq!(client.fetch_metadata(None, PATIENCE).unwrap().brokers().len(), 1);
 }

@@ -80,3 +80,36 @@ fn users(sign_ins: impl Iterator<Item = (UserKey, Variants)>) -> BTreeMap<UserKe
     }
     users
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64, key: u128) -> (EventTime, UserKey) {
+        (EventTime::from_seconds(seconds), UserKey(key))
+    }
+
+    #[test]
+    fn the_oldest_of_a_variant_without_room_goes_unreviewed() {
+        let mut waiting = Waiting::new(2, 2);
+        let mut outs = [Out::default(), Out::default()];
+        let (both, first) = (Variants::first(2), Variants::only(0));
+        waiting.add(at(10, 1), both, &mut outs);
+        waiting.add(at(10, 1), both, &mut outs);
+        waiting.add(at(20, 2), first, &mut outs);
+        assert_eq!([0, 1].map(|variant: usize| outs[variant].counts.unreviewed), [0, 0]);
+        waiting.add(at(30, 3), both, &mut outs);
+        assert_eq!([0, 1].map(|variant: usize| outs[variant].counts.unreviewed), [1, 0]);
+        // The other one still waits for the first.
+        assert_eq!(waiting.oldest(), Some(EventTime::from_seconds(10)));
+        let all = waiting.users_between(EventTime::MIN, EventTime::MAX);
+        assert_eq!(all[&UserKey(1)], Variants::only(1));
+        assert_eq!((all[&UserKey(2)], all[&UserKey(3)]), (first, both));
+        let taken = waiting.take_before(EventTime::from_seconds(30));
+        assert_eq!(taken.keys().collect::<Vec<_>>(), [&UserKey(1), &UserKey(2)]);
+        // Room again.
+        waiting.add(at(40, 4), both, &mut outs);
+        assert_eq!([0, 1].map(|variant: usize| outs[variant].counts.unreviewed), [1, 0]);
+        assert_eq!(waiting.users_between(EventTime::MIN, EventTime::MAX).len(), 2);
+    }
+}

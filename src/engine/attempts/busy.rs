@@ -46,3 +46,21 @@ fn place(key: &Key) -> (usize, u64) {
     let bit = (mixed >> 16) as usize % BITS;
     (bit / 64, 1 << (bit % 64))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::attempts::Trace;
+
+    #[test]
+    fn what_is_set_may_be_and_goes_when_it_is_renewed() {
+        let busy = Busy::default();
+        let keys: Vec<Key> = (1..200).map(|value| Key::new(7, Trace::Address, value)).collect();
+        keys.iter().for_each(|key| busy.set(key));
+        assert!(keys.iter().all(|key| busy.may_be(key)));
+        let others = (1..200).map(|value| Key::new(8, Trace::Address, value));
+        assert!(others.filter(|key| busy.may_be(key)).count() < 20, "few are taken for busy");
+        busy.renew(|| busy.set(&keys[0]));
+        assert!(busy.may_be(&keys[0]) && keys[1..].iter().filter(|key| busy.may_be(key)).count() < 5);
+    }
+}

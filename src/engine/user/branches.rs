@@ -133,3 +133,34 @@ pub fn part(
     }
     parted
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::signin::EventTime;
+
+    fn branch(variants: Variants, seconds: i64) -> Branch {
+        let mut record = UserRecord::default();
+        record.current.newest = Some((EventTime::from_seconds(seconds), 1));
+        Branch { variants, record }
+    }
+
+    #[test]
+    fn branches_part_and_join_again() {
+        let mut branches = Branches::default();
+        branches.welcome(Variants::first(3));
+        assert!(branches.is_one() && branches.variants() == Variants::first(3));
+        branches.extend(vec![branch(Variants::only(1), 5)]);
+        assert_eq!(branches.iter().count(), 2);
+        assert_eq!(branches.record(1).map(|record| record.current.newest.is_some()), Some(true));
+        assert_eq!(branches.record(2), Some(&UserRecord::default()));
+        // The first branch may be left by all.
+        branches.extend(vec![branch(Variants::only(0), 5), branch(Variants::only(2), 7)]);
+        branches.join();
+        let variants: Vec<Variants> = branches.iter().map(|branch| branch.variants).collect();
+        assert_eq!(variants, [Variants::first(2), Variants::only(2)]);
+        branches.put(branch(Variants::only(2), 5));
+        assert!(branches.is_one() && branches.variants() == Variants::first(3));
+        assert_eq!(branches.record(3), None);
+    }
+}

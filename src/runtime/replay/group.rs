@@ -252,3 +252,24 @@ impl Member<'_> {
         self.group.variants[self.variant].profiles()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_has_so_many_variants_and_no_more() {
+        let config = |speed: u32| {
+            let mut config = EngineConfig::default();
+            config.default_policy.impossible_travel.max_speed_kmh = f64::from(speed);
+            Arc::new(config)
+        };
+        let mut configs: Vec<_> = (0..VARIANTS_MAX as u32 + 1).map(|number| config(700 + number)).collect();
+        let mut slow = EngineConfig::default();
+        slow.default_policy.new_country.learning_days += 1;
+        configs.insert(3, Arc::new(slow));
+        let groups = grouped(&configs);
+        assert_eq!(groups.iter().map(Vec::len).collect::<Vec<_>>(), [VARIANTS_MAX, 1, 1]);
+        assert_eq!((&groups[0][..4], &groups[1]), (&[0, 1, 2, 4][..], &vec![3]));
+    }
+}

@@ -45,7 +45,7 @@ pub struct Summary {
 }
 
 /// What came of one configuration's judgement.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Judged {
     pub counts: Counts,
     /// Detections written; updates apart.
