@@ -14,6 +14,7 @@ mod doubt;
 pub mod explain;
 pub mod familiarity;
 pub mod learning;
+mod newest;
 pub mod panel;
 pub mod record;
 mod request_id;

@@ -8,21 +8,20 @@
 use super::branches::{Branch, part};
 use super::contribution::{contribute, contribute_for_all};
 use super::detections::{About, Standing, count_finding, emit, emit_confirmation, transition};
+use super::newest::tail_sign_in;
 use super::panel::Panel;
 use super::shadow::{Benches, ShadowJudged, ShadowSet};
-use super::tail::{Judged, PackedText, SignInText, TAIL_MAX, TailEntry, TailFeedback, TailFinding, TailSignIn};
-use super::{Lesson, Teacher, UserState, event_hash};
-use crate::engine::attempts::{Attempt, AttemptKind};
-use crate::engine::detect::properties::LastAssessment;
-use crate::engine::detect::{self, Glance, Judge, upstream_findings};
-use crate::engine::facts::{Facts, Prepared, PreparedFinding};
+use super::tail::{Judged, TAIL_MAX, TailEntry, TailFeedback, TailFinding};
+use super::{Teacher, UserState, event_hash};
+use crate::engine::attempts::Attempt;
+use crate::engine::detect::{self, Judge, upstream_findings};
+use crate::engine::facts::{Prepared, PreparedFinding};
 use crate::engine::finding::Finding;
 use crate::engine::out::{Detection, Out};
 use crate::engine::policy::ShadowPolicy;
 use crate::engine::risk::Transitioned;
 use crate::engine::rules::Rules;
 use crate::engine::signin::{EventTime, Feedback, FeedbackAction};
-use crate::engine::variants::Variants;
 
 /// A user's whole memory.
 #[derive(Clone, Debug, PartialEq, Default)]
@@ -105,14 +104,6 @@ pub struct Taken {
     pub parted: Vec<Branch>,
     /// It was late, and others were judged again for it.
     pub is_reordered: bool,
-}
-
-/// Variants that came to the same verdict.
-struct Camp {
-    variants: Variants,
-    lesson: Lesson,
-    judged: Box<[Judged]>,
-    shadows: Box<[ShadowJudged]>,
 }
 
 /// Where an event belongs.
@@ -311,7 +302,7 @@ impl UserRecord {
         self.current.age_risks(bench.ripe);
     }
 
-    fn settle_front(
+    pub(super) fn settle_front(
         &mut self,
         count: usize,
         bench: &Bench<'_>,
@@ -334,7 +325,7 @@ impl UserRecord {
 
     /// A sign-in that is the user's newest, and behind what settles all the same, settles as it comes: only now is it
     /// known which days were complete before it.
-    fn settle_late(&mut self, time: EventTime, panel: &Panel<'_>, outs: &mut [Out]) {
+    pub(super) fn settle_late(&mut self, time: EventTime, panel: &Panel<'_>, outs: &mut [Out]) {
         let bench = panel.lead();
         if time >= bench.held {
             return;
@@ -350,68 +341,6 @@ impl UserRecord {
                 out.counts.contributed_late += u64::from(is_late);
             }
         });
-    }
-
-    /// The newest: judged by every variant, and learnt once for all that judge alike.
-    fn append(&mut self, prepared: &Prepared<'_>, panel: &Panel<'_>, outs: &mut [Out]) -> Vec<Branch> {
-        let mut camps = self.judge_new(prepared, panel, outs);
-        let Some(mine) = camps.pop() else { return Vec::new() };
-        let mut entry = tail_sign_in(prepared);
-        let mut parted = Vec::new();
-        for camp in camps {
-            let mut branch = Branch { variants: camp.variants, record: self.clone() };
-            let mut entry = entry.clone();
-            camp.mark(&mut entry);
-            branch.record.add_sign_in(entry, &panel.of(branch.variants), outs);
-            parted.push(branch);
-        }
-        let variants = mine.variants;
-        mine.mark(&mut entry);
-        self.add_sign_in(entry, &panel.of(variants), outs);
-        parted
-    }
-
-    /// What the variants make of a sign-in that just came, told, and who agrees with whom.
-    fn judge_new(&self, prepared: &Prepared<'_>, panel: &Panel<'_>, outs: &mut [Out]) -> Vec<Camp> {
-        let text = SignInText::of(prepared);
-        let facts = &prepared.facts;
-        let glance = Glance::at(&self.current, facts, panel.lead().judge.decay);
-        let mut camps: Vec<Camp> = Vec::with_capacity(1);
-        let mut last = LastAssessment::default();
-        for variant in panel.variants.iter() {
-            let (bench, out) = panel.of(Variants::only(variant)).alone(outs);
-            let verdict = detect::judge_at((glance, &mut last), &bench.judge, &self.current, facts, &text, false);
-            out.counts.sign_ins_judged += u64::from(facts.can_carry_risk());
-            if bench.judge.knows_attempts(facts) {
-                // Behind its review it is told of at once, or never.
-                let is_late = bench.judge.is_reviewed(facts);
-                let kind = if is_late { AttemptKind::Stranger } else { AttemptKind::Glimpse };
-                out.attempts.extend(bench.judge.stranger(&self.current, facts, bench.member, kind));
-            }
-            let (lesson, judged) = (verdict.lesson, verdict.judged());
-            emit_new(facts, text, facts.time, verdict.findings, &bench, out);
-            let shadows = self.judge_shadows(prepared, facts.time, false, &bench, out);
-            let agrees =
-                |camp: &&mut Camp| (camp.lesson, &camp.judged, &camp.shadows) == (lesson, &judged, &shadows);
-            match camps.iter_mut().find(agrees) {
-                Some(camp) => camp.variants = camp.variants.with(Variants::only(variant)),
-                None => camps.push(Camp { variants: Variants::only(variant), lesson, judged, shadows }),
-            }
-        }
-        camps
-    }
-
-    /// Appends a sign-in that was judged.
-    fn add_sign_in(&mut self, sign_in: TailSignIn, panel: &Panel<'_>, outs: &mut [Out]) {
-        let (time, bench) = (sign_in.facts.time, panel.lead());
-        let entry = TailEntry::SignIn(sign_in);
-        fold(&mut self.current, &entry, &bench.teacher());
-        if self.tail.len() >= TAIL_MAX {
-            panel.tell(outs, |out| out.counts.tail_overflow += 1);
-            self.settle_front(1, &bench, |settled, entry| contribute_for_all(settled, entry, panel, outs));
-        }
-        self.tail.push(entry);
-        self.settle_late(time, panel, outs);
     }
 
     fn append_feedback(&mut self, entry: TailFeedback, bench: &Bench<'_>, out: &mut Out) {
@@ -461,37 +390,6 @@ impl UserRecord {
             self.make_room(bench, out);
         }
         self.tail.push(entry);
-    }
-
-    /// Beyond the horizon: judged against what is kept, marked, and nothing older is touched.
-    fn judge_late(&mut self, prepared: &Prepared<'_>, bench: &Bench<'_>, out: &mut Out) {
-        out.counts.late += 1;
-        let text = SignInText::of(prepared);
-        let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, true);
-        out.counts.sign_ins_judged += u64::from(prepared.facts.can_carry_risk());
-        let known = self.newest_time(prepared.facts.time);
-        emit_new(&prepared.facts, text, known, verdict.findings, bench, out);
-        self.judge_shadows(prepared, known, true, bench, out);
-    }
-
-    /// What the shadow policies make of a sign-in that just came, against the state the live policy saw.
-    fn judge_shadows(
-        &self,
-        prepared: &Prepared<'_>,
-        known: EventTime,
-        late: bool,
-        bench: &Bench<'_>,
-        out: &mut Out,
-    ) -> Box<[ShadowJudged]> {
-        let mut found = Vec::new();
-        for bench in self.shadow_benches(bench) {
-            let text = SignInText::of(prepared);
-            let verdict = detect::judge(&bench.judge, &self.current, &prepared.facts, &text, late);
-            let key = bench.judge.shadow_key().unwrap_or_default();
-            found.extend(verdict.judged().iter().map(|judged| ShadowJudged { key, judged: *judged }));
-            emit_new(&prepared.facts, text, known, verdict.findings, &bench, out);
-        }
-        found.into()
     }
 
     /// Puts an entry where it belongs, judges it and everything after it, and outputs the differences.
@@ -556,49 +454,6 @@ impl UserRecord {
         }
         self.current = state;
         found
-    }
-}
-
-/// Tells what a policy found at a sign-in that just came.
-fn emit_new(
-    facts: &Facts,
-    text: SignInText<'_>,
-    known: EventTime,
-    findings: Vec<Finding>,
-    bench: &Bench<'_>,
-    out: &mut Out,
-) {
-    for finding in findings {
-        let judged = Judged::of(&finding);
-        count_finding(&mut out.counts, &judged, 1, bench);
-        let standing = Standing::new(facts.event, &judged);
-        emit(About::SignIn(facts, text), (standing, known), finding, bench, false, out);
-    }
-}
-
-impl Camp {
-    fn mark(self, sign_in: &mut TailSignIn) {
-        (sign_in.lesson, sign_in.judged, sign_in.shadows) = (self.lesson, self.judged, self.shadows);
-    }
-}
-
-/// Not judged yet.
-fn tail_sign_in(prepared: &Prepared<'_>) -> TailSignIn {
-    // A sign-in that cannot carry risk never comes out, and needs no text.
-    let text = if prepared.facts.can_carry_risk() {
-        PackedText::pack(&SignInText::of(prepared))
-    } else {
-        PackedText::default()
-    };
-    TailSignIn {
-        facts: prepared.facts,
-        text,
-        place: prepared.place.clone(),
-        agent: prepared.agent.clone(),
-        asn_organization: prepared.asn_organization.clone(),
-        lesson: Lesson::default(),
-        judged: Box::default(),
-        shadows: Box::default(),
     }
 }
 

@@ -92,13 +92,19 @@ impl PackedText {
     /// One allocation per sign-in that may carry risk: the price of judging it again when a late one arrives.
     pub fn pack(text: &SignInText<'_>) -> PackedText {
         let strings = text.strings();
-        let mut bytes = Vec::with_capacity(strings.iter().map(|string| string.len() + 2).sum());
-        for string in strings {
-            // Decoders cut text at TEXT_LENGTH_MAX, far below 64 KiB.
-            bytes.extend_from_slice(&(string.len() as u16).to_le_bytes());
-            bytes.extend_from_slice(string.as_bytes());
+        let length = strings.iter().map(|string| string.len() + 2).sum();
+        let mut packed: Arc<[u8]> = std::iter::repeat_n(0, length).collect();
+        if let Some(mut rest) = Arc::get_mut(&mut packed) {
+            for string in strings {
+                // Decoders cut text at TEXT_LENGTH_MAX, far below 64 KiB.
+                let (head, behind) = rest.split_at_mut(2);
+                head.copy_from_slice(&(string.len() as u16).to_le_bytes());
+                let (body, behind) = behind.split_at_mut(string.len());
+                body.copy_from_slice(string.as_bytes());
+                rest = behind;
+            }
         }
-        PackedText(bytes.into())
+        PackedText(packed)
     }
 
     /// The first string, the sign-in's id: all that learning needs.
