@@ -225,6 +225,28 @@ pub struct Out {
 }
 
 impl Out {
+    /// Appends what came later.
+    pub fn append(&mut self, later: Out) {
+        let Out {
+            detections,
+            shadow_detections,
+            risky_users,
+            contributions,
+            attempts,
+            reviewed,
+            forgotten,
+            counts,
+        } = later;
+        self.detections.extend(detections);
+        self.shadow_detections.extend(shadow_detections);
+        self.risky_users.extend(risky_users);
+        self.contributions.extend(contributions);
+        self.attempts.extend(attempts);
+        self.reviewed.extend(reviewed);
+        self.forgotten.extend(forgotten);
+        self.counts.add(&counts);
+    }
+
     pub fn clear(&mut self) {
         self.detections.clear();
         self.shadow_detections.clear();

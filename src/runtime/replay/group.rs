@@ -56,11 +56,17 @@ pub struct Group {
     /// When the last review began.
     review: EventTime,
     variants: Vec<Variant>,
+    /// On so many threads it does what nobody steps meanwhile.
+    threads: usize,
 }
+
+/// Variants from which on a border, or the end of a round, is worth more than one thread.
+const VARIANTS_A_THREAD_MIN: usize = 4;
 
 impl Group {
     /// `configs`: at least one. `watch`: sign-ins the first variant is to explain.
-    pub fn new(configs: &[Arc<EngineConfig>], order: Order, mut watch: Option<Watch>) -> Group {
+    /// `threads`: while it passes a border no others work.
+    pub fn new(configs: &[Arc<EngineConfig>], order: Order, mut watch: Option<Watch>, threads: usize) -> Group {
         let variants: Vec<Variant> =
             configs.iter().map(|config| Variant::new(config, order, watch.take())).collect();
         let shard_configs: Vec<Arc<EngineConfig>> = configs.iter().map(|config| shard_config(config)).collect();
@@ -74,6 +80,7 @@ impl Group {
             config: configs[0].clone(),
             engines: std::iter::repeat_with(engine).take(SHARDS).collect(),
             review: EventTime::MIN,
+            threads: threads.min(variants.len() / VARIANTS_A_THREAD_MIN).max(1),
             variants,
         }
     }
@@ -95,7 +102,7 @@ impl Group {
 
     /// Takes over what the shards gave.
     pub fn finish_round(&mut self, round: &Round) {
-        self.variants.iter_mut().for_each(|variant| variant.finish_round(round));
+        self.of_variants(|variant| variant.finish_round(round));
     }
 
     pub fn pass(&mut self, border: Border) {
@@ -134,14 +141,28 @@ impl Group {
     }
 
     /// What the variants give when all engines have done it, one after the other.
-    fn gather(&mut self, mut give: impl FnMut(&mut Engine, &mut [Out])) -> Vec<Out> {
-        let mut outs: Vec<Out> = self.variants.iter().map(|_| Out::default()).collect();
-        self.engines.iter_mut().flatten().for_each(|engine| give(engine, &mut outs));
+    fn gather(&mut self, give: impl Fn(&mut Engine, &mut [Out]) + Sync) -> Vec<Out> {
+        let variants = self.variants.len();
+        let gather = |engines: &mut [Option<Box<Engine>>]| {
+            let mut outs: Vec<Out> = (0..variants).map(|_| Out::default()).collect();
+            engines.iter_mut().flatten().for_each(|engine| give(engine, &mut outs));
+            outs
+        };
+        let mut parts = in_parts(&mut self.engines, self.threads, gather).into_iter();
+        let mut outs = parts.next().unwrap_or_default();
+        for part in parts {
+            outs.iter_mut().zip(part).for_each(|(out, more)| out.append(more));
+        }
         outs
     }
 
+    /// Lets every variant do what it does for itself.
+    fn of_variants(&mut self, act: impl Fn(&mut Variant) + Sync) {
+        in_parts(&mut self.variants, self.threads, |variants| variants.iter_mut().for_each(&act));
+    }
+
     /// Lets every engine review, and takes over what comes of it when all have.
-    fn review(&mut self, at: EventTime, review: impl Fn(&mut Engine, &mut [Out])) {
+    fn review(&mut self, at: EventTime, review: impl Fn(&mut Engine, &mut [Out]) + Sync) {
         let outs = self.gather(review);
         self.variants.iter_mut().zip(outs).for_each(|(variant, out)| variant.reviewed(at, out));
     }
@@ -150,7 +171,7 @@ impl Group {
     /// new day sees is complete.
     fn begin_day(&mut self, next: StreamTime) {
         self.settle(next.now());
-        self.variants.iter().for_each(|variant| variant.profiles.advance(next.day()));
+        self.of_variants(|variant| variant.profiles.advance(next.day()));
     }
 
     fn settle(&mut self, at: EventTime) {
@@ -159,7 +180,7 @@ impl Group {
     }
 
     fn end(&mut self, at: EventTime) {
-        self.review(at, Engine::tell_all);
+        self.review(at, |engine, outs| engine.tell_all(outs));
         self.review(at, |engine, outs| engine.review_all(at, outs));
         self.explain(EventTime::MAX);
         let outs = self.gather(|engine, outs| engine.settle(at, outs));
@@ -220,6 +241,20 @@ impl Group {
     pub fn finish(self) -> Vec<(Judged, Option<Watch>)> {
         self.variants.into_iter().map(Variant::finish).collect()
     }
+}
+
+/// Does it to as many parts of the items as there are threads, each on its own; gives what came of each, in their order.
+fn in_parts<T: Send, R: Send>(items: &mut [T], threads: usize, act: impl Fn(&mut [T]) -> R + Sync) -> Vec<R> {
+    if threads <= 1 {
+        return vec![act(items)];
+    }
+    let length = items.len().div_ceil(threads).max(1);
+    std::thread::scope(|scope| {
+        let act = &act;
+        let parts: Vec<_> = items.chunks_mut(length).map(|part| scope.spawn(move || act(part))).collect();
+        let joined = parts.into_iter().map(|part| part.join());
+        joined.map(|given| given.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    })
 }
 
 /// The limits hold for the replay as a whole.

@@ -211,7 +211,7 @@ impl<'a> Sequencer<'a> {
         }
         let group = |members: &Vec<usize>| {
             let engines: Vec<_> = members.iter().map(|variant| engines[*variant].clone()).collect();
-            Some(Box::new(Group::new(&engines, options.order, watch.take())))
+            Some(Box::new(Group::new(&engines, options.order, watch.take(), options.threads)))
         };
         let mut sequencer = Sequencer {
             options,
