@@ -220,7 +220,7 @@ impl ProfilesThread {
         let mut is_complete = false;
         while !self.stop.load(Ordering::Acquire) {
             self.beat.beat();
-            self.shared.set_today_max(today() + AHEAD_DAYS_MAX);
+            self.shared.set_today_max(today_max());
             match reader.poll(POLL) {
                 Some(Ok(message)) => {
                     if let Err(error) = self.take(message.key(), message.payload(), state) {
@@ -401,9 +401,9 @@ impl ProfilesThread {
     }
 }
 
-/// Today, in days since 1970, UTC.
-fn today() -> i32 {
-    (clock::unix_seconds() / SECONDS_PER_DAY as f64) as i32
+/// The last day that can be today anywhere, in days since 1970.
+pub fn today_max() -> i32 {
+    (clock::unix_seconds() / SECONDS_PER_DAY as f64) as i32 + AHEAD_DAYS_MAX
 }
 
 /// Partitions that have not handed over all that a sign-in of `day` sees.

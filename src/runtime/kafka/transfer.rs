@@ -20,7 +20,7 @@ use super::names::{Names, entrances};
 use super::outbox::Destination;
 use super::partition::{PROFILES_PARTITION, hexadecimal, stream_time};
 use super::producer::{Outgoing, TxnProducer};
-use super::profiles::{Taken, take_record};
+use super::profiles::{self, Taken, take_record};
 use super::repartition;
 use super::reset;
 use super::scan::{Bound, Scanner};
@@ -63,8 +63,9 @@ pub fn export(names: &Names, scanner: &Scanner, tell: &mut dyn FnMut(String)) ->
     if markers.is_empty() {
         bail!("`{topic}` has no state yet: no task has committed anything");
     }
-    let profiles = read_profiles(names, scanner)?;
-    Ok(Learning { head: head(&markers, users.len())?, profiles, users })
+    let today_max = profiles::today_max();
+    let profiles = read_profiles(names, scanner, today_max)?;
+    Ok(Learning { head: head(&markers, users.len(), today_max, tell)?, profiles, users })
 }
 
 fn read_partition(names: &Names, scanner: &Scanner, partition: i32) -> anyhow::Result<(Users, Option<Marker>)> {
@@ -85,10 +86,12 @@ fn user_of(key: &[u8]) -> Option<UserKey> {
     Some(UserKey(u128::from_be_bytes(key.try_into().ok()?)))
 }
 
-fn read_profiles(names: &Names, scanner: &Scanner) -> anyhow::Result<Profiles> {
+/// The profiles as an instance that begins now would have them.
+fn read_profiles(names: &Names, scanner: &Scanner, today_max: i32) -> anyhow::Result<Profiles> {
     let topic = names.topic(Destination::Profiles);
     let part = scanner.part(topic, PROFILES_PARTITION, Bound::Earliest, Bound::Latest)?;
     let shared = SharedProfiles::new(Profiles::default());
+    shared.set_today_max(today_max);
     let mut learnt = Learnt::default();
     scanner.read(&part, |message| {
         // What cannot be read is left out, as every instance does.
@@ -103,18 +106,30 @@ fn read_profiles(names: &Names, scanner: &Scanner) -> anyhow::Result<Profiles> {
     std::sync::Arc::into_inner(profiles).context("profiles that are in use")
 }
 
-/// How far all partitions together have come.
-fn head(markers: &[(i32, Marker)], users: usize) -> anyhow::Result<Head> {
-    let mut newest = StreamTime::default();
-    for (_, marker) in markers {
+/// How far all partitions together have come: the furthest, as it is what the profiles go by. One that has come to a day
+/// that cannot be yet has wrong clocks in its input: it is left out, as it is where others run.
+fn head(
+    markers: &[(i32, Marker)],
+    users: usize,
+    today_max: i32,
+    tell: &mut dyn FnMut(String),
+) -> anyhow::Result<Head> {
+    let mut clocks = Vec::new();
+    for (partition, marker) in markers {
         let time = stream_time(&marker.stream_time).map_err(anyhow::Error::msg)?;
-        if time.now() > newest.now() {
-            newest = time;
+        let day = marker.day.unwrap_or(i32::MIN).max(time.now().day());
+        if day <= today_max {
+            clocks.push((time, marker));
+        } else {
+            tell(format!("partition {partition}: its clock shows `{}`, and is left out", time.now()));
         }
     }
+    // One that may still fall back is believed where there is no other.
+    let firmness = |time: &StreamTime| (time.day() != i32::MIN, time.now());
+    let newest = clocks.iter().map(|(time, _)| *time).max_by_key(firmness).unwrap_or_default();
     // A sign-in that one partition has still to review is reviewed again by all: that changes nothing.
-    let reviewed = markers.iter().map(|(_, marker)| marker.reviewed_minute).min().flatten();
-    let day = markers.iter().filter_map(|(_, marker)| marker.day).max();
+    let reviewed = clocks.iter().map(|(_, marker)| marker.reviewed_minute).min().flatten();
+    let day = clocks.iter().filter_map(|(_, marker)| marker.day).max();
     let position = markers.iter().map(|(_, marker)| marker.position).max().unwrap_or(0);
     let time_of = |minute: i32| EventTime::from_seconds(i64::from(minute) * 60);
     let reviewed = reviewed.map_or(EventTime::MIN, time_of);
@@ -278,4 +293,66 @@ fn go_on_from(names: &Names, places: &[ReadTo]) -> anyhow::Result<()> {
         producer.commit(deadline)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::signin::SECONDS_PER_DAY;
+
+    const TODAY_MAX: i32 = 20_002;
+
+    /// A marker of a partition whose users had an event each on these days.
+    fn marker(days: &[i32], reviewed_minute: Option<i32>) -> Marker {
+        let mut time = StreamTime::default();
+        for (user, day) in (0..).zip(days) {
+            time.observe(EventTime::from_seconds(i64::from(*day) * SECONDS_PER_DAY), UserKey(user));
+        }
+        let mut bytes = Vec::new();
+        time.encode(&mut bytes);
+        let day = Some(time.day()).filter(|day| *day != i32::MIN);
+        Marker {
+            stream_time: hexadecimal(&bytes),
+            day,
+            reviewed_minute,
+            ..reset::marker(None, Vec::new(), reset::StateChange::Clear)
+        }
+    }
+
+    #[test]
+    fn the_furthest_clock_that_can_be_right_is_everybodys() {
+        let check =
+            |title: &str, markers: &[Marker], expected: (Option<i32>, i64), reviewed: Option<i32>, told: usize| {
+                let markers: Vec<(i32, Marker)> = (0..).zip(markers.iter().cloned()).collect();
+                let mut lines = Vec::new();
+                let head = head(&markers, 7, TODAY_MAX, &mut |line| lines.push(line)).expect(title);
+                let now = head.clock.stream_time().expect(title).now();
+                let day = if now == EventTime::MIN { i64::MIN } else { i64::from(now.day()) };
+                assert_eq!((head.clock.day, day), expected, "{title}");
+                assert_eq!(head.clock.reviewed.map(minute_of), reviewed, "{title}");
+                assert_eq!((lines.len(), head.users), (told, 7), "{title}");
+            };
+        let (slow, fast) = (marker(&[20_000, 20_000], Some(50)), marker(&[20_001, 20_001], Some(60)));
+        let in_the_future = marker(&[30_000, 30_000], Some(900));
+        let single = marker(&[20_002], None);
+        check("the furthest", &[slow.clone(), fast.clone()], (Some(20_001), 20_001), Some(50), 0);
+        check(
+            "just possible",
+            &[fast.clone(), marker(&[TODAY_MAX; 2], Some(70))],
+            (Some(TODAY_MAX), 20_002),
+            Some(60),
+            0,
+        );
+        check(
+            "not yet",
+            &[fast.clone(), marker(&[TODAY_MAX + 1; 2], Some(70))],
+            (Some(20_001), 20_001),
+            Some(60),
+            1,
+        );
+        check("far", &[in_the_future.clone(), slow.clone(), fast], (Some(20_001), 20_001), Some(50), 1);
+        check("one that may fall back", &[slow, single.clone()], (Some(20_000), 20_000), None, 0);
+        check("and no other", &[single], (None, 20_002), None, 0);
+        check("none that can be right", &[in_the_future], (None, i64::MIN), None, 1);
+    }
 }
