@@ -6,8 +6,9 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
-use std::process::Output;
+use std::process::{Output, Stdio};
 
 use common::kafka::sign_ins::simulated;
 use common::kafka::{
@@ -31,6 +32,22 @@ fn succeeds(deployment: &Deployment<'_>, arguments: &[&str]) -> String {
     let [stdout, stderr] = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap());
     assert_eq!(output.status.code(), Some(0), "{arguments:?}: {stderr}");
     stdout
+}
+
+/// Kills the command once it has said so.
+fn break_off(deployment: &Deployment<'_>, arguments: &[&str], said: &str) {
+    let mut command = deployment.farsign(arguments);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+    let (told, lines) = std::sync::mpsc::channel();
+    for pipe in [Box::new(stdout) as Box<dyn Read + Send>, Box::new(stderr)] {
+        let told = told.clone();
+        std::thread::spawn(move || BufReader::new(pipe).lines().for_each(|line| drop(told.send(line.unwrap()))));
+    }
+    drop(told);
+    assert!(lines.iter().any(|line| line.contains(said)), "it said `{said}`");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 fn lines(path: &Path) -> Vec<String> {
@@ -147,6 +164,8 @@ fn a_state_moves_to_another_number_of_partitions_and_lends_itself_to_a_replay() 
     instance.terminate();
     let without_answer = run(&to, &["state", "import", "--from", "latest", &one_name]);
     assert!(String::from_utf8_lossy(&without_answer.stderr).contains("nothing was changed"));
+    // One that breaks off in the middle is made whole by another.
+    break_off(&to, &["state", "import", "--from", "latest", "--yes", &one_name], "partition 0:");
     let told = succeeds(&to, &["state", "import", "--from", "latest", "--yes", &one_name]);
     assert!(!told.contains(" 0 cleared"), "{told}");
     succeeds(&to, &["state", "export", "--output", &other_name]);

@@ -192,6 +192,7 @@ pub fn import(
     let told_minute = head.clock.reviewed.map(minute_of);
     let complete_day = head.clock.day.map(|_| stream_time.complete_day(held));
     let frontier = Frontier { day: head.clock.day, complete_day, told_minute };
+    fence(names).context("cannot take the tasks over; nothing is written")?;
     write_profiles(names, &profiles, frontier).context("cannot write the profiles")?;
     tell("profiles are written".to_owned());
     let mut by_partition: Vec<Users> = (0..names.partitions).map(|_| Users::new()).collect();
@@ -224,15 +225,27 @@ pub fn import(
     Ok(imported)
 }
 
+/// Takes every task over from whoever may still run it: his next transaction fails, before anything is written here.
+fn fence(names: &Names) -> anyhow::Result<()> {
+    for partition in 0..names.partitions {
+        open_producer(names, &names.transactional_id(partition))?;
+    }
+    Ok(())
+}
+
+fn open_producer(names: &Names, id: &str) -> anyhow::Result<TxnProducer> {
+    let patience = names.transaction_timeout * 2;
+    Ok(TxnProducer::open(&names.connection, id, names.message_bytes_max, patience)?)
+}
+
 fn write_profiles(names: &Names, profiles: &Profiles, frontier: Frontier) -> anyhow::Result<()> {
     let (mut state, mut attempts) = (Vec::new(), Vec::new());
     profiles.encode(&mut state);
     profiles.attempts().encode(&mut attempts);
     let records = learnt::records(&state, &attempts)?;
     let id = format!("{}-import", names.application_id);
-    let timeout = names.transaction_timeout;
-    let mut producer = TxnProducer::open(&names.connection, &id, names.message_bytes_max, timeout * 2)?;
-    let deadline = Deadline::after(timeout);
+    let mut producer = open_producer(names, &id)?;
+    let deadline = Deadline::after(names.transaction_timeout);
     producer.begin()?;
     let topic = names.topic(Destination::Profiles);
     for record in &records {
@@ -262,8 +275,7 @@ fn write_partition(
     users: &Users,
     marker: Marker,
 ) -> anyhow::Result<usize> {
-    let (id, timeout) = (names.transactional_id(partition), names.transaction_timeout);
-    let mut producer = TxnProducer::open(&names.connection, &id, names.message_bytes_max, timeout * 2)?;
+    let mut producer = open_producer(names, &names.transactional_id(partition))?;
     // Only now is what an earlier owner wrote final.
     let found = reset::find(names, scanner, partition, true)?;
     let next = reset::next(names, scanner, partition, Bound::Latest, None)?;
@@ -279,15 +291,14 @@ fn write_partition(
 
 /// Sets where each lane goes on, as the lane itself would: so what one that was thought dead has open is ended first.
 fn go_on_from(names: &Names, places: &[ReadTo]) -> anyhow::Result<()> {
-    let timeout = names.transaction_timeout;
     // The stage that lanes belong to is a group of its own.
     let stage = names.connection.with_group(repartition::group_id(&names.application_id));
     let member = repartition::reader(&stage, QUEUE_BYTES_MAX)?;
     for ReadTo { topic, partition, offset } in places {
         let id = repartition::transactional_id(&names.application_id, topic, *partition);
-        let mut producer = TxnProducer::open(&names.connection, &id, names.message_bytes_max, timeout * 2)?;
+        let mut producer = open_producer(names, &id)?;
         let group = member.group_metadata().context("the client has no group")?;
-        let deadline = Deadline::after(timeout);
+        let deadline = Deadline::after(names.transaction_timeout);
         producer.begin()?;
         producer.send_offsets(&[(topic, *partition, *offset)], &group, deadline)?;
         producer.commit(deadline)?;
