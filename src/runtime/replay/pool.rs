@@ -51,8 +51,8 @@ impl Shard {
     /// Appends what each engine gives to its group's: one output a variant.
     fn step(&mut self, round: &Round, outs: &mut Vec<Vec<Out>>) {
         if outs.is_empty() {
-            let none = |engine: &Box<Engine>| (0..engine.variants()).map(|_| Out::default()).collect();
-            *outs = self.engines.iter().map(none).collect();
+            let none = |variants| (0..variants).map(|_| Out::default()).collect();
+            *outs = self.engines.iter().map(|engine| none(engine.variants())).collect();
         }
         let batch = round.batch(self.number);
         if batch.is_empty() {
