@@ -244,34 +244,47 @@ fn verdict(case: &Case<'_>, assessment: &Assessment) -> Verdict {
     // However little it is, it is not nothing: others' attempts are asked about it.
     let bits = assessment.total_bits.clamp(0.0, 60.0);
     verdict.lesson.surprise = ((bits * 16.0) as u16).max(u16::from(bits > 0.0));
-    let impossible = impossible_travel::detect(case, assessment);
-    let travels = impossible.is_some();
-    let spray = password_spray::detect(case, assessment);
-    let sprays = spray.is_some();
-    let drafts = [
-        impossible,
-        if travels { None } else { atypical_travel::detect(case, assessment) },
-        new_country::detect(case, assessment),
-        unfamiliar_features::detect(case, assessment),
-        listed_address::anonymized(case, assessment),
-        listed_address::malicious(case, assessment, sprays),
-        listed_address::nation_state(case),
-        spray,
-        suspicious_browser::detect(case, assessment),
-    ];
-    for draft in drafts.into_iter().chain(own_stream(case, assessment)).flatten() {
-        let mut finding = suppress::conclude(case, assessment, draft);
-        let standing = matches!(finding.suppressed_by, None | Some(Suppression::AlreadyReported));
-        let risky = finding.level >= RiskLevel::Medium
-            || (finding.level == RiskLevel::Low && is_away_from_home(case, assessment));
-        verdict.lesson.quarantined |= standing && risky;
-        if finding.suppressed_by.is_some() && !case.judge.tells_silenced {
-            // Nobody hears more of it than that it was, so it is the same for all who silence it.
-            (finding.level, finding.score, finding.incident) = (RiskLevel::None, 0, Incident::own(case.facts));
-        }
-        verdict.findings.push(finding);
+    // One by one: a draft is large, and mostly there is none.
+    let mut take = |draft| conclude(case, assessment, draft, &mut verdict);
+    if !take(impossible_travel::detect(case, assessment)) {
+        take(atypical_travel::detect(case, assessment));
     }
+    take(new_country::detect(case, assessment));
+    take(unfamiliar_features::detect(case, assessment));
+    take(listed_address::anonymized(case, assessment));
+    let spray = password_spray::detect(case, assessment);
+    take(listed_address::malicious(case, assessment, spray.is_some()));
+    take(listed_address::nation_state(case));
+    take(spray);
+    take(suspicious_browser::detect(case, assessment));
+    // What became of the user's own sessions, prompts and issuers. A session that began through a relay is no anomalous
+    // token beside: one finding says it.
+    let relayed = attacker_in_the_middle::detect(case, assessment);
+    if relayed.is_none() {
+        take(anomalous_token::detect(case, assessment));
+    }
+    take(token_issuer::detect(case, assessment));
+    take(relayed);
+    take(reported_activity::detect(case));
+    take(risky_address::detect(case, assessment));
+    take(mfa_fatigue::detect(case, assessment));
     verdict
+}
+
+/// Makes a finding of the draft, if there is one.
+fn conclude(case: &Case<'_>, assessment: &Assessment, draft: Option<Draft>, verdict: &mut Verdict) -> bool {
+    let Some(draft) = draft else { return false };
+    let mut finding = suppress::conclude(case, assessment, draft);
+    let standing = matches!(finding.suppressed_by, None | Some(Suppression::AlreadyReported));
+    let risky = finding.level >= RiskLevel::Medium
+        || (finding.level == RiskLevel::Low && is_away_from_home(case, assessment));
+    verdict.lesson.quarantined |= standing && risky;
+    if finding.suppressed_by.is_some() && !case.judge.tells_silenced {
+        // Nobody hears more of it than that it was, so it is the same for all who silence it.
+        (finding.level, finding.score, finding.incident) = (RiskLevel::None, 0, Incident::own(case.facts));
+    }
+    verdict.findings.push(finding);
+    true
 }
 
 /// How long somebody who was at a usual place is taken to live there still, days: from Friday to Monday.
@@ -294,19 +307,4 @@ fn is_away_from_home(case: &Case<'_>, assessment: &Assessment) -> bool {
         facts.country.is_known() && state.baseline.country.get(facts.country.key(), day, judge.decay).is_none()
     };
     at_home_lately && far
-}
-
-/// What became of the user's own sessions, prompts and issuers. A session that began through a relay is no anomalous
-/// token beside: one finding says it.
-fn own_stream(case: &Case<'_>, assessment: &Assessment) -> [Option<Draft>; 6] {
-    let relayed = attacker_in_the_middle::detect(case, assessment);
-    let token = if relayed.is_some() { None } else { anomalous_token::detect(case, assessment) };
-    [
-        token,
-        token_issuer::detect(case, assessment),
-        relayed,
-        reported_activity::detect(case),
-        risky_address::detect(case, assessment),
-        mfa_fatigue::detect(case, assessment),
-    ]
 }

@@ -8,7 +8,7 @@ use super::UserState;
 use super::panel::Panel;
 use super::record::{Bench, UserRecord, fold};
 use super::review::doubtful;
-use super::tail::{Judged, TailEntry, TailSignIn};
+use super::tail::{Judged, TailSignIn};
 use crate::engine::detect::properties::LastAssessment;
 use crate::engine::detect::{self, Glance};
 use crate::engine::finding::RiskEventType;
@@ -53,15 +53,12 @@ impl UserRecord {
         let mut before = Before { record: self, state: None, folded: 0 };
         let mut wavering = Variants::NONE;
         for (index, entry) in self.tail.iter().enumerate().take_while(|(_, entry)| entry.order().0 < end) {
-            let TailEntry::SignIn(sign_in) = entry else { continue };
-            if !sign_in.facts.can_carry_risk() {
-                continue;
-            }
-            let is_doubtful = doubtful(entry).is_some();
+            // Of what speaks for the owner others' attempts are not asked.
+            let Some(sign_in) = doubtful(entry).filter(|sign_in| sign_in.facts.can_carry_risk()) else { continue };
             let mut last = LastAssessment::default();
             for variant in panel.variants.without(wavering).iter() {
                 let bench = panel.bench(variant);
-                let begins = is_doubtful && bench.judge.knows_attempts(&sign_in.facts);
+                let begins = bench.judge.knows_attempts(&sign_in.facts);
                 if !(begins || judging.contains(variant)) || !is_touched(sign_in, &bench) {
                     continue;
                 }
