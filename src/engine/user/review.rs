@@ -32,15 +32,20 @@ impl UserRecord {
         if !as_judged.is_empty() {
             let panel = panel.of(as_judged);
             let strangers = self.strangers(&of, &panel.lead(), false);
-            debug_assert!(
-                as_judged.iter().all(|variant| self.strangers(&of, &panel.bench(variant), true) == strangers),
-                "who does not waver tells what he would tell anew"
-            );
             panel.tell(outs, |out| out.attempts.extend_from_slice(&strangers));
         }
         for variant in anew.iter() {
             outs[variant].attempts.extend(self.strangers(&of, &panel.bench(variant), true));
         }
+    }
+
+    /// Does who does not waver tell what he would tell if he judged anew?
+    pub fn tells_alike(&self, of: &Range<EventTime>, panel: &Panel<'_>) -> bool {
+        let firm = panel.variants.without(self.wavering_before(of.end, panel));
+        firm.iter().all(|variant| {
+            let bench = panel.bench(variant);
+            self.strangers(of, &bench, true) == self.strangers(of, &bench, false)
+        })
     }
 
     /// Those of a time among the tail's sign-ins in which not everything speaks for the owner. `anew`: the tail is judged
