@@ -145,8 +145,11 @@ impl List {
         let enough = (bar.enough as usize).max(1);
         let is_window =
             |marks: &[Mark]| marks[enough - 1].minute.saturating_sub(marks[0].minute) < bar.window_minutes;
+        // What a full list does not keep may go on with any run.
+        let is_full = self.marks.len() == TRACE_ATTEMPTS_MAX;
         known.len() >= enough
-            && self.run_at(known, minute, until, bar).is_some_and(|run| run.windows(enough).any(is_window))
+            && (is_full
+                || self.run_at(known, minute, until, bar).is_some_and(|run| run.windows(enough).any(is_window)))
     }
 
     /// See [`super::Attempts::spray`]. `by_user`: distinct users count, else attempts.

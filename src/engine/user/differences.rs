@@ -108,7 +108,9 @@ impl UserRecord {
         out: &mut Out,
     ) {
         let shows = |judged: &Judged| judged.suppressed_by.is_none() || bench.emit_suppressed;
-        let was_shown = old.is_some_and(|old| shows(&old.judged));
+        // One that was silenced while nobody asked for those has no hash.
+        let was_told = |judged: &Judged| judged.suppressed_by.is_none() || judged.fingerprint != 0;
+        let was_shown = old.is_some_and(|old| shows(&old.judged) && was_told(&old.judged));
         if !shows(&now.judged) {
             // What is silenced now, and was told before, no longer holds.
             if let Some(old) = old.filter(|_| was_shown) {
@@ -126,7 +128,7 @@ impl UserRecord {
     fn withdraw(&self, old: &Standing, bench: &Bench<'_>, out: &mut Out) {
         if old.judged.suppressed_by.is_none() {
             out.counts.withdrawn += u64::from(bench.judge.shadow.is_none());
-        } else if !bench.emit_suppressed {
+        } else if !bench.emit_suppressed || old.judged.fingerprint == 0 {
             return;
         }
         let entry = self.tail.iter().find(|entry| entry.order().1 == old.entry);

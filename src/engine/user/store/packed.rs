@@ -78,7 +78,13 @@ fn next_branch(rest: &[u8]) -> Option<(Variants, &[u8], &[u8])> {
 /// When the user's newest event was.
 pub(super) fn newest_time(packed: &[u8], parted: bool) -> EventTime {
     let body = body(packed);
-    // All variants have seen the same events.
-    let first = if parted { next_branch(body).map(|(_, body, _)| body).unwrap_or_default() } else { body };
-    codec::newest_time_of_body(first).unwrap_or(EventTime::MIN)
+    if !parted {
+        return codec::newest_time_of_body(body).unwrap_or(EventTime::MIN);
+    }
+    let (mut newest, mut rest) = (EventTime::MIN, body);
+    while let Some((_, body, behind)) = next_branch(rest) {
+        newest = newest.max(codec::newest_time_of_body(body).unwrap_or(EventTime::MIN));
+        rest = behind;
+    }
+    newest
 }
