@@ -12,7 +12,6 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 
-use super::filter_args::{self, FilterArgs, warn_of_unseen};
 use super::replay::watch_for_interrupt;
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, page, say};
@@ -68,15 +67,6 @@ pub struct Args {
     config: Option<PathBuf>,
     #[command(flatten)]
     tables: TableArgs,
-    #[command(flatten)]
-    filter: FilterArgs,
-}
-
-/// How sign-ins are read.
-struct Reading<'a> {
-    decoder: Decoder,
-    filter: &'a Filter,
-    tables: Arc<Tables>,
 }
 
 /// The files of one stream.
@@ -99,31 +89,27 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     people::load(&mut config)?;
     let streams = streams(args)?;
     refuse_to_overwrite(args, &streams)?;
-    let filter = args.filter.filter()?;
     let tables = Arc::new(args.tables.files(&config).load()?);
-    let reading = Reading { decoder: args.tables.decoder(&config), filter: &filter, tables };
     let interrupted = watch_for_interrupt()?;
     let mut pool = Pool::new(args.warm_up_days, args.resamples);
     let mut alerts = Alerts::default();
     let mut is_damaged = false;
     for stream in &streams {
-        let truth = Truth::read_filtered(open(&stream.labels)?, args.warm_up_days, &filter);
+        let truth = Truth::read(open(&stream.labels)?, args.warm_up_days);
         let truth = truth.with_context(|| format!("cannot use `{}`", stream.labels.display()))?;
         let mut take = |line: &str| if args.report.is_some() { alerts.take(line.as_bytes()) } else { Ok(()) };
-        let detections = Detections::read_filtered(open(&stream.detections)?, &filter, &mut take);
+        let detections = Detections::read_with(open(&stream.detections)?, &mut take);
         let detections = detections.with_context(|| format!("cannot use `{}`", stream.detections.display()))?;
-        tell_left_out(&filter, &truth, &detections);
         let observed = if stream.sign_ins.is_empty() {
             None
         } else {
-            let seen = observe(stream, &reading, &truth, &detections, &interrupted)?;
+            let seen = observe(stream, &args.tables.decoder(&config), &tables, &truth, &detections, &interrupted)?;
             let Some((observed, damaged)) = seen else { return Ok(ExitCode::from(INTERRUPTED)) };
             is_damaged |= damaged;
             Some(observed)
         };
         pool.add(&truth, &detections, observed);
     }
-    warn_of_unseen(&filter.unseen_users());
     if let Some(user_days) = args.user_days {
         pool.set_user_days(user_days);
     }
@@ -132,20 +118,6 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     write(args, &pool.report(), &alerts)?;
     Ok(if is_damaged { ExitCode::from(PROBLEMS) } else { ExitCode::SUCCESS })
-}
-
-/// Says what of a stream the filters take away.
-fn tell_left_out(filter: &Filter, truth: &Truth, detections: &Detections) {
-    if !filter.leaves_out_anything() {
-        return;
-    }
-    let ((labels, all_labels), (lines, all_lines)) = (truth.left_out(), detections.left_out());
-    say(&format!(
-        "left out by the filters: {labels} of {all_labels} labels, {lines} of {all_lines} lines of detections"
-    ));
-    if labels == all_labels {
-        say("warning: no label is of a sign-in that was asked for");
-    }
 }
 
 /// Refuses to write over what is read.
@@ -210,14 +182,15 @@ fn open(path: &Path) -> anyhow::Result<BufReader<Box<dyn io::Read + Send>>> {
 /// What the stream's sign-ins say, and whether they could not be read in full; `None` when interrupted.
 fn observe(
     stream: &Stream,
-    Reading { decoder, filter, tables }: &Reading<'_>,
+    decoder: &Decoder,
+    tables: &Arc<Tables>,
     truth: &Truth,
     detections: &Detections,
     interrupted: &Arc<AtomicBool>,
 ) -> anyhow::Result<Option<(Observed, bool)>> {
-    let inputs = filter_args::files(&stream.sign_ins, filter)?;
+    let inputs = input::expand(&stream.sign_ins)?;
     let mut observer = Observer::new(truth, detections);
-    let read = items::each(&inputs, (decoder, filter), tables.clone(), interrupted, &mut |item| {
+    let read = items::each(&inputs, (decoder, &Filter::default()), tables.clone(), interrupted, &mut |item| {
         if let Item::SignIn(prepared) = item {
             observer.take(prepared);
         }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::filter_args::{FilterArgs, warn_of_unseen};
+use super::filter_args::FilterArgs;
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, page, replay_kafka, say};
 use crate::config::{self, Config};
@@ -414,7 +414,12 @@ pub(super) fn warn(summary: &Summary) {
             "warning: {items} records in {files} files were out of order, by up to {behind} s in `{file}`"
         ));
     }
-    warn_of_unseen(&summary.unseen_users);
+    if let Some(first) = summary.unseen_users.first() {
+        let count = summary.unseen_users.len();
+        say(&format!(
+            "warning: {count} of the users of --users had no event that was asked for, such as `{first}`"
+        ));
+    }
     if summary.left_out_total() > 0 && summary.items == 0 {
         say("warning: the filters left no event to judge");
     }

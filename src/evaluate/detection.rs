@@ -11,7 +11,6 @@ use super::intern;
 use super::truth::event_time;
 use crate::engine::finding::{RiskDetail, RiskLevel, RiskState};
 use crate::engine::signin::EventTime;
-use crate::runtime::replay::filter::Filter;
 
 /// The part of a `riskDetection` line that is read here.
 #[derive(Deserialize)]
@@ -35,10 +34,6 @@ struct Line<'a> {
     detected_date_time: Cow<'a, str>,
     #[serde(borrow)]
     user_id: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    user_principal_name: Option<Cow<'a, str>>,
-    #[serde(borrow)]
-    tenant_id: Option<Cow<'a, str>>,
     risk_score: u8,
     farsign: FarsignPart,
 }
@@ -100,24 +95,20 @@ pub struct Detections {
     list: Vec<Alert>,
     /// Lines that say nothing that the line before with the same id did not say.
     repeated_lines: u64,
-    /// Lines that the filter left out, and all lines.
-    left_out: u64,
-    lines: u64,
 }
 
 impl Detections {
     /// Reads detections, one JSON object a line. Errors name the line.
     pub fn read(lines: impl BufRead) -> anyhow::Result<Detections> {
-        Detections::read_filtered(lines, &Filter::default(), &mut |_| Ok(()))
+        Detections::read_with(lines, &mut |_| Ok(()))
     }
 
-    /// As [`Self::read`], of sign-ins and users that the filter asks for; each such line goes to `also`, too.
+    /// As [`Self::read`]; each line goes to `also`, too.
     ///
     /// # Errors
     /// When `read` or `also` fails.
-    pub fn read_filtered(
+    pub fn read_with(
         lines: impl BufRead,
-        filter: &Filter,
         also: &mut dyn FnMut(&str) -> anyhow::Result<()>,
     ) -> anyhow::Result<Detections> {
         let mut detections = Detections::default();
@@ -127,14 +118,7 @@ impl Detections {
             let failed =
                 || format!("line {number} of the detections is not a detection of `output.format: graph`");
             let read: Line<'_> = serde_json::from_str(&line).with_context(failed)?;
-            let of = |text: &Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
-            let (tenant, name) = (of(&read.tenant_id), of(&read.user_principal_name));
             let mut alert = alert(read, number).with_context(failed)?;
-            detections.lines += 1;
-            if filter.leaves_out_event(alert.time, &tenant, (&alert.user_id, &name)).is_some() {
-                detections.left_out += 1;
-                continue;
-            }
             alert.text_hash = xxhash_rust::xxh3::xxh3_64(line.as_bytes());
             let known = detections.list.len();
             let at = intern(&mut index, &mut detections.list, &alert.id.clone(), || alert.clone());
@@ -147,11 +131,6 @@ impl Detections {
             also(&line).with_context(failed)?;
         }
         Ok(detections)
-    }
-
-    /// Lines that the filter left out, and all lines.
-    pub fn left_out(&self) -> (u64, u64) {
-        (self.left_out, self.lines)
     }
 
     pub fn repeated_lines(&self) -> u64 {

@@ -2,10 +2,9 @@
 //!
 //! A sign-in without a label is legitimate and unremarkable, and its credential was right. Ids are kept as 128-bit
 //! hashes. Days of warm-up, at the beginning of the stream, are learnt from and not counted: an alert in them is
-//! neither true nor false, and a campaign that begins in them is left out whole. So is one that begins before the time that
-//! a filter asks for; of the others the sign-ins are left out that the filter leaves out.
+//! neither true nor false, and a campaign that begins in them is left out whole.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::BufRead;
 
 use anyhow::{Context, bail};
@@ -13,7 +12,6 @@ use serde::Deserialize;
 
 use super::{Alert, intern};
 use crate::engine::signin::{EventTime, SECONDS_PER_DAY};
-use crate::runtime::replay::filter::Filter;
 
 /// One line of ground truth.
 #[derive(Deserialize)]
@@ -24,7 +22,6 @@ struct Label {
     user_id: String,
     #[serde(default)]
     user_principal_name: String,
-    tenant_id: Option<String>,
     credential_right: bool,
     malicious: bool,
     #[serde(default)]
@@ -102,7 +99,7 @@ pub enum TruthOf<'a> {
         cause_set: usize,
         credential_right: bool,
     },
-    /// Malicious, and left out by the filter, or of a campaign that began during warm-up or before what the filter asks for.
+    /// Belongs to a campaign that began during warm-up.
     LeftOut,
 }
 
@@ -111,7 +108,7 @@ pub enum TruthOf<'a> {
 pub enum About<'a> {
     /// A user as a whole.
     NoSignIn,
-    /// In the warm-up, or [`TruthOf::LeftOut`].
+    /// In the warm-up, or of a campaign that began in it.
     LeftOut,
     Attack {
         campaign: usize,
@@ -140,28 +137,17 @@ pub struct Truth {
     cause_sets: Vec<Vec<String>>,
     /// End of the warm-up.
     counted_from: EventTime,
-    /// Labels of sign-ins that the filter leaves out, and all labels.
-    left_out: u64,
-    labels: u64,
 }
 
 impl Truth {
     /// Reads labels, one JSON object a line. Errors name the line.
     pub fn read(labels: impl BufRead, warm_up_days: u32) -> anyhow::Result<Truth> {
-        Truth::read_filtered(labels, warm_up_days, &Filter::default())
-    }
-
-    /// As [`Self::read`], of the sign-ins that the filter asks for; the warm-up begins with the first of them.
-    pub fn read_filtered(labels: impl BufRead, warm_up_days: u32, filter: &Filter) -> anyhow::Result<Truth> {
         let mut truth = Truth {
             sign_ins: HashMap::new(),
             campaigns: Vec::new(),
             cause_sets: vec![Vec::new()],
             counted_from: EventTime::MIN,
-            left_out: 0,
-            labels: 0,
         };
-        let mut begun_before = HashSet::new();
         let mut campaign_index = HashMap::new();
         let mut cause_index = HashMap::from([(String::new(), 0)]);
         let mut first: Option<EventTime> = None;
@@ -170,11 +156,6 @@ impl Truth {
             let failed = || format!("line {number} of the labels is not a label");
             let label: Label = serde_json::from_str(&line).with_context(failed)?;
             let time = event_time(&label.time).with_context(failed)?;
-            truth.labels += 1;
-            if is_left_out(&label, time, filter, &mut begun_before).with_context(failed)? {
-                truth.leave_out(&label).with_context(failed)?;
-                continue;
-            }
             first = Some(first.map_or(time, |first| first.min(time)));
             truth.take(label, time, &mut campaign_index, &mut cause_index).with_context(failed)?;
         }
@@ -182,27 +163,8 @@ impl Truth {
             let day = i64::from(first.day()) + i64::from(warm_up_days);
             truth.counted_from = EventTime::from_seconds(day * SECONDS_PER_DAY);
         }
-        truth.campaigns.retain(|campaign| !begun_before.contains(&campaign.id));
         truth.number_campaigns();
         Ok(truth)
-    }
-
-    /// What a filter leaves out is no campaign's sign-in; a detection may compare with it all the same.
-    fn leave_out(&mut self, label: &Label) -> anyhow::Result<()> {
-        self.left_out += 1;
-        let number = if label.malicious {
-            Number::LeftOut
-        } else {
-            Number::Owner { cause_set: 0, credential_right: label.credential_right }
-        };
-        self.number(&label.request_id, number)
-    }
-
-    fn number(&mut self, request_id: &str, number: Number) -> anyhow::Result<()> {
-        if self.sign_ins.insert(SignInKey::new(request_id), number).is_some() {
-            bail!("`{request_id}` has a label already");
-        }
-        Ok(())
     }
 
     fn take(
@@ -212,9 +174,8 @@ impl Truth {
         campaign_index: &mut HashMap<String, usize>,
         cause_index: &mut HashMap<String, usize>,
     ) -> anyhow::Result<()> {
-        let request_id = label.request_id.clone();
+        let key = SignInKey::new(&label.request_id);
         let number = if label.malicious {
-            let key = SignInKey::new(&request_id);
             let Label { campaign, attack, user_id, user_principal_name, credential_right, imitates, .. } = label;
             let user_id = if user_id.is_empty() { user_principal_name } else { user_id };
             let make = || Campaign { id: campaign.clone(), attack, sign_ins: Vec::new() };
@@ -228,7 +189,10 @@ impl Truth {
             let cause_set = intern(cause_index, &mut self.cause_sets, &words, || label.causes);
             Number::Owner { cause_set: u32::try_from(cause_set)?, credential_right: label.credential_right }
         };
-        self.number(&request_id, number)
+        if self.sign_ins.insert(key, number).is_some() {
+            bail!("`{}` has a label already", label.request_id);
+        }
+        Ok(())
     }
 
     /// Leaves campaigns out that began in the warm-up, and numbers the sign-ins of the others.
@@ -252,11 +216,6 @@ impl Truth {
 
     pub fn cause_sets(&self) -> &[Vec<String>] {
         &self.cause_sets
-    }
-
-    /// Labels of sign-ins that the filter leaves out, and all labels.
-    pub fn left_out(&self) -> (u64, u64) {
-        (self.left_out, self.labels)
     }
 
     /// What came before is warm-up.
@@ -298,25 +257,6 @@ impl Truth {
             },
         }
     }
-}
-
-/// Does the filter leave the labelled sign-in out? A campaign goes into `begun_before` that the filter's stream would show the
-/// end of only.
-fn is_left_out(
-    label: &Label,
-    time: EventTime,
-    filter: &Filter,
-    begun_before: &mut HashSet<String>,
-) -> anyhow::Result<bool> {
-    if filter.tenant.is_some() && label.tenant_id.is_none() {
-        bail!("it has no `tenantId`, and --tenant asks for one");
-    }
-    let tenant = label.tenant_id.as_deref().unwrap_or_default();
-    let user = (label.user_id.as_str(), label.user_principal_name.as_str());
-    if label.malicious && time < filter.from && filter.leaves_out_user(tenant, user).is_none() {
-        begun_before.insert(label.campaign.clone());
-    }
-    Ok(filter.leaves_out_event(time, tenant, user).is_some())
 }
 
 /// RFC 3339.

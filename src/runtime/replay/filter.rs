@@ -69,17 +69,9 @@ impl Filter {
             Decoded::UpstreamFinding(it) => (it.event_time, &it.tenant_id, &it.user_id, &it.user_principal_name),
             Decoded::Skipped(_) => return None,
         };
-        self.leaves_out_event(time, tenant, (id, name))
-    }
-
-    /// The same of anything that has a time, a tenant and a user: id and principal name.
-    pub fn leaves_out_event(&self, time: EventTime, tenant: &str, user: (&str, &str)) -> Option<LeftOut> {
-        let is_outside = time < self.from || time >= self.to;
-        if is_outside { Some(LeftOut::OutsideTime) } else { self.leaves_out_user(tenant, user) }
-    }
-
-    /// The same of a user at any time.
-    pub fn leaves_out_user(&self, tenant: &str, (id, name): (&str, &str)) -> Option<LeftOut> {
+        if time < self.from || time >= self.to {
+            return Some(LeftOut::OutsideTime);
+        }
         if self.tenant.as_ref().is_some_and(|wanted| !wanted.eq_ignore_ascii_case(tenant)) {
             return Some(LeftOut::OtherTenant);
         }
