@@ -192,7 +192,12 @@ pub fn import(
     let told_minute = head.clock.reviewed.map(minute_of);
     let complete_day = head.clock.day.map(|_| stream_time.complete_day(held));
     let frontier = Frontier { day: head.clock.day, complete_day, told_minute };
-    fence(names).context("cannot take the tasks over; nothing is written")?;
+    let lane =
+        |place: &ReadTo| repartition::transactional_id(&names.application_id, &place.topic, place.partition);
+    let not_yet = "cannot take the tasks over; nothing is written";
+    let tasks =
+        take_over(names, (0..names.partitions).map(|task| names.transactional_id(task))).context(not_yet)?;
+    let lanes = take_over(names, places.iter().map(lane)).context(not_yet)?;
     write_profiles(names, &profiles, frontier).context("cannot write the profiles")?;
     tell("profiles are written".to_owned());
     let mut by_partition: Vec<Users> = (0..names.partitions).map(|_| Users::new()).collect();
@@ -200,7 +205,7 @@ pub fn import(
         by_partition[user.shard(names.partitions as usize)].insert(user, state);
     }
     let mut imported = Imported::default();
-    for (partition, users) in (0..).zip(by_partition) {
+    for ((partition, users), producer) in (0..).zip(by_partition).zip(tasks) {
         let marker = Marker {
             version: VERSION,
             transaction: 0,
@@ -215,22 +220,20 @@ pub fn import(
             program: head.program.clone(),
             configuration_hash: format!("{:016x}", head.configuration_hash),
         };
-        let cleared = write_partition(names, scanner, partition, &users, marker)
+        let cleared = write_partition(names, scanner, (partition, producer), &users, marker)
             .with_context(|| format!("cannot write partition `{partition}`; those before it are written"))?;
         tell(format!("partition {partition}: {} users are written, {cleared} are cleared", users.len()));
         imported.users += users.len();
         imported.cleared += cleared;
     }
-    go_on_from(names, places)?;
+    go_on_from(names, places, lanes)?;
     Ok(imported)
 }
 
-/// Takes every task over from whoever may still run it: his next transaction fails, before anything is written here.
-fn fence(names: &Names) -> anyhow::Result<()> {
-    for partition in 0..names.partitions {
-        open_producer(names, &names.transactional_id(partition))?;
-    }
-    Ok(())
+/// Takes transactional ids over from whoever may still write under them: his next transaction fails, before anything is
+/// written here. Should he take one back, it is this one's that fails.
+fn take_over(names: &Names, ids: impl Iterator<Item = String>) -> anyhow::Result<Vec<TxnProducer>> {
+    ids.map(|id| open_producer(names, &id)).collect()
 }
 
 fn open_producer(names: &Names, id: &str) -> anyhow::Result<TxnProducer> {
@@ -271,12 +274,11 @@ fn profiles_record<'a>(topic: &'a str, key: &'a [u8], payload: &'a [u8]) -> Outg
 fn write_partition(
     names: &Names,
     scanner: &Scanner,
-    partition: i32,
+    (partition, mut producer): (i32, TxnProducer),
     users: &Users,
     marker: Marker,
 ) -> anyhow::Result<usize> {
-    let mut producer = open_producer(names, &names.transactional_id(partition))?;
-    // Only now is what an earlier owner wrote final.
+    // Since the task was taken over what an earlier owner wrote is final.
     let found = reset::find(names, scanner, partition, true)?;
     let next = reset::next(names, scanner, partition, Bound::Latest, None)?;
     let transaction = found.marker.as_ref().map_or(0, |old| old.transaction) + 1;
@@ -290,13 +292,11 @@ fn write_partition(
 }
 
 /// Sets where each lane goes on, as the lane itself would: so what one that was thought dead has open is ended first.
-fn go_on_from(names: &Names, places: &[ReadTo]) -> anyhow::Result<()> {
+fn go_on_from(names: &Names, places: &[ReadTo], lanes: Vec<TxnProducer>) -> anyhow::Result<()> {
     // The stage that lanes belong to is a group of its own.
     let stage = names.connection.with_group(repartition::group_id(&names.application_id));
     let member = repartition::reader(&stage, QUEUE_BYTES_MAX)?;
-    for ReadTo { topic, partition, offset } in places {
-        let id = repartition::transactional_id(&names.application_id, topic, *partition);
-        let mut producer = open_producer(names, &id)?;
+    for (ReadTo { topic, partition, offset }, mut producer) in places.iter().zip(lanes) {
         let group = member.group_metadata().context("the client has no group")?;
         let deadline = Deadline::after(names.transaction_timeout);
         producer.begin()?;
