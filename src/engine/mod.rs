@@ -34,7 +34,7 @@ use policy::EngineConfig;
 use profile::Profiles;
 use rules::Rules;
 use signin::EventTime;
-use user::branches::{Branch, part};
+use user::branches::{Branch, part, variants_of};
 use user::codec::{self, StateCodecError};
 use user::explain::Explained;
 use user::panel::{Hour, Panel};
@@ -130,17 +130,7 @@ impl Engine {
 
     fn take(&mut self, input: &Input<'_>, outs: &mut [Out]) {
         let key = input.item.user();
-        let (tenant_id, user_id, principal) = match input.item {
-            Item::SignIn(prepared) => {
-                let sign_in = &prepared.sign_in;
-                (sign_in.tenant_id.as_ref(), sign_in.user_id.as_ref(), sign_in.user_principal_name.as_ref())
-            }
-            Item::Feedback { feedback, .. } => (feedback.tenant_id.as_ref(), feedback.user_id.as_ref(), ""),
-            Item::UpstreamFinding(prepared) => {
-                let finding = &prepared.finding;
-                (finding.tenant_id.as_ref(), finding.user_id.as_ref(), finding.user_principal_name.as_ref())
-            }
-        };
+        let (tenant_id, user_id, principal) = names(input.item);
         let rules = &self.variants[0].rules;
         let scope = Scope {
             tenant: hash32(Seed::Tenant, tenant_id.as_bytes()),
@@ -150,10 +140,12 @@ impl Engine {
         let hour = self.hour(input.stream_time);
         let mut forgotten = Vec::new();
         let (branches, new) = self.users.get_or_insert(key, rules, &mut forgotten);
-        for (variant, out) in outs.iter_mut().enumerate() {
-            out.counts.users_new += u64::from(new.contains(variant));
-            out.counts.users_forgotten += forgotten.len() as u64;
-            out.forgotten.extend_from_slice(&forgotten);
+        new.iter().for_each(|variant| outs[variant].counts.users_new += 1);
+        if !forgotten.is_empty() {
+            for out in outs.iter_mut() {
+                out.counts.users_forgotten += forgotten.len() as u64;
+                out.forgotten.extend_from_slice(&forgotten);
+            }
         }
         let ids = (tenant_id, user_id);
         let mut parted = Vec::new();
@@ -171,7 +163,7 @@ impl Engine {
                 Item::Feedback { feedback, .. } => record.take_feedback(feedback, &panel, outs),
                 Item::UpstreamFinding(prepared) => record.take_finding(prepared, &panel, outs),
             };
-            let gone = taken.parted.iter().fold(Variants::NONE, |gone, branch| gone.with(branch.variants));
+            let gone = variants_of(&taken.parted);
             let start = parted.len();
             parted.extend(taken.parted);
             let mine = std::iter::once((variants.without(gone), record));
@@ -271,7 +263,7 @@ impl Engine {
         known: EventTime,
         outs: &mut [Out],
     ) {
-        let (all, sight) = (&self.variants, self.sight);
+        let all = &self.variants;
         let hour = Hour { reviewed: known, sight: Sight::Settled, ..self.hour(of.end) };
         for (key, waiting) in users {
             self.users.change(key, &all[0].rules, |branches| {
@@ -279,7 +271,6 @@ impl Engine {
                     let variants = variants.and(waiting);
                     if !variants.is_empty() {
                         let panel = Panel::new(all, variants, (key, ("", "")), record.scope, hour, 0);
-                        debug_assert!(sight == Sight::Live || record.tells_alike(&of, &panel));
                         record.tell(of.clone(), &panel, outs);
                     }
                 }
@@ -324,14 +315,6 @@ impl Engine {
                     let user = (key, ids.unwrap_or_default());
                     let panel = Panel::new(all, variants, user, branch.record.scope, hour, 0);
                     let wavering = branch.record.wavering_now(&panel);
-                    // Live, other tasks' attempts may come while it is asked.
-                    debug_assert!(
-                        hour.sight == Sight::Live
-                            || variants.without(wavering).iter().all(|variant| {
-                                let bench = panel.bench(variant);
-                                branch.record.clone().review(&bench, &mut Out::default()) == Reviewed::Unchanged
-                            })
-                    );
                     if wavering.is_empty() {
                         continue;
                     }
@@ -345,7 +328,7 @@ impl Engine {
                     // Those to whom nothing happened keep the record.
                     let mut record = branch.record.clone();
                     let others = part(&mut record, &panel.of(wavering), outs, review);
-                    let gone = others.iter().fold(Variants::NONE, |gone, branch| gone.with(branch.variants));
+                    let gone = variants_of(&others);
                     parted.push(Branch { variants: wavering.without(gone), record });
                     parted.extend(others);
                 }
@@ -402,7 +385,7 @@ impl Engine {
     pub fn digest(&mut self, variant: usize, stream_time: EventTime) -> u64 {
         let hour = self.hour(stream_time);
         let all = &self.variants;
-        let mut outs: Vec<Out> = all.iter().map(|_| Out::default()).collect();
+        let mut outs = Out::of_each(all.len());
         let (mut hash, mut bytes) = (Xxh3Default::new(), Vec::new());
         self.users.for_each(variant, &all[0].rules, |key, record| {
             let mut record = record.clone();
@@ -427,7 +410,7 @@ impl Engine {
         let rules = &self.variants[0].rules;
         self.users.import(variants, key, bytes, rules)?;
         let waiting = &mut self.waiting;
-        let mut outs: Vec<Out> = self.variants.iter().map(|_| Out::default()).collect();
+        let mut outs = Out::of_each(self.variants.len());
         self.users.look_at(variants.lead(), key, rules, |record| {
             for time in record.doubtful_times() {
                 waiting.add((time, key), variants, &mut outs);
@@ -468,6 +451,21 @@ impl Engine {
             reviewed: ripe,
             sight: self.sight,
             is_review: false,
+        }
+    }
+}
+
+/// Tenant, user, and principal name where it has one.
+fn names<'a>(item: &'a Item<'_>) -> (&'a str, &'a str, &'a str) {
+    match item {
+        Item::SignIn(prepared) => {
+            let sign_in = &prepared.sign_in;
+            (&sign_in.tenant_id, &sign_in.user_id, &sign_in.user_principal_name)
+        }
+        Item::Feedback { feedback, .. } => (&feedback.tenant_id, &feedback.user_id, ""),
+        Item::UpstreamFinding(prepared) => {
+            let finding = &prepared.finding;
+            (&finding.tenant_id, &finding.user_id, &finding.user_principal_name)
         }
     }
 }

@@ -225,6 +225,11 @@ pub struct Out {
 }
 
 impl Out {
+    /// An empty one for each variant.
+    pub fn of_each(variants: usize) -> Vec<Out> {
+        std::iter::repeat_with(Out::default).take(variants).collect()
+    }
+
     /// Appends what came later.
     pub fn append(&mut self, later: Out) {
         let Out {

@@ -115,6 +115,13 @@ impl Variants {
     }
 }
 
+/// All that are in one of the sets.
+impl FromIterator<Variants> for Variants {
+    fn from_iter<I: IntoIterator<Item = Variants>>(sets: I) -> Variants {
+        sets.into_iter().fold(Variants::NONE, Variants::with)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -129,6 +136,7 @@ mod tests {
         assert_eq!(set.without(Variants::first(3)).lead(), 3);
         assert!(set.contains(63) && !set.contains(62) && !set.is_empty());
         assert_eq!(Variants::from_bits(set.to_bits()), set);
+        assert_eq!(set.iter().map(Variants::only).collect::<Variants>(), set);
     }
 
     #[test]

@@ -1,15 +1,19 @@
 //! The engine driven as a runtime drives it, with the final detections and the counts as the answer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use farsign::engine::facts::Item;
+use farsign::engine::hash::UserKey;
 use farsign::engine::out::{Counts, Detection, Out, RiskyUser};
 use farsign::engine::policy::EngineConfig;
 use farsign::engine::profile::Profiles;
 use farsign::engine::signin::EventTime;
+use farsign::engine::user::panel::{Hour, Panel};
+use farsign::engine::user::review::Reviewed;
+use farsign::engine::variants::{Variant, Variants};
 use farsign::engine::watermark::StreamTime;
-use farsign::engine::{Engine, Input};
+use farsign::engine::{Engine, Input, Sight};
 
 /// What came out: the last version of each detection, in order of time and id, and how many versions there were.
 pub struct Answer {
@@ -86,6 +90,8 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
             batches: 0,
         })
         .collect();
+    let judges = [Variant::new(config.clone(), profiles.clone())];
+    let users: BTreeSet<UserKey> = items.iter().map(Item::user).collect();
     let mut out = Out::default();
     let (mut versions, mut shadow_versions) = (Versions::default(), Versions::default());
     let mut newest = StreamTime::default();
@@ -101,6 +107,7 @@ pub fn run(config: &EngineConfig, items: &[Item<'_>], cut: Cut) -> Answer {
             }
             profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
             review = config.review_at(now);
+            tasks.iter_mut().for_each(|task| assert_that_reviews_miss_nothing(task, &judges, &users, review));
             tasks.iter_mut().for_each(|task| task.engine.tell(review, std::slice::from_mut(&mut out)));
             profiles.attempts().contribute(&std::mem::take(&mut out.attempts));
             tasks.iter_mut().for_each(|task| task.engine.review(review, std::slice::from_mut(&mut out)));
@@ -169,10 +176,37 @@ fn flush(task: &mut Task, waiting: &mut Vec<&Item<'_>>, out: &mut Out) {
     task.engine.step(&inputs, std::slice::from_mut(out));
 }
 
+/// Whom the engine passes over in a review would come out of it as he went in, and what it tells of whom it does not judge
+/// again is what judging again would tell.
+fn assert_that_reviews_miss_nothing(
+    task: &mut Task,
+    judges: &[Variant],
+    users: &BTreeSet<UserKey>,
+    border: EventTime,
+) {
+    let Variant { rules, .. } = &judges[0];
+    let ripe = rules.ripe(border);
+    let (boundary, held) = (EventTime::MIN, rules.held(border));
+    let hour = Hour { boundary, ripe, held, reviewed: ripe, sight: Sight::Settled, is_review: true };
+    let known = rules.held(border.minus_seconds(rules.config.review_every_s.into()));
+    let told = EventTime::MIN..border.minus_seconds(rules.config.lateness_horizon_s.into());
+    for key in users {
+        let Some(record) = task.engine.inspect(0, *key) else { continue };
+        let ids = record.identity.as_ref().map(|ids| (&*ids.tenant_id, &*ids.user_id));
+        let user = (*key, ids.unwrap_or_default());
+        let panel = |hour| Panel::new(judges, Variants::first(1), user, record.scope, hour, 0);
+        assert!(record.tells_alike(&told, &panel(Hour { reviewed: known, ..hour })));
+        let panel = panel(hour);
+        if record.wavering_now(&panel).is_empty() {
+            assert_eq!(record.clone().review(&panel.lead(), &mut Out::default()), Reviewed::Unchanged);
+        }
+    }
+}
+
 /// An engine with the state that another exported.
 fn restarted(old: &mut Engine, mut new: Engine) -> Engine {
     for (key, bytes) in old.export(0) {
-        new.import(farsign::engine::variants::Variants::first(1), key, &bytes).expect("exported state");
+        new.import(Variants::first(1), key, &bytes).expect("exported state");
     }
     new
 }

@@ -218,11 +218,7 @@ pub fn judge_at(
     match glance {
         Glance::Harmless => Verdict::default(),
         Glance::Familiar if judge.policy.unfamiliar_features.low_bits >= FAMILIAR_BITS_MAX => Verdict::default(),
-        Glance::Familiar | Glance::Doubtful => {
-            let organization = Organization::new(judge.profiles, judge.tenant, facts.time);
-            let case = Case { judge, state, facts, text, organization, late };
-            verdict(&case, last.of(&case))
-        }
+        Glance::Familiar | Glance::Doubtful => verdict(last, judge, state, facts, text, late),
     }
 }
 
@@ -234,12 +230,20 @@ pub fn judge_in_full(
     text: &SignInText<'_>,
     late: bool,
 ) -> Verdict {
-    let organization = Organization::new(judge.profiles, judge.tenant, facts.time);
-    let case = Case { judge, state, facts, text, organization, late };
-    verdict(&case, &Assessment::of(&case))
+    verdict(&mut LastAssessment::default(), judge, state, facts, text, late)
 }
 
-fn verdict(case: &Case<'_>, assessment: &Assessment) -> Verdict {
+fn verdict(
+    last: &mut LastAssessment,
+    judge: &Judge<'_>,
+    state: &UserState,
+    facts: &Facts,
+    text: &SignInText<'_>,
+    late: bool,
+) -> Verdict {
+    let organization = Organization::new(judge.profiles, judge.tenant, facts.time);
+    let case = &Case { judge, state, facts, text, organization, late };
+    let assessment = last.of(case);
     let mut verdict = Verdict::default();
     // However little it is, it is not nothing: others' attempts are asked about it.
     let bits = assessment.total_bits.clamp(0.0, 60.0);

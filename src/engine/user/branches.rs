@@ -12,6 +12,11 @@ pub struct Branch {
     pub record: UserRecord,
 }
 
+/// All that are in one of the branches.
+pub fn variants_of<'a>(branches: impl IntoIterator<Item = &'a Branch>) -> Variants {
+    branches.into_iter().map(|branch| branch.variants).collect()
+}
+
 /// Each variant is in one branch at most: one that is in none does not know the user.
 #[derive(Clone, Debug, PartialEq, Default)]
 pub struct Branches {
@@ -46,7 +51,7 @@ impl Branches {
 
     /// Those who know the user.
     pub fn variants(&self) -> Variants {
-        self.iter().fold(Variants::NONE, |all, branch| all.with(branch.variants))
+        variants_of(self.iter())
     }
 
     /// The user as a variant knows him.
@@ -68,7 +73,7 @@ impl Branches {
 
     /// Adds the branches of variants that parted from theirs.
     pub fn extend(&mut self, parted: Vec<Branch>) {
-        let gone = parted.iter().fold(Variants::NONE, |gone, branch| gone.with(branch.variants));
+        let gone = variants_of(&parted);
         for branch in self.iter_mut() {
             branch.variants = branch.variants.without(gone);
         }

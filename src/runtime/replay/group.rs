@@ -144,7 +144,7 @@ impl Group {
     fn gather(&mut self, give: impl Fn(&mut Engine, &mut [Out]) + Sync) -> Vec<Out> {
         let variants = self.variants.len();
         let gather = |engines: &mut [Option<Box<Engine>>]| {
-            let mut outs: Vec<Out> = (0..variants).map(|_| Out::default()).collect();
+            let mut outs = Out::of_each(variants);
             engines.iter_mut().flatten().for_each(|engine| give(engine, &mut outs));
             outs
         };

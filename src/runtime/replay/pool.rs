@@ -51,8 +51,7 @@ impl Shard {
     /// Appends what each engine gives to its group's: one output a variant.
     fn step(&mut self, round: &Round, outs: &mut Vec<Vec<Out>>) {
         if outs.is_empty() {
-            let none = |variants| (0..variants).map(|_| Out::default()).collect();
-            *outs = self.engines.iter().map(|engine| none(engine.variants())).collect();
+            *outs = self.engines.iter().map(|engine| Out::of_each(engine.variants())).collect();
         }
         let batch = round.batch(self.number);
         if batch.is_empty() {

@@ -295,11 +295,10 @@ impl<'a> Sequencer<'a> {
         self.sink.flush().context("cannot write")?;
         self.finish_summary();
         self.summary.run.elapsed = started.elapsed();
-        let mut finished: Vec<Vec<Option<Finished>>> = Vec::new();
-        for group in self.groups.into_iter().flatten() {
-            finished.push(group.finish().into_iter().map(Some).collect());
-        }
-        let in_order = self.places.iter().filter_map(|(group, place)| finished.get_mut(*group)?[*place].take());
+        // A group has its variants in the order of configurations.
+        let finished = self.groups.into_iter().map(|group| group.map(|group| group.finish().into_iter()));
+        let mut finished: Vec<_> = finished.collect();
+        let in_order = self.places.iter().filter_map(|(group, _)| finished[*group].as_mut()?.next());
         Ok((self.summary, in_order.collect()))
     }
 
