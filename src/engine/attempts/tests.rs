@@ -302,3 +302,40 @@ fn damaged_states_are_refused_and_change_nothing() {
     );
     assert_eq!(state_of(&kept), before);
 }
+
+/// What a list may hold beside failures.
+fn list(marks: impl IntoIterator<Item = (u32, i32, bool)>) -> List {
+    let mut list = List::default();
+    for (member, minute, is_stranger) in marks {
+        let kind = if is_stranger { AttemptKind::Stranger } else { AttemptKind::WrongPassword };
+        list.push(&Attempt { kind, ..attempt(member, minute) });
+    }
+    list
+}
+
+#[test]
+fn a_full_list_may_hold_an_attack_that_a_stranger_hides() {
+    let full = TRACE_ATTEMPTS_MAX as i32 - 1;
+    let failures = (0..full).map(|minute| (minute as u32 % 20, minute, false));
+    // The stranger's is the last mark kept; the failure behind it goes on with the run before.
+    let list = list(failures.chain([(30, 2_000, true), (31, 2_001, false)]));
+    assert!(list.attack(2_002, 2_002, BAR, AttemptKind::is_failure, true).is_some());
+    assert!(list.may_attack(2_002, 2_002, BAR));
+}
+
+proptest! {
+    /// Where nothing may be found nothing is, whoever is counted.
+    #[test]
+    fn what_may_be_no_attack_is_none(
+        marks in prop::collection::vec((0..30_u32, 0..900_i32, any::<bool>()), 0..700),
+        (minute, hindsight) in (0..1_000_i32, 0..120_i32),
+        (enough, window_minutes, pause_minutes) in (3..12_u32, 5..200_i32, 5..200_i32),
+    ) {
+        let (list, until) = (list(marks), minute + hindsight);
+        let bar = Bar { enough, window_minutes, pause_minutes: pause_minutes.min(window_minutes) };
+        let failures = [true, false].map(|by_user| list.attack(minute, until, bar, AttemptKind::is_failure, by_user));
+        let strangers = list.attack(minute, until, bar, |kind| kind == AttemptKind::Stranger, true);
+        let is_found = failures.iter().any(Option::is_some) || strangers.is_some();
+        prop_assert!(!is_found || list.may_attack(minute, until, bar));
+    }
+}
