@@ -15,7 +15,7 @@ use common::kafka::{
     Broker, Deployment, Isolation, PATIENCE, Record, assert_same_detections, eventually, eventually_within,
 };
 use farsign::runtime::kafka::repartition::group_id;
-use farsign::runtime::state_file::{self, Head, Opened};
+use farsign::runtime::state_file::{self, Opened};
 use farsign::simulate::Form;
 
 fn deployment<'a>(broker: &'a Broker, name: &str, partitions: i32) -> Deployment<'a> {
@@ -61,7 +61,7 @@ fn write_log(path: &Path, records: &[Record]) {
 
 /// What a state holds, the place apart.
 fn contents(path: &Path) -> (Vec<u8>, Vec<u8>, BTreeMap<u128, Vec<u8>>) {
-    let Opened { profiles, attempts, mut users, .. } = state_file::open::<Head>(path).unwrap();
+    let Opened { profiles, attempts, mut users, .. } = state_file::open(path).unwrap();
     let mut states = BTreeMap::new();
     while let Some((user, state)) = users.next_user().unwrap() {
         states.insert(user.0, state.to_vec());

@@ -194,9 +194,13 @@ fn in_one_run(options: &Options) -> (Written, Value) {
 fn in_many_runs(options: &Options, path: &Path, mut end: impl FnMut(u64) -> End) -> (u64, Written, Value) {
     let written = Written::default();
     for number in 0.. {
-        let held = checkpoint::look(path, &options.identity()).unwrap();
+        let held = checkpoint::look(path).unwrap();
         assert!(held.is_some() || number == 0, "a run left something to go on with");
-        let lengths = held.map(|held| held.lengths).unwrap_or_default();
+        let lengths = held.map(|held| {
+            held.check(path, &options.identity()).unwrap();
+            held.checkpoint.lengths
+        });
+        let lengths = lengths.unwrap_or_default();
         let interrupted = Arc::new(AtomicBool::new(false));
         let outputs = written.outputs(&lengths);
         let mut sink = Stopping { outputs, end: end(number), taken: 0, written: 0, interrupted: &interrupted };
@@ -267,8 +271,9 @@ fn a_checkpoint_of_something_else_is_refused() {
     });
     let interrupted = Arc::new(AtomicBool::new(true));
     sequencer::run(&options, &mut Written::default().outputs(&[]), &interrupted).unwrap();
-    let refused = |options: &Options| checkpoint::look(&path, &options.identity()).unwrap_err().to_string();
-    assert!(checkpoint::look(&path, &options.identity()).unwrap().is_some());
+    let held = checkpoint::look(&path).unwrap().unwrap();
+    let refused = |options: &Options| held.check(&path, &options.identity()).unwrap_err().to_string();
+    held.check(&path, &options.identity()).unwrap();
     options.order = Order::Updates;
     assert!(refused(&options).contains("remove it to begin anew"));
     options.order = Order::Settled;

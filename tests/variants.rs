@@ -6,20 +6,25 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use farsign::engine::decode::{Decoder, Format};
 use farsign::engine::enrich::{Role, Tables};
+use farsign::engine::facts::Item;
 use farsign::engine::finding::RiskEventType;
 use farsign::engine::out::{Detection, RiskyUser};
 use farsign::engine::policy::{EngineConfig, Exception, Policy, ScopedPolicy, Sensitivity};
 use farsign::engine::variants::share_users;
 use farsign::runtime::replay::block::{Block, Rejected};
+use farsign::runtime::replay::checkpoint::{self, CheckpointPlan, Identity};
 use farsign::runtime::replay::group::grouped;
 use farsign::runtime::replay::input::expand;
 use farsign::runtime::replay::output::Sink;
 use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use farsign::runtime::replay::settle::Order;
 use farsign::runtime::replay::state::StateFiles;
+use farsign::runtime::replay::summary::Judged;
 use farsign::simulate::{self, Config, Form};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -53,6 +58,46 @@ impl Sink for Given {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+
+    fn lengths(&self) -> Vec<u64> {
+        self.0.iter().map(|lines| lines.len() as u64).collect()
+    }
+}
+
+/// Is interrupted when so many runs of items were taken, and crashes at so many detections.
+struct Stopping<'a> {
+    given: Given,
+    runs: u64,
+    detections: u64,
+    interrupted: &'a AtomicBool,
+}
+
+impl Sink for Stopping<'_> {
+    fn items(&mut self, _: &[Item<'_>]) {
+        self.runs = self.runs.saturating_sub(1);
+        self.interrupted.fetch_or(self.runs == 0, Ordering::Relaxed);
+    }
+
+    fn detection(&mut self, variant: usize, detection: &Detection) -> io::Result<()> {
+        self.detections = self.detections.checked_sub(1).ok_or(io::Error::other("the disk is full"))?;
+        self.given.detection(variant, detection)
+    }
+
+    fn risky_user(&mut self, variant: usize, user: &RiskyUser) -> io::Result<()> {
+        self.given.risky_user(variant, user)
+    }
+
+    fn reject(&mut self, file: &str, block: &Block, rejected: &Rejected) -> io::Result<()> {
+        self.given.reject(file, block, rejected)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn lengths(&self) -> Vec<u64> {
+        self.given.lengths()
     }
 }
 
@@ -228,6 +273,69 @@ proptest! {
         let folder = TempDir::new().unwrap();
         let inputs = stream(folder.path(), seed, users, days);
         compare(&EngineConfig::default(), &inputs, Order::Settled);
+    }
+}
+
+/// Replays all together, broken off and gone on with until the end is reached: what is given, and in how many runs.
+fn in_many_runs(
+    options: &Options,
+    engines: &[Arc<EngineConfig>],
+    stop: impl Fn(u64) -> (u64, u64),
+) -> (Given, Vec<Judged>, u64) {
+    let path = options.state.checkpoint.as_ref().unwrap().path.clone();
+    let mut given = Given::default();
+    for number in 1.. {
+        let held = checkpoint::look(&path).unwrap();
+        let lengths = held.map(|held| {
+            held.check(&path, &Identity::new(options, engines)).unwrap();
+            held.checkpoint.lengths
+        });
+        let lengths = lengths.unwrap_or_default().into_iter().chain(std::iter::repeat(0));
+        given.0.iter_mut().zip(lengths).for_each(|(lines, length)| lines.truncate(length as usize));
+        let ((runs, detections), interrupted) = (stop(number), Arc::new(AtomicBool::new(false)));
+        let mut sink = Stopping { given, runs, detections, interrupted: &interrupted };
+        let ended = sequencer::run_variants(options, engines, &mut sink, &interrupted);
+        given = sink.given;
+        match ended {
+            Ok((summary, judged)) if !summary.interrupted => return (given, judged, number),
+            Ok(_) => {}
+            Err(error) => assert!(format!("{error:#}").contains("the disk is full"), "{error:#}"),
+        }
+    }
+    unreachable!("runs come to an end");
+}
+
+/// All variants go on, of both groups, wherever a pass was broken off: asked to, or by a crash.
+#[test]
+fn broken_off_together_and_gone_on_with() {
+    let folder = TempDir::new().unwrap();
+    let inputs = stream(folder.path(), 13, 40, 25);
+    let place = TempDir::new().unwrap();
+    let base = EngineConfig { hot_users_max: 3, ..EngineConfig::default() };
+    let engines = engines(&base);
+    for (order, threads, every) in
+        [(Order::Settled, 3, Duration::MAX), (Order::Updates, 1, Duration::from_millis(20))]
+    {
+        let mut options = options(&inputs, threads, &engines[0], order);
+        (options.block_length, options.round_items_max) = (8 * 1_024, 300);
+        let mut whole = Given::default();
+        let (_, judged) = sequencer::run_variants(&options, &engines, &mut whole, &Arc::default()).unwrap();
+        let path = place.path().join(format!("{threads}"));
+        let plan = CheckpointPlan { path, every, rests_on: String::new(), outputs: Vec::new() };
+        options.state.checkpoint = Some(plan);
+        let crash = every < Duration::MAX;
+        let stop = |number: u64| match number {
+            1..9 if crash => (u64::MAX, 400 + 31 * number),
+            1..9 => (5 + 3 * number, u64::MAX),
+            _ => (u64::MAX, u64::MAX),
+        };
+        let (given, judged_again, runs) = in_many_runs(&options, &engines, stop);
+        assert!(runs > 5, "{runs} runs");
+        for (number, (whole, given)) in whole.0.iter().zip(&given.0).enumerate() {
+            let first = whole.iter().zip(given).find(|(whole, given)| whole != given);
+            assert!(first.is_none() && whole.len() == given.len(), "variant {number}, {order:?}: {first:?}");
+        }
+        assert!(whole.0.len() == engines.len() && judged == judged_again, "{order:?}");
     }
 }
 

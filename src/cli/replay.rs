@@ -22,14 +22,14 @@ use crate::engine::watermark::AHEAD_MAX_S;
 use crate::render::RenderContext;
 use crate::report::{self, Watched};
 use crate::runtime::people;
-use crate::runtime::replay::checkpoint::{self, CHECKPOINT_EVERY, CheckpointPlan};
+use crate::runtime::replay::checkpoint::{self, CHECKPOINT_EVERY, Checkpoint, CheckpointPlan};
 use crate::runtime::replay::input;
 use crate::runtime::replay::output::Outputs;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::state::StateFiles;
 use crate::runtime::replay::summary::Summary;
-use crate::runtime::state_file::{self, Head};
+use crate::runtime::state_file;
 use crate::runtime::tables::{self, TableFiles};
 
 const WRITE_BUFFER_LENGTH: usize = 256 * 1024;
@@ -158,27 +158,27 @@ fn check_files(args: &Args) -> anyhow::Result<()> {
             bail!("`{}` is the state to begin with, and would be overwritten", file.display());
         }
     }
-    refuse_inside(args, &files)?;
+    if args.resume.is_some() {
+        refuse_inside(&files, &args.inputs)?;
+    }
     // What cannot be begun with is told of before anything is emptied.
     if let Some(state) = &args.state_in {
-        state_file::open::<Head>(state)?;
+        state_file::open(state)?;
     }
     Ok(())
 }
 
 /// With --resume: the run that goes on would find the outputs among its inputs.
-fn refuse_inside(args: &Args, files: &[&Path]) -> anyhow::Result<()> {
+pub(super) fn refuse_inside(files: &[impl AsRef<Path>], inputs: &[String]) -> anyhow::Result<()> {
     let is_inside = |file: &Path, folder: &String| {
         let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         let places = (std::fs::canonicalize(parent), std::fs::canonicalize(folder));
         matches!(places, (Ok(parent), Ok(folder)) if folder.is_dir() && parent.starts_with(&folder))
     };
-    let inside = files.iter().find(|file| args.inputs.iter().any(|folder| is_inside(file, folder)));
-    match (&args.resume, inside) {
-        (Some(_), Some(file)) => {
-            bail!("`{}` is in a folder that is read: with --resume write outside of it", file.display())
-        }
-        _ => Ok(()),
+    let mut files = files.iter().map(AsRef::as_ref);
+    match files.find(|file| inputs.iter().any(|folder| is_inside(file, folder))) {
+        Some(file) => bail!("`{}` is in a folder that is read: with --resume write outside of it", file.display()),
+        None => Ok(()),
     }
 }
 
@@ -195,35 +195,38 @@ fn open_outputs(args: &Args, options: &Options, context: RenderContext) -> anyho
         Some(_) if options.inputs.iter().any(|input| input.length.is_none()) => {
             bail!("--resume cannot go on with stdin or a pipe: its beginning is gone; write it into a file first")
         }
-        Some(path) => checkpoint::look(path, &options.identity())?,
+        Some(path) => checkpoint::look(path)?.map(|held| (held, path)),
         None => None,
     };
-    let lengths = held.as_ref().map(|held| {
-        say(&format!("going on behind {} items that were judged before", held.state.clock.position));
-        [0, 1, 2].map(|index| held.lengths.get(index).copied().unwrap_or(0))
+    let lengths = held.map(|(held, path)| {
+        held.check(path, &options.identity())?;
+        let Checkpoint { clock, lengths, .. } = held.checkpoint;
+        say(&format!("going on behind {} items that were judged before", clock.position));
+        Ok::<_, anyhow::Error>((path, [0, 1, 2].map(|index| lengths.get(index).copied().unwrap_or(0))))
     });
-    let open = |path: &Path, index: usize| match lengths {
-        Some(lengths) => open_behind(path, lengths[index]),
+    let behind = lengths.transpose()?;
+    let open = |path: &Path, index: usize| match behind {
+        Some((checkpoint, lengths)) => open_behind(path, lengths[index], checkpoint),
         None => create(path),
     };
     let rejects = args.rejects.as_deref().map(|path| open(path, 1)).transpose()?;
     let mut outputs = Outputs::new(open(&args.output, 0)?, rejects, context);
-    outputs.go_on(lengths.unwrap_or_default());
+    outputs.go_on(behind.map(|(_, lengths)| lengths).unwrap_or_default());
     outputs.shadow_detections = args.shadow_output.as_deref().map(|path| open(path, 2)).transpose()?;
     outputs.risky_users = args.risky_users.as_deref().map(create).transpose()?;
     Ok(outputs)
 }
 
 /// Opens a file to go on behind its first `length` bytes; what follows was written after the checkpoint.
-fn open_behind(path: &Path, length: u64) -> anyhow::Result<Box<dyn Write + Send>> {
+pub(super) fn open_behind(path: &Path, length: u64, checkpoint: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
     let failed = || format!("cannot go on with `{}`", path.display());
     let mut file = File::options().write(true).create(true).truncate(false).open(path).with_context(failed)?;
     let found = file.metadata().with_context(failed)?.len();
     if found < length {
         bail!(
-            "cannot go on with `{}`: it has {found} bytes, and had {length}; put it back, or remove the file of --resume to \
-             begin anew",
-            path.display()
+            "cannot go on with `{}`: it has {found} bytes, and had {length}; put it back, or remove `{}` to begin anew",
+            path.display(),
+            checkpoint.display()
         );
     }
     file.set_len(length).with_context(failed)?;

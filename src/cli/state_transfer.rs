@@ -19,7 +19,7 @@ use crate::engine::profile::Profiles;
 use crate::runtime::kafka::reset;
 use crate::runtime::kafka::scan::{Bound, Scanner};
 use crate::runtime::kafka::transfer::{self, Learning};
-use crate::runtime::state_file::{self, Clock, Head, Opened, ReadTo};
+use crate::runtime::state_file::{self, Clock, Head, Opened, PutUser, ReadTo};
 use crate::runtime::task::Task;
 
 #[derive(clap::Args, Debug)]
@@ -72,7 +72,7 @@ fn write(deployment: &Deployment, path: &Path) -> anyhow::Result<Head> {
     }
     let Learning { head, profiles, users } =
         transfer::export(&deployment.names, &scanner, &mut |line| say(&line))?;
-    let states = users.iter().map(|(user, state)| (*user, state.as_slice()));
+    let states = |put: &mut PutUser<'_>| users.iter().try_for_each(|(user, state)| put(*user, state));
     state_file::write(path, &head, &profiles, states)
         .with_context(|| format!("cannot write `{}`", path.display()))?;
     Ok(head)
@@ -126,7 +126,7 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn read(path: &Path) -> anyhow::Result<Learning> {
-    let Opened { head, profiles, attempts, mut users } = state_file::open::<Head>(path)?;
+    let Opened { head, profiles, attempts, mut users } = state_file::open(path)?;
     let known = Profiles::decode(&profiles).context("the state's profiles cannot be read")?;
     known.attempts().restore(&attempts).context("the state's attempts cannot be read")?;
     let mut states = std::collections::BTreeMap::new();

@@ -1,7 +1,9 @@
 //! `farsign tune`: what other configurations would have raised on the same logs, and which of them is worth having.
 //!
 //! The tables go to stdout and are the same for the same files; talk goes to stderr. Decoding and enrichment are done
-//! once for up to `--at-once` variants; with `--resume` the variants of finished passes are not judged again.
+//! once for up to `--at-once` variants; with `--resume` a run that was broken off goes on, between passes and inside one.
+
+mod pass;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -13,8 +15,9 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 
+use self::pass::Pass;
 use super::filter_args::FilterArgs;
-use super::replay::{self, create, is_broken_pipe, watch_for_interrupt};
+use super::replay::{self, is_broken_pipe, watch_for_interrupt};
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, page, say};
 use crate::config;
@@ -22,17 +25,16 @@ use crate::engine::finding::RiskLevel;
 use crate::engine::policy::EngineConfig;
 use crate::render::RenderContext;
 use crate::report::{self, Shown, Watched};
+use crate::runtime::replay::checkpoint::CHECKPOINT_EVERY;
 use crate::runtime::replay::input;
-use crate::runtime::replay::output::{Nothing, Outputs};
+use crate::runtime::replay::output::Nothing;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
 use crate::runtime::replay::source;
 use crate::runtime::replay::state::StateFiles;
-use crate::runtime::replay::summary::{self, Summary};
+use crate::runtime::replay::summary;
 use crate::runtime::state_file;
-use crate::tune::{
-    self, Built, Journal, Plan, Refused, Report, Stream, Trial, Variant, VariantReport, Verdicts, VerdictsReport,
-};
+use crate::tune::{self, Built, Held, Journal, Plan, Refused, Report, Variant, VariantReport, Verdicts};
 
 /// Variants judged in one pass, unless told otherwise.
 const AT_ONCE: u16 = 32;
@@ -71,9 +73,14 @@ pub struct Args {
     /// Variants judged in one pass over the input: memory grows with it
     #[arg(long, value_name = "N", default_value_t = AT_ONCE, value_parser = clap::value_parser!(u16).range(1..=256))]
     at_once: u16,
-    /// Keep the variants of finished passes in this file, and do not judge again those that it holds
+    /// Keep the variants of finished passes in this file, and how far a pass has come in FILE.pass; go on from there if they
+    /// exist
     #[arg(long, value_name = "FILE")]
     resume: Option<PathBuf>,
+    /// With --resume, seconds between two writes of FILE.pass; it is also written when interrupted
+    #[arg(long, value_name = "SECONDS", requires = "resume", default_value_t = CHECKPOINT_EVERY.as_secs(),
+          value_parser = clap::value_parser!(u64).range(1..))]
+    resume_every: u64,
     /// Write everything here, as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -113,6 +120,8 @@ struct Ground {
     files: crate::runtime::tables::TableFiles,
     verdicts: Verdicts,
     min_level: RiskLevel,
+    /// Of what every variant's result depends on, its own configuration apart.
+    fingerprint: u64,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -124,37 +133,66 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     };
     let ground = ground(args, variants)?;
-    let mut journal = Journal::open(args.resume.as_deref(), fingerprint(args, &ground)?)?;
-    let wanted: Vec<usize> =
-        (0..ground.variants.len()).filter(|index| !journal.has(ground.engines[*index].config_hash)).collect();
-    let passes: Vec<&[usize]> = wanted.chunks(usize::from(args.at_once)).collect();
-    if passes.len() > 1 && ground.options.inputs.iter().any(|input| input.length.is_none()) {
-        bail!(
-            "{} variants take {} passes, and a pipe can be read once: raise --at-once, or write it to a file",
-            wanted.len(),
-            passes.len()
-        );
-    }
-    if args.report.is_some() && ground.options.inputs.iter().any(|input| input.length.is_none()) {
-        bail!("--report takes one more pass, and a pipe can be read once: write it to a file");
-    }
-    say(&memory(&ground, &wanted, args.at_once));
+    let mut journal = Journal::open(args.resume.as_deref(), ground.fingerprint)?;
+    refuse_other_numbers(args, &ground, &journal)?;
+    let passes = pass::passes(args, &ground, &journal)?;
+    refuse_pipes(args, &ground, passes.len())?;
+    say(&memory(&ground, &passes));
     let interrupted = watch_for_interrupt()?;
-    let mut is_damaged = false;
     for (pass, number) in passes.iter().zip(1..) {
         if passes.len() > 1 {
             say(&format!("pass {number} of {}", passes.len()));
         }
-        let Some(summary) = judge(args, &ground, pass, &mut journal, &interrupted)? else {
+        if !pass::judge(args, &ground, pass, &mut journal, &interrupted)? {
             let held = journal.len();
-            let kept =
-                args.resume.as_ref().map_or("nothing is kept".to_owned(), |_| format!("{held} variants are kept"));
-            say(&format!("interrupted: {kept}"));
+            say(&match &args.resume {
+                Some(_) => format!(
+                    "interrupted: {held} variants are kept, and how far this pass has come; the same command goes on from there"
+                ),
+                None => "interrupted: nothing is kept".to_owned(),
+            });
             return Ok(ExitCode::from(INTERRUPTED));
-        };
-        is_damaged |= summary.nothing_readable() || !summary.broken.is_empty();
+        }
     }
-    finish(args, &ground, journal, is_damaged, &interrupted)
+    finish(args, &ground, journal, &interrupted)
+}
+
+/// The input is read more than once, or from a place on that only a file has.
+fn refuse_pipes(args: &Args, ground: &Ground, passes: usize) -> anyhow::Result<()> {
+    if ground.options.inputs.iter().all(|input| input.length.is_some()) {
+        return Ok(());
+    }
+    if args.resume.is_some() {
+        bail!("--resume cannot go on with stdin or a pipe: its beginning is gone; write it into a file first");
+    }
+    if passes > 1 {
+        bail!(
+            "{} variants take {passes} passes, and a pipe can be read once: raise --at-once, or write it to a file",
+            ground.variants.len(),
+        );
+    }
+    if args.report.is_some() {
+        bail!("--report takes one more pass, and a pipe can be read once: write it to a file");
+    }
+    Ok(())
+}
+
+/// With --output-dir: what a finished pass wrote is named by the numbers of then.
+fn refuse_other_numbers(args: &Args, ground: &Ground, journal: &Journal) -> anyhow::Result<()> {
+    let is_other = |(number, engine): &(usize, &EngineConfig)| {
+        journal.number_of(engine.config_hash).is_some_and(|before| before != *number)
+    };
+    let other = ground.engines.iter().enumerate().find(is_other);
+    let (Some(_), Some(path), Some((number, engine))) = (&args.output_dir, &args.resume, other) else {
+        return Ok(());
+    };
+    bail!(
+        "`{}` was variant {} when `{}` was written, and --output-dir names files by number: let the plan grow at its end, or \
+         name another folder and another file of --resume",
+        ground.variants[number].name,
+        journal.number_of(engine.config_hash).unwrap_or_default(),
+        path.display()
+    );
 }
 
 /// The base and its variants, or what is wrong with them.
@@ -217,10 +255,13 @@ fn ground(args: &Args, variants: Vec<Variant>) -> anyhow::Result<Ground> {
         Some(path) => labels(path)?,
         None => Verdicts::default(),
     };
-    let ground = Ground { options, variants, engines, files, verdicts, min_level };
+    let ground = Ground { options, variants, engines, files, verdicts, min_level, fingerprint: 0 };
     let written: Vec<PathBuf> = written(args, &ground);
     input::refuse_to_overwrite(&ground.options.inputs, written.iter().map(PathBuf::as_path))?;
-    Ok(ground)
+    if args.resume.is_some() {
+        replay::refuse_inside(&written, &args.inputs)?;
+    }
+    Ok(Ground { fingerprint: fingerprint(args, &ground)?, ..ground })
 }
 
 fn labels(path: &Path) -> anyhow::Result<Verdicts> {
@@ -239,20 +280,23 @@ fn written(args: &Args, ground: &Ground) -> Vec<PathBuf> {
     let of_variants = args.output_dir.iter().flat_map(|folder| {
         (0..ground.variants.len()).flat_map(|number| ["ndjson", "yaml"].map(|end| file_of(folder, number, end)))
     });
-    of_variants.chain(args.json.clone()).chain(args.report.clone()).chain(args.resume.clone()).collect()
+    let kept = args.resume.iter().flat_map(|path| [path.clone(), pass::checkpoint(path)]);
+    of_variants.chain(args.json.clone()).chain(args.report.clone()).chain(kept).collect()
 }
 
 fn file_of(folder: &Path, number: usize, end: &str) -> PathBuf {
     folder.join(format!("{number:03}.{end}"))
 }
 
-/// What a variant's result depends on, its own configuration apart.
 fn fingerprint(args: &Args, ground: &Ground) -> anyhow::Result<u64> {
     let mut hash = ground.engines[0].config_hash;
     let mut mix = |text: &str| hash = config::mix(hash, text.as_bytes());
     mix(env!("CARGO_PKG_VERSION"));
     mix(&format!("{:?} {} {}", ground.options.decoder.format, args.min_level, args.warm_up_days));
     mix(&ground.options.filter.to_string());
+    if let Some(folder) = &args.output_dir {
+        mix(&format!("{} {}", folder.display(), pass::form(&ground.variants[0])));
+    }
     for input in &ground.options.inputs {
         mix(&input.stamp());
     }
@@ -270,77 +314,31 @@ fn fingerprint(args: &Args, ground: &Ground) -> anyhow::Result<u64> {
 }
 
 /// How much memory the passes may take, in words.
-fn memory(ground: &Ground, wanted: &[usize], at_once: u16) -> String {
-    let together = wanted.len().min(usize::from(at_once)) as u64;
+fn memory(ground: &Ground, passes: &[Pass]) -> String {
+    let wanted: usize = passes.iter().map(|pass| pass.variants.len()).sum();
+    let together = passes.iter().map(|pass| pass.variants.len()).max().unwrap_or(0) as u64;
     let in_use = ground.engines[0].hot_users_max as u64;
     let need = |users: u64| {
         let bytes = together * (users.min(in_use) * USER_IN_USE_BYTES + users * USER_PACKED_BYTES);
         format!("{:.1} GB", bytes as f64 / 1e9)
     };
     format!(
-        "{} variants, {} to judge, {together} at once; their users' state takes up to about {} for 1,000 users, {} for \
-         10,000, {} for 100,000",
+        "{} variants, {wanted} to judge, {together} at once; their users' state takes up to about {} for 1,000 users, {} \
+         for 10,000, {} for 100,000",
         ground.variants.len(),
-        wanted.len(),
         need(1_000),
         need(10_000),
         need(100_000),
     )
 }
 
-/// One pass; `None` when it was interrupted.
-fn judge(
-    args: &Args,
-    ground: &Ground,
-    pass: &[usize],
-    journal: &mut Journal,
-    interrupted: &Arc<AtomicBool>,
-) -> anyhow::Result<Option<Summary>> {
-    let engines: Vec<Arc<EngineConfig>> =
-        pass.iter().map(|index| Arc::new(ground.engines[*index].clone())).collect();
-    let files = match &args.output_dir {
-        Some(folder) => pass.iter().map(|index| outputs(folder, ground, *index)).collect::<anyhow::Result<_>>()?,
-        None => Vec::new(),
-    };
-    let mut trial = Trial::new(pass.len(), &ground.verdicts, args.warm_up_days, files);
-    let (summary, judged) = sequencer::run_variants(&ground.options, &engines, &mut trial, interrupted)?;
-    if summary.interrupted {
-        return Ok(None);
-    }
-    replay::warn(&summary);
-    let counted = trial.counted(ground.min_level);
-    journal.stream(
-        Stream::new(&summary, &counted, args.warm_up_days),
-        VerdictsReport::new(&ground.verdicts, &counted),
-    );
-    for ((index, tally), judged) in pass.iter().zip(&counted.tallies).zip(&judged) {
-        let variant = (*index, &ground.variants[*index]);
-        let hash = ground.engines[*index].config_hash;
-        journal.add(hash, VariantReport::new(variant, hash, &judged.counts, (tally, &counted), &ground.verdicts));
-    }
-    journal.write()?;
-    Ok(Some(summary))
-}
-
-/// Where a variant's detections go. Beside them its configuration is written.
-fn outputs(folder: &Path, ground: &Ground, index: usize) -> anyhow::Result<Outputs> {
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot make the folder `{}`", folder.display()))?;
-    let config = &ground.variants[index].config;
-    let path = file_of(folder, index, "yaml");
-    let text = serde_saphyr::to_string(&config.effective)?;
-    std::fs::write(&path, text).with_context(|| format!("cannot write `{}`", path.display()))?;
-    let context = replay::context(config, &ground.engines[index], &ground.options.tables, &ground.files);
-    Ok(Outputs::new(create(&file_of(folder, index, "ndjson"))?, None, context))
-}
-
 fn finish(
     args: &Args,
     ground: &Ground,
     journal: Journal,
-    is_damaged: bool,
     interrupted: &Arc<AtomicBool>,
 ) -> anyhow::Result<ExitCode> {
-    let (stream, labels, found) = journal.into_parts();
+    let Held { stream, labels, is_damaged, variants: found } = journal.into_held();
     let of = |(index, engine): (usize, &EngineConfig)| {
         let report = found.get(&engine.config_hash).cloned()?;
         // The plan may have grown since it was kept.

@@ -40,7 +40,7 @@ use user::explain::Explained;
 use user::panel::{Hour, Panel};
 use user::record::{Scope, UserRecord};
 use user::review::Reviewed;
-use user::store::{StoreStats, UserStore};
+use user::store::{PutState, StoreStats, UserStore};
 use variants::{Variant, Variants};
 use waiting::Waiting;
 use xxhash_rust::xxh3::Xxh3Default;
@@ -341,6 +341,15 @@ impl Engine {
     /// Every user's state as a variant has it, as bytes, by rising key: what [`Self::import`] takes.
     pub fn export(&mut self, variant: usize) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
         self.users.export(variant, &self.variants[0].rules)
+    }
+
+    /// Gives every user's state, by rising key: once for all variants to whom it is the same, which [`Self::import`] takes
+    /// with it.
+    ///
+    /// # Errors
+    /// Those of `put`, which ends it.
+    pub fn export_branches<E>(&mut self, put: &mut PutState<'_, E>) -> Result<(), E> {
+        self.users.export_branches(&self.variants[0].rules, put)
     }
 
     /// Appends one user's state as a variant has it, as bytes: what [`Self::import`] takes. False, and nothing appended,

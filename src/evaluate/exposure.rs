@@ -1,7 +1,9 @@
 //! How much was watched: what rates are taken of.
 
+use serde::{Deserialize, Serialize};
+
 /// Active user-days: pairs of a user and a UTC day on which the owner signed in with the right credential.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exposure {
     pub user_days: u64,
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::io::BufRead;
 
 use anyhow::{Context, bail};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Alert, intern};
 use crate::engine::signin::{EventTime, SECONDS_PER_DAY};
@@ -35,7 +35,7 @@ struct Label {
 }
 
 /// A sign-in's id, hashed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct SignInKey(u128);
 
 impl SignInKey {

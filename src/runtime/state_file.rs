@@ -1,34 +1,26 @@
 //! The state of an engine in one file: what it has learnt, and how far the stream had come.
 //!
-//! ```text
-//! magic FSST, version u32 ─▶ zstd( head │ profiles │ attempts │ users… )
-//! ```
-//! Numbers are little-endian. Within the compressed stream each part has its length (u64) before it; the head is
-//! MessagePack with named members, so that later programs can add to it; profiles, attempts and users' states are the
-//! engine's own bytes, which have versions of their own. A user is a part of 16 bytes of key (big-endian) and the state.
-//! zstd's checksum covers everything. A file is written under another name and renamed when it is on disk; only its owner
-//! may read it, for it is personal data.
+//! Its [parts](parts_file) are head │ profiles │ attempts │ users…. The head is MessagePack with named members, so that later
+//! programs can add to it; profiles, attempts and users' states are the engine's own bytes, which have versions of their
+//! own. A user is a part of 16 bytes of key (big-endian) and the state.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, BufWriter, Read, Write};
+use std::io;
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::parts_file::{self, Kind, PartReader, PartWriter};
 use crate::engine::hash::UserKey;
 use crate::engine::out::{Detection, RiskyUser};
 use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
 use crate::engine::watermark::StreamTime;
 
-const MAGIC: [u8; 4] = *b"FSST";
 /// The version written and read.
 pub const VERSION: u32 = 1;
 const KEY_BYTES: usize = 16;
-/// The longest part: far beyond what the limits of profiles and attempts allow.
-const PART_BYTES_MAX: u64 = 4 << 30;
 
 /// How far the stream has come.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -109,46 +101,42 @@ impl Head {
     }
 }
 
-/// Writes a state in place of what is there.
+/// A state is a file of this kind.
+const KIND: Kind = Kind {
+    magic: *b"FSST",
+    version: VERSION,
+    name: "state",
+    written_with: "`--state-out` and `farsign state export`",
+};
+
+/// A user's key and state, on their way into a file.
+pub type PutUser<'a> = dyn FnMut(UserKey, &[u8]) -> io::Result<()> + 'a;
+
+/// Writes a state in place of what is there; `users` gives as many as the head says.
 ///
 /// # Errors
 /// When it cannot be written; then what was there stays.
-pub fn write<'a>(
+pub fn write(
     path: &Path,
-    head: &impl Serialize,
+    head: &Head,
     profiles: &Profiles,
-    users: impl Iterator<Item = (UserKey, &'a [u8])>,
+    users: impl FnOnce(&mut PutUser<'_>) -> io::Result<()>,
 ) -> io::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    {
-        let mut plain = BufWriter::new(&mut file);
-        plain.write_all(&MAGIC)?;
-        plain.write_all(&VERSION.to_le_bytes())?;
-        let mut packed = zstd::Encoder::new(plain, zstd::DEFAULT_COMPRESSION_LEVEL)?;
-        packed.include_checksum(true)?;
-        put(&mut packed, &[&rmp_serde::to_vec_named(head).map_err(io::Error::other)?])?;
-        let mut bytes = Vec::new();
-        profiles.encode(&mut bytes);
-        put(&mut packed, &[&bytes])?;
-        bytes.clear();
-        profiles.attempts().encode(&mut bytes);
-        put(&mut packed, &[&bytes])?;
-        for (key, state) in users {
-            put(&mut packed, &[&key.0.to_be_bytes(), state])?;
-        }
-        packed.finish()?.flush()?;
-    }
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    // The name is on disk when the folder is.
-    File::open(folder)?.sync_all()
+    parts_file::write(path, &KIND, |parts| {
+        parts.put_named(head)?;
+        put_profiles(parts, profiles)?;
+        users(&mut |key, state| parts.put(&[&key.0.to_be_bytes(), state]))
+    })
 }
 
-fn put(into: &mut impl Write, pieces: &[&[u8]]) -> io::Result<()> {
-    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
-    into.write_all(&(length as u64).to_le_bytes())?;
-    pieces.iter().try_for_each(|piece| into.write_all(piece))
+/// Writes profiles and attempts, a part each.
+pub(super) fn put_profiles(parts: &mut PartWriter<'_>, profiles: &Profiles) -> io::Result<()> {
+    let mut bytes = Vec::new();
+    profiles.encode(&mut bytes);
+    parts.put(&[&bytes])?;
+    bytes.clear();
+    profiles.attempts().encode(&mut bytes);
+    parts.put(&[&bytes])
 }
 
 /// Hash of a file: whether it is the same state.
@@ -156,90 +144,40 @@ fn put(into: &mut impl Write, pieces: &[&[u8]]) -> io::Result<()> {
 /// # Errors
 /// When it cannot be read.
 pub fn hash(path: &Path) -> anyhow::Result<u64> {
-    let named = || format!("cannot read the state `{}`", path.display());
-    let mut hash = xxhash_rust::xxh3::Xxh3Default::new();
-    let mut file = BufReader::new(File::open(path).with_context(named)?);
-    loop {
-        let bytes = file.fill_buf().with_context(named)?;
-        if bytes.is_empty() {
-            return Ok(hash.digest());
-        }
-        hash.update(bytes);
-        let length = bytes.len();
-        file.consume(length);
-    }
+    parts_file::hash(path).with_context(|| format!("cannot read the state `{}`", path.display()))
 }
 
 /// A state on its way in.
-pub struct StateReader {
-    parts: zstd::Decoder<'static, BufReader<File>>,
-    part: Vec<u8>,
-}
+pub struct StateReader(PartReader);
 
 /// What comes before the users.
-pub struct Opened<H> {
-    pub head: H,
+pub struct Opened {
+    pub head: Head,
     pub profiles: Vec<u8>,
     pub attempts: Vec<u8>,
     pub users: StateReader,
 }
 
-/// Opens a state; `H` is its head as far as it is of interest.
+/// Opens a state.
 ///
 /// # Errors
 /// When it cannot be read, or is no state.
-pub fn open<H: for<'de> Deserialize<'de>>(path: &Path) -> anyhow::Result<Opened<H>> {
-    let named = || format!("cannot read the state `{}`", path.display());
-    let mut file = BufReader::new(File::open(path).with_context(named)?);
-    let mut start = [0; 8];
-    let is_whole = file.read_exact(&mut start).is_ok();
-    let (magic, version) = start.split_at(4);
-    if !is_whole || magic != MAGIC {
-        bail!(
-            "`{}` is no state: farsign writes them with `--state-out` and `farsign state export`",
-            path.display()
-        );
-    }
-    let version = u32::from_le_bytes(version.try_into().unwrap_or_default());
-    if version != VERSION {
-        bail!("the state `{}` has version `{version}`; this program reads `{VERSION}`", path.display());
-    }
-    let parts = zstd::Decoder::with_buffer(file).with_context(named)?;
-    let mut users = StateReader { parts, part: Vec::new() };
-    let mut next = || users.next().and_then(|part| part.map(<[u8]>::to_vec).context("it ends early"));
-    let (head, profiles, attempts) = next().and_then(|head| Ok((head, next()?, next()?))).with_context(named)?;
-    let head =
-        rmp_serde::from_slice(&head).context("its head is damaged, or of another program").with_context(named)?;
-    Ok(Opened { head, profiles, attempts, users })
+pub fn open(path: &Path) -> anyhow::Result<Opened> {
+    let mut parts = parts_file::open(path, &KIND)?;
+    let mut next = || Ok((parts.part_named()?, parts.part()?.to_vec(), parts.part()?.to_vec()));
+    let opened: anyhow::Result<_> = next();
+    let (head, profiles, attempts) =
+        opened.with_context(|| format!("cannot read the state `{}`", path.display()))?;
+    Ok(Opened { head, profiles, attempts, users: StateReader(parts) })
 }
 
 impl StateReader {
-    fn next(&mut self) -> anyhow::Result<Option<&[u8]>> {
-        let mut length = [0; 8];
-        let read = self.parts.by_ref().take(8).read(&mut length)?;
-        if read == 0 {
-            return Ok(None);
-        }
-        self.parts.read_exact(&mut length[read..])?;
-        let length = u64::from_le_bytes(length);
-        if length > PART_BYTES_MAX {
-            bail!("a part of `{length}` bytes; at most `{PART_BYTES_MAX}` are possible");
-        }
-        self.part.clear();
-        // Grows with what is there, not with what is said to be.
-        self.parts.by_ref().take(length).read_to_end(&mut self.part)?;
-        if (self.part.len() as u64) < length {
-            bail!("it ends early");
-        }
-        Ok(Some(&self.part))
-    }
-
     /// The next user's key and state; `None` behind the last.
     ///
     /// # Errors
     /// When the file is damaged.
     pub fn next_user(&mut self) -> anyhow::Result<Option<(UserKey, &[u8])>> {
-        let Some(part) = self.next().context("the state is damaged")? else { return Ok(None) };
+        let Some(part) = self.0.next().context("the state is damaged")? else { return Ok(None) };
         let (key, state) =
             part.split_first_chunk::<KEY_BYTES>().context("the state is damaged: a user without a key")?;
         Ok(Some((UserKey(u128::from_be_bytes(*key)), state)))

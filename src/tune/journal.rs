@@ -4,13 +4,14 @@
 //! replaced as a whole after each pass, so it never holds half of one.
 
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufWriter, IntoInnerError, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::report::{Stream, VariantReport, VerdictsReport};
+use crate::runtime::parts_file;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -19,6 +20,8 @@ enum Line {
     Fingerprint(String),
     Stream(Stream),
     Labels(VerdictsReport),
+    /// The input could not be read in full.
+    Damaged,
     Variant(Box<VariantReport>),
 }
 
@@ -29,7 +32,18 @@ pub struct Journal {
     fingerprint: u64,
     stream: Stream,
     labels: Option<VerdictsReport>,
+    is_damaged: bool,
     variants: BTreeMap<u64, VariantReport>,
+}
+
+/// What finished passes came to.
+pub struct Held {
+    pub stream: Stream,
+    pub labels: Option<VerdictsReport>,
+    /// The input could not be read in full.
+    pub is_damaged: bool,
+    /// By the hash of their configuration.
+    pub variants: BTreeMap<u64, VariantReport>,
 }
 
 impl Journal {
@@ -54,6 +68,7 @@ impl Journal {
                 Line::Fingerprint(_) => {}
                 Line::Stream(stream) => journal.stream = stream,
                 Line::Labels(labels) => journal.labels = Some(labels),
+                Line::Damaged => journal.is_damaged = true,
                 Line::Variant(variant) => {
                     let hash = u64::from_str_radix(&variant.config_hash, 16).with_context(failed)?;
                     journal.variants.insert(hash, *variant);
@@ -67,6 +82,11 @@ impl Journal {
         self.variants.contains_key(&config_hash)
     }
 
+    /// The number that a variant had in the plan.
+    pub fn number_of(&self, config_hash: u64) -> Option<usize> {
+        self.variants.get(&config_hash).map(|variant| variant.number)
+    }
+
     pub fn len(&self) -> usize {
         self.variants.len()
     }
@@ -75,10 +95,11 @@ impl Journal {
         self.variants.is_empty()
     }
 
-    /// What the stream held: the same in every pass.
-    pub fn stream(&mut self, stream: Stream, labels: Option<VerdictsReport>) {
+    /// What the stream held, and whether it could not be read in full: the same in every pass.
+    pub fn stream(&mut self, stream: Stream, labels: Option<VerdictsReport>, is_damaged: bool) {
         self.stream = stream;
         self.labels = labels;
+        self.is_damaged |= is_damaged;
     }
 
     pub fn add(&mut self, config_hash: u64, variant: VariantReport) {
@@ -92,20 +113,21 @@ impl Journal {
     pub fn write(&self) -> anyhow::Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
         let failed = || format!("cannot write `{}`", path.display());
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(folder).with_context(failed)?;
+        let mut file = BufWriter::new(parts_file::replace(path).with_context(failed)?);
         let head = [Line::Fingerprint(format!("{:016x}", self.fingerprint)), Line::Stream(self.stream.clone())];
         let labels = self.labels.clone().map(Line::Labels);
         let variants = self.variants.values().map(|variant| Line::Variant(Box::new(variant.clone())));
-        for line in head.into_iter().chain(labels).chain(variants) {
+        let damaged = self.is_damaged.then_some(Line::Damaged);
+        for line in head.into_iter().chain(labels).chain(damaged).chain(variants) {
             serde_json::to_writer(&mut file, &line).with_context(failed)?;
             writeln!(file).with_context(failed)?;
         }
-        file.persist(path).with_context(failed)?;
-        Ok(())
+        let file = file.into_inner().map_err(IntoInnerError::into_error).with_context(failed)?;
+        file.commit().with_context(failed)
     }
 
-    pub fn into_parts(self) -> (Stream, Option<VerdictsReport>, BTreeMap<u64, VariantReport>) {
-        (self.stream, self.labels, self.variants)
+    pub fn into_held(self) -> Held {
+        let Journal { stream, labels, is_damaged, variants, .. } = self;
+        Held { stream, labels, is_damaged, variants }
     }
 }

@@ -14,11 +14,11 @@ mod values;
 mod variant;
 mod verdicts;
 
-pub use journal::Journal;
+pub use journal::{Held, Journal};
 pub use plan::{Plan, PlanFile, VARIANTS_MAX};
 pub use report::{Report, Stream, VariantReport, VerdictsReport};
 pub use tally::ALERTS_MAX;
 pub use text::tables;
-pub use trial::Trial;
+pub use trial::{Figures, Trial};
 pub use variant::{Built, Refused, Variant, build};
 pub use verdicts::{Verdict, Verdicts};

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::verdicts::{Verdict, Verdicts};
@@ -18,7 +19,7 @@ pub const ALERTS_MAX: usize = 200_000;
 pub const SCORES: usize = 101;
 
 /// The newest version of one detection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Alert {
     kind: RiskEventType,
     level: RiskLevel,
@@ -42,7 +43,7 @@ pub struct Counting {
     pub from: EventTime,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Tally {
     alerts: HashMap<Uuid, Alert>,
     /// Detections beyond [`ALERTS_MAX`].

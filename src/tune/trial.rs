@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 
+use serde::{Deserialize, Serialize};
+
 use super::tally::{Counting, Tally};
 use super::verdicts::Verdicts;
 use crate::engine::facts::Item;
@@ -21,15 +23,45 @@ const DAYS_OPEN: usize = 8;
 pub struct Trial<'a> {
     verdicts: &'a Verdicts,
     warm_up_days: u32,
-    tallies: Vec<Tally>,
     /// Where each variant's detections are written; empty: nowhere.
     files: Vec<Outputs>,
+    figures: Figures,
+}
+
+/// What a pass has counted so far.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Figures {
+    tallies: Vec<Tally>,
     /// Day of the first item that came.
     first_day: Option<i32>,
     active: BTreeMap<i32, HashSet<UserKey>>,
     exposure: Exposure,
     /// Confirmed sign-ins of the verdicts that are in the stream, behind the warm-up.
     confirmed: HashSet<SignInKey>,
+}
+
+impl Figures {
+    /// Of a pass that begins.
+    pub fn new(variants: usize) -> Figures {
+        Figures { tallies: std::iter::repeat_with(Tally::default).take(variants).collect(), ..Figures::default() }
+    }
+
+    /// As [`Sink::figures`] gave them.
+    ///
+    /// # Errors
+    /// When they are of another program.
+    pub fn read(bytes: &[u8]) -> Result<Figures, rmp_serde::decode::Error> {
+        rmp_serde::from_slice(bytes)
+    }
+
+    /// Adds up the oldest days until `open` are left.
+    fn close_days(&mut self, open: usize) {
+        while self.active.len() > open
+            && let Some((_, users)) = self.active.pop_first()
+        {
+            self.exposure.user_days += users.len() as u64;
+        }
+    }
 }
 
 /// What a pass came to.
@@ -43,22 +75,13 @@ pub struct Counted {
 
 impl<'a> Trial<'a> {
     /// `files`: one for each variant, or none at all.
-    pub fn new(variants: usize, verdicts: &'a Verdicts, warm_up_days: u32, files: Vec<Outputs>) -> Trial<'a> {
-        Trial {
-            verdicts,
-            warm_up_days,
-            tallies: std::iter::repeat_with(Tally::default).take(variants).collect(),
-            files,
-            first_day: None,
-            active: BTreeMap::new(),
-            exposure: Exposure::default(),
-            confirmed: HashSet::new(),
-        }
+    pub fn new(figures: Figures, verdicts: &'a Verdicts, warm_up_days: u32, files: Vec<Outputs>) -> Trial<'a> {
+        Trial { verdicts, warm_up_days, files, figures }
     }
 
     /// What is older than this is learnt from, and not counted.
     fn counted_from(&self) -> EventTime {
-        match self.first_day {
+        match self.figures.first_day {
             Some(day) if self.warm_up_days > 0 => {
                 EventTime::from_seconds((i64::from(day) + i64::from(self.warm_up_days)) * SECONDS_PER_DAY)
             }
@@ -67,18 +90,10 @@ impl<'a> Trial<'a> {
     }
 
     pub fn counted(mut self, min_level: RiskLevel) -> Counted {
-        self.close_days(0);
+        self.figures.close_days(0);
         let counting = Counting { min_level, from: self.counted_from() };
-        Counted { tallies: self.tallies, counting, exposure: self.exposure, confirmed: self.confirmed }
-    }
-
-    /// Adds up the oldest days until `open` are left.
-    fn close_days(&mut self, open: usize) {
-        while self.active.len() > open
-            && let Some((_, users)) = self.active.pop_first()
-        {
-            self.exposure.user_days += users.len() as u64;
-        }
+        let Figures { tallies, exposure, confirmed, .. } = self.figures;
+        Counted { tallies, counting, exposure, confirmed }
     }
 }
 
@@ -87,23 +102,23 @@ impl Sink for Trial<'_> {
         for item in items {
             let Item::SignIn(prepared) = item else { continue };
             let time = prepared.facts.time;
-            self.first_day.get_or_insert(time.day());
+            self.figures.first_day.get_or_insert(time.day());
             if time < self.counted_from() || !prepared.facts.can_carry_risk() {
                 continue;
             }
-            self.active.entry(time.day()).or_default().insert(prepared.user);
-            self.close_days(DAYS_OPEN);
+            self.figures.active.entry(time.day()).or_default().insert(prepared.user);
+            self.figures.close_days(DAYS_OPEN);
             if !self.verdicts.is_empty() {
                 let key = SignInKey::new(&prepared.sign_in.event_id);
                 if self.verdicts.is_confirmed(key) {
-                    self.confirmed.insert(key);
+                    self.figures.confirmed.insert(key);
                 }
             }
         }
     }
 
     fn detection(&mut self, variant: usize, detection: &Detection) -> io::Result<()> {
-        self.tallies[variant].take(detection);
+        self.figures.tallies[variant].take(detection);
         self.files.get_mut(variant).map_or(Ok(()), |files| files.detection(variant, detection))
     }
 
@@ -117,5 +132,14 @@ impl Sink for Trial<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.files.iter_mut().try_for_each(Sink::flush)
+    }
+
+    /// Of each variant's detections.
+    fn lengths(&self) -> Vec<u64> {
+        self.files.iter().filter_map(|files| files.lengths().first().copied()).collect()
+    }
+
+    fn figures(&self) -> io::Result<Vec<u8>> {
+        rmp_serde::to_vec(&self.figures).map_err(io::Error::other)
     }
 }

@@ -7,23 +7,28 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::filter::LeftOut;
-use super::group::Group;
+use super::group::{Group, grouped};
 use super::input::Input;
 use super::merge::{Disorder, Reached};
 use super::sequencer::Options;
 use super::settle::Order;
-use super::state;
 use super::summary::Judged;
 use crate::engine::decode::{Decoder, RejectReason, SkipReason};
+use crate::engine::hash::UserKey;
+use crate::engine::policy::EngineConfig;
+use crate::engine::variants::Variants;
 use crate::runtime::clock;
-use crate::runtime::state_file::{self, Head, Opened};
+use crate::runtime::parts_file::{self, Kind, PartReader};
+use crate::runtime::state_file::{self, Clock, Waiting};
 
 /// Between two checkpoints, unless configured otherwise.
 pub const CHECKPOINT_EVERY: Duration = Duration::from_secs(300);
@@ -71,12 +76,15 @@ impl Counted {
 /// What the checkpoint is of: another replay cannot go on from it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
-    configuration_hash: u64,
-    /// Name and hash.
+    /// The variants' configurations, in their order.
+    pub configuration_hashes: Vec<u64>,
+    /// Which of them share users: all that a state is kept once for.
+    groups: Vec<Vec<usize>>,
+    /// Name and hash, of the first variant.
     shadow_policies: Vec<(String, u64)>,
     emits_suppressed: bool,
     writes_updates: bool,
-    /// How records are read, people apart: they are in the configuration's hash.
+    /// How records are read, people apart: they are in the configurations' hashes.
     reading: String,
     filter: String,
     rests_on: String,
@@ -86,18 +94,17 @@ pub struct Identity {
 }
 
 impl Identity {
-    pub fn new(options: &Options) -> Identity {
-        let Options { engine, order, inputs, filter, .. } = options;
+    /// Of a replay by `variants`, at least one.
+    pub fn new(options: &Options, variants: &[Arc<EngineConfig>]) -> Identity {
+        let Options { order, inputs, filter, .. } = options;
         let plan = options.state.checkpoint.as_ref();
         let Decoder { format, year, unwrap, mappings, people: _ } = &options.decoder;
+        let shadow_policies = variants.first().map(|first| &first.shadow_policies).into_iter().flatten();
         Identity {
-            configuration_hash: engine.config_hash,
-            shadow_policies: engine
-                .shadow_policies
-                .iter()
-                .map(|shadow| (shadow.scoped.name.clone(), shadow.hash))
-                .collect(),
-            emits_suppressed: engine.emit_suppressed,
+            configuration_hashes: variants.iter().map(|variant| variant.config_hash).collect(),
+            groups: grouped(variants),
+            shadow_policies: shadow_policies.map(|shadow| (shadow.scoped.name.clone(), shadow.hash)).collect(),
+            emits_suppressed: variants.iter().any(|variant| variant.emit_suppressed),
             writes_updates: *order == Order::Updates,
             reading: format!("{format:?} {year:?} {unwrap:?} {mappings:?}"),
             filter: filter.to_string(),
@@ -112,8 +119,9 @@ impl Identity {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Checkpoint {
     pub identity: Identity,
-    pub state: Head,
-    pub judged: Judged,
+    pub clock: Clock,
+    /// Of each variant.
+    pub variants: Vec<Kept>,
     /// Files that are being read, by their place among the inputs.
     pub reading: BTreeMap<usize, Reached>,
     pub ended: BTreeMap<usize, Disorder>,
@@ -123,34 +131,139 @@ pub struct Checkpoint {
     pub lengths: Vec<u64>,
 }
 
-/// Reads a checkpoint's head; `None` where there is none yet.
+/// What is kept of a variant, profiles and users apart.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct Kept {
+    pub judged: Judged,
+    pub waiting: Waiting,
+}
+
+/// A checkpoint is a file of this kind: its parts are the [`Checkpoint`], [`Sink::figures`](super::output::Sink::figures),
+/// profiles and attempts of each variant, and users. A user's part has the key (16 bytes) and the group (u32), both
+/// big-endian, the variants to whom the state is the same (u64), and the state.
+const KIND: Kind = Kind { magic: *b"FSCP", version: 1, name: "checkpoint", written_with: "`--resume`" };
+/// Before a user's state.
+const USER_BYTES: usize = 16 + 4 + 8;
+
+/// What a checkpoint begins with.
+pub struct Looked {
+    pub checkpoint: Checkpoint,
+    /// [`Sink::figures`](super::output::Sink::figures) as of then.
+    pub figures: Vec<u8>,
+}
+
+/// Reads what a checkpoint begins with; `None` where there is none yet.
 ///
 /// # Errors
-/// When it cannot be read, or is of another replay.
-pub fn look(path: &Path, identity: &Identity) -> anyhow::Result<Option<Checkpoint>> {
+/// When it cannot be read.
+pub fn look(path: &Path) -> anyhow::Result<Option<Looked>> {
     if !path.exists() {
         return Ok(None);
     }
-    let Opened { head, .. } = state_file::open::<Checkpoint>(path)?;
-    if head.identity != *identity {
+    Ok(Some(begin(path)?.0))
+}
+
+fn begin(path: &Path) -> anyhow::Result<(Looked, PartReader)> {
+    let mut parts = parts_file::open(path, &KIND)?;
+    let mut begin = || Ok(Looked { checkpoint: parts.part_named()?, figures: parts.part()?.to_vec() });
+    let looked: anyhow::Result<Looked> = begin();
+    let looked = looked.with_context(|| format!("cannot read the checkpoint `{}`", path.display()))?;
+    Ok((looked, parts))
+}
+
+impl Looked {
+    /// # Errors
+    /// When it is of another replay.
+    pub fn check(&self, path: &Path, identity: &Identity) -> anyhow::Result<()> {
+        if self.checkpoint.identity == *identity {
+            return Ok(());
+        }
         bail!(
             "`{}` says how far a replay with other inputs, configuration, tables, state, outputs or options had come: remove \
              it to begin anew, or name another file",
             path.display()
         );
     }
-    Ok(Some(head))
 }
 
-/// Takes the checkpoint's state.
+/// Takes the checkpoint's state; `places` has each variant's group and its place there.
 ///
 /// # Errors
 /// When it cannot be read.
-pub(super) fn load(path: &Path, group: &mut Group) -> anyhow::Result<Checkpoint> {
-    let Opened { mut head, profiles, attempts, users } = state_file::open::<Checkpoint>(path)?;
-    state::take(path, &head.state, (&profiles, &attempts), users, &mut [&mut *group])?;
-    group.member(0).variant().go_on(std::mem::take(&mut head.judged));
-    Ok(head)
+pub(super) fn load(
+    path: &Path,
+    groups: &mut [&mut Group],
+    places: &[(usize, usize)],
+) -> anyhow::Result<Checkpoint> {
+    let (Looked { mut checkpoint, .. }, parts) = begin(path)?;
+    let kept = std::mem::take(&mut checkpoint.variants);
+    take(groups, (kept, places), &checkpoint.clock, parts)
+        .with_context(|| format!("cannot take the checkpoint `{}`", path.display()))?;
+    Ok(checkpoint)
+}
+
+fn take(
+    groups: &mut [&mut Group],
+    (kept, places): (Vec<Kept>, &[(usize, usize)]),
+    clock: &Clock,
+    mut parts: PartReader,
+) -> anyhow::Result<()> {
+    if kept.len() != places.len() {
+        bail!("it has {} variants, and should have {}", kept.len(), places.len());
+    }
+    for (Kept { judged, waiting }, (group, place)) in kept.into_iter().zip(places) {
+        let profiles = parts.part()?.to_vec();
+        let variant = &mut groups[*group].variants()[*place];
+        variant.resume((&profiles, parts.part()?), waiting)?;
+        variant.go_on(judged);
+    }
+    // To the last part: only then all of it was found to be as it was written.
+    while let Some(part) = parts.next()? {
+        let (head, state) = part.split_first_chunk::<USER_BYTES>().context("a user without a key")?;
+        let (user, group, variants) = user(head);
+        let group = groups.get_mut(group as usize).context("a user of no group")?;
+        group.import(variants, user, state)?;
+    }
+    groups.iter_mut().for_each(|group| group.go_on_behind(clock.reviewed));
+    Ok(())
+}
+
+/// Writes a checkpoint in place of what is there.
+///
+/// # Errors
+/// When it cannot be written; then what was there stays.
+pub(super) fn save(
+    path: &Path,
+    checkpoint: &Checkpoint,
+    figures: &[u8],
+    groups: &mut [&mut Group],
+    places: &[(usize, usize)],
+) -> anyhow::Result<()> {
+    let written = parts_file::write(path, &KIND, |parts| {
+        parts.put_named(checkpoint)?;
+        parts.put(&[figures])?;
+        for (group, place) in places {
+            state_file::put_profiles(parts, groups[*group].variants()[*place].profiles())?;
+        }
+        for (number, group) in (0u32..).zip(groups) {
+            group.export(&mut |user, variants, state| parts.put(&[&user_bytes(user, number, variants), state]))?;
+        }
+        Ok(())
+    });
+    written.with_context(|| format!("cannot write the checkpoint `{}`", path.display()))
+}
+
+fn user_bytes(user: UserKey, group: u32, variants: Variants) -> [u8; USER_BYTES] {
+    let mut bytes = [0; USER_BYTES];
+    bytes[..16].copy_from_slice(&user.0.to_be_bytes());
+    bytes[16..20].copy_from_slice(&group.to_be_bytes());
+    bytes[20..].copy_from_slice(&variants.to_bits().to_be_bytes());
+    bytes
+}
+
+fn user(bytes: &[u8; USER_BYTES]) -> (UserKey, u32, Variants) {
+    let number = |range: Range<usize>| bytes[range].iter().fold(0, |sum, byte| sum << 8 | u128::from(*byte));
+    (UserKey(number(0..16)), number(16..20) as u32, Variants::from_bits(number(20..USER_BYTES) as u64))
 }
 
 /// Brings on disk what a checkpoint will say was written; the outputs were flushed.

@@ -2,6 +2,7 @@
 //!
 //! Groups of one run share the decoded stream and nothing else.
 
+use std::io;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -16,11 +17,10 @@ use crate::engine::Engine;
 use crate::engine::hash::UserKey;
 use crate::engine::out::Out;
 use crate::engine::policy::EngineConfig;
-use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
+use crate::engine::user::store::PutState;
 use crate::engine::variants::{self, VARIANTS_MAX, Variants};
 use crate::engine::watermark::StreamTime;
-use crate::runtime::state_file::Waiting;
 
 /// A point of stream time at which a group does more than step: nobody steps meanwhile.
 #[derive(Clone, Copy, Debug)]
@@ -198,18 +198,31 @@ impl Group {
         &mut self.variants
     }
 
-    /// One of them with its users.
-    pub fn member(&mut self, variant: usize) -> Member<'_> {
-        Member { group: self, variant }
+    /// All of them.
+    pub fn all(&self) -> Variants {
+        Variants::first(self.variants.len())
     }
 
-    /// Takes one user's state, as every variant's.
+    /// Users that any variant knows.
+    pub fn users(&self) -> usize {
+        self.engines.iter().flatten().map(|engine| engine.store_stats().users).sum()
+    }
+
+    /// Every user's state, shard by shard and by rising key: once for all variants to whom it is the same.
+    ///
+    /// # Errors
+    /// When `put` fails.
+    pub fn export(&mut self, put: &mut PutState<'_, io::Error>) -> io::Result<()> {
+        self.engines.iter_mut().flatten().try_for_each(|engine| engine.export_branches(put))
+    }
+
+    /// Takes one user's state, as that of some variants.
     ///
     /// # Errors
     /// When the bytes are no user's state.
-    pub fn import(&mut self, user: UserKey, state: &[u8]) -> anyhow::Result<()> {
+    pub fn import(&mut self, variants: Variants, user: UserKey, state: &[u8]) -> anyhow::Result<()> {
         let engine = self.engines[user.shard(SHARDS)].as_mut().context("an engine that is elsewhere")?;
-        engine.import(Variants::first(self.variants.len()), user, state)?;
+        engine.import(variants, user, state)?;
         if let Some(watch) = &mut self.variants[0].watch
             && let Some(record) = engine.inspect(0, user)
         {
@@ -218,23 +231,12 @@ impl Group {
         Ok(())
     }
 
-    /// Goes on behind the review at `reviewed`, with the profiles and what waited; of users, [`Self::import`] has to come
-    /// before.
-    ///
-    /// # Errors
-    /// When the bytes are no profiles or attempts.
-    pub fn resume(
-        &mut self,
-        reviewed: Option<EventTime>,
-        shared: (&[u8], &[u8]),
-        waiting: &Waiting,
-    ) -> anyhow::Result<()> {
-        let has_shadows = !self.config.shadow_policies.is_empty();
+    /// Goes on behind the review at `reviewed`; of users, [`Self::import`] has to come before.
+    pub fn go_on_behind(&mut self, reviewed: Option<EventTime>) {
         if let Some(reviewed) = reviewed {
             self.review = reviewed;
             self.engines.iter_mut().flatten().for_each(|engine| engine.resume(reviewed, reviewed));
         }
-        self.variants.iter_mut().try_for_each(|variant| variant.resume(shared, waiting.clone(), has_shadows))
     }
 
     /// What each variant came to.
@@ -264,28 +266,6 @@ fn shard_config(engine: &EngineConfig) -> Arc<EngineConfig> {
         users_max: engine.users_max.div_ceil(SHARDS),
         ..engine.clone()
     })
-}
-
-/// A variant of a group with its users' state, while nobody steps.
-pub struct Member<'a> {
-    group: &'a mut Group,
-    variant: usize,
-}
-
-impl Member<'_> {
-    pub fn variant(&mut self) -> &mut Variant {
-        &mut self.group.variants[self.variant]
-    }
-
-    /// Every user's state.
-    pub fn export(&mut self) -> impl Iterator<Item = (UserKey, Vec<u8>)> {
-        let variant = self.variant;
-        self.group.engines.iter_mut().flatten().flat_map(move |engine| engine.export(variant))
-    }
-
-    pub fn profiles(&self) -> &Profiles {
-        self.group.variants[self.variant].profiles()
-    }
 }
 
 #[cfg(test)]

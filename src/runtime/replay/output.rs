@@ -45,6 +45,14 @@ pub trait Sink {
     fn lengths(&self) -> Vec<u64> {
         Vec::new()
     }
+
+    /// What it has counted, to go on from.
+    ///
+    /// # Errors
+    /// When it cannot be put into bytes.
+    fn figures(&self) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
 }
 
 /// Files for one configuration.

@@ -56,6 +56,7 @@ const FEWER_FILES: &str = "join them into fewer files, each sorted by time";
 /// How long the sequencer waits before it looks at the interrupt and the clock.
 const PATIENCE: Duration = Duration::from_millis(100);
 
+#[derive(Clone)]
 pub struct Options {
     pub inputs: Vec<Input>,
     pub decoder: Decoder,
@@ -74,7 +75,7 @@ pub struct Options {
 impl Options {
     /// What a checkpoint of this replay is of.
     pub fn identity(&self) -> Identity {
-        Identity::new(self)
+        Identity::new(self, std::slice::from_ref(&self.engine))
     }
 }
 
@@ -236,7 +237,7 @@ impl<'a> Sequencer<'a> {
             counted: Counted::default(),
             noted_before: BTreeMap::new(),
             is_resumed: false,
-            identity: options.state.checkpoint.as_ref().map(|_| options.identity()),
+            identity: options.state.checkpoint.as_ref().map(|_| Identity::new(options, engines)),
             due: Due::new(options.state.checkpoint.as_ref()),
         };
         sequencer.take_state()?;

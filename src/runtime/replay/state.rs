@@ -7,19 +7,17 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use serde::Serialize;
 
 use super::checkpoint::CheckpointPlan;
-use super::group::{Group, Member};
-use super::variant::Variant;
-use crate::runtime::state_file::{self, Clock, Head, Opened, StateReader};
+use super::group::Group;
+use crate::runtime::state_file::{self, Clock, Head, Opened, PutUser};
 
 /// Where a replay begins, and where its state goes.
 #[derive(Clone, Debug, Default)]
 pub struct StateFiles {
     /// Begin with this state, every variant of it.
     pub from: Option<PathBuf>,
-    /// Write the first variant's state here instead of ending the stream.
+    /// Write the state here instead of ending the stream; of one variant.
     pub to: Option<PathBuf>,
     /// Keep here how far the replay has come, and go on from there.
     pub checkpoint: Option<CheckpointPlan>,
@@ -27,51 +25,33 @@ pub struct StateFiles {
 
 /// Gives the state to every variant: each goes on from it, with its own settings.
 pub(super) fn load(path: &Path, groups: &mut [&mut Group]) -> anyhow::Result<Clock> {
-    let Opened { head, profiles, attempts, users } = state_file::open::<Head>(path)?;
-    take(path, &head, (&profiles, &attempts), users, groups)?;
-    Ok(head.clock)
-}
-
-/// What [`load`] does, of a state that was opened.
-pub(super) fn take(
-    path: &Path,
-    head: &Head,
-    shared: (&[u8], &[u8]),
-    mut users: StateReader,
-    groups: &mut [&mut Group],
-) -> anyhow::Result<()> {
     let failed = || format!("cannot take the state `{}`", path.display());
+    let Opened { head, profiles, attempts, mut users } = state_file::open(path)?;
     let mut count = 0;
     while let Some((user, state)) = users.next_user().with_context(failed)? {
         count += 1;
         for group in groups.iter_mut() {
-            group.import(user, state).with_context(failed)?;
+            group.import(group.all(), user, state).with_context(failed)?;
         }
     }
     if count != head.users {
         bail!("the state `{}` is damaged: it has {count} users, and should have {}", path.display(), head.users);
     }
     for group in groups.iter_mut() {
-        group.resume(head.clock.reviewed, shared, &head.waiting).with_context(failed)?;
+        group.go_on_behind(head.clock.reviewed);
+        for variant in group.variants() {
+            variant.resume((&profiles, &attempts), head.waiting.clone()).with_context(failed)?;
+        }
     }
-    Ok(())
+    Ok(head.clock)
 }
 
-/// Writes the state of a variant that nobody steps; `with` makes of its head what the file begins with.
-pub(super) fn save<H: Serialize>(
-    path: &Path,
-    clock: Clock,
-    configuration_hash: u64,
-    mut member: Member<'_>,
-    with: impl FnOnce(Head, &Variant) -> H,
-) -> anyhow::Result<()> {
-    let mut users: Vec<_> = member.export().collect();
-    users.sort_unstable_by_key(|(user, _)| *user);
-    let variant = member.variant();
-    let head =
-        Head { users: users.len() as u64, waiting: variant.waiting(), ..Head::new(clock, configuration_hash) };
-    let head = with(head, variant);
-    let users = users.iter().map(|(user, state)| (*user, state.as_slice()));
-    state_file::write(path, &head, variant.profiles(), users)
+/// Writes the state of a group of one variant that nobody steps.
+pub(super) fn save(path: &Path, clock: Clock, configuration_hash: u64, group: &mut Group) -> anyhow::Result<()> {
+    let variant = group.variants().first().context("no configuration")?;
+    let (waiting, profiles) = (variant.waiting(), variant.profiles().clone());
+    let head = Head { users: group.users() as u64, waiting, ..Head::new(clock, configuration_hash) };
+    let users = |put: &mut PutUser<'_>| group.export(&mut |user, _, state| put(user, state));
+    state_file::write(path, &head, &profiles, users)
         .with_context(|| format!("cannot write the state `{}`", path.display()))
 }

@@ -19,6 +19,7 @@ pub struct Variant {
     pub(super) profiles: Arc<Profiles>,
     settler: Settler,
     shadow_settler: Settler,
+    has_shadows: bool,
     risky_users: RiskyUsers,
     /// What its shards gave of the round being stepped.
     outs: Vec<Out>,
@@ -37,6 +38,7 @@ impl Variant {
             profiles: Arc::default(),
             settler: Settler::new(order, engine.lateness_horizon_s),
             shadow_settler: Settler::new(order, engine.lateness_horizon_s),
+            has_shadows: !engine.shadow_policies.is_empty(),
             risky_users: RiskyUsers::default(),
             outs: Vec::new(),
             due: Vec::new(),
@@ -149,7 +151,7 @@ impl Variant {
         self.judged = judged;
     }
 
-    pub fn profiles(&self) -> &Profiles {
+    pub fn profiles(&self) -> &Arc<Profiles> {
         &self.profiles
     }
 
@@ -157,16 +159,11 @@ impl Variant {
     ///
     /// # Errors
     /// When the bytes are no profiles or attempts.
-    pub(super) fn resume(
-        &mut self,
-        (profiles, attempts): (&[u8], &[u8]),
-        waiting: Waiting,
-        has_shadows: bool,
-    ) -> anyhow::Result<()> {
+    pub(super) fn resume(&mut self, (profiles, attempts): (&[u8], &[u8]), waiting: Waiting) -> anyhow::Result<()> {
         self.profiles.restore(profiles)?;
         self.profiles.attempts().restore(attempts)?;
         self.settler.restore(waiting.detections, waiting.written);
-        if has_shadows {
+        if self.has_shadows {
             self.shadow_settler.restore(waiting.shadow_detections, waiting.shadow_written);
         }
         self.risky_users.take(waiting.risky_users);

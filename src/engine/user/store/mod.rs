@@ -60,6 +60,9 @@ pub struct StoreStats {
     pub shared: usize,
 }
 
+/// Takes a user's state, which is that of some variants; what it fails with ends an export.
+pub type PutState<'a, E> = dyn FnMut(UserKey, Variants, &[u8]) -> Result<(), E> + 'a;
+
 /// Every user of a task.
 pub struct UserStore {
     /// All variants of the engine.
@@ -145,6 +148,25 @@ impl UserStore {
         }) {
             self.change(key, rules, |branches| visit(key, branches));
         }
+    }
+
+    /// Gives every user's state as [`codec::encode`] writes it, by rising key: once for all variants to whom it is the same.
+    ///
+    /// # Errors
+    /// Those of `put`, which ends it.
+    pub fn export_branches<E>(&mut self, rules: &Rules, put: &mut PutState<'_, E>) -> Result<(), E> {
+        let mut bytes = Vec::new();
+        for key in self.sorted_keys(|_, _| true) {
+            let given = self.change(key, rules, |branches| {
+                branches.iter().try_for_each(|branch| {
+                    bytes.clear();
+                    codec::encode(&branch.record, &mut bytes);
+                    put(key, branch.variants, &bytes)
+                })
+            });
+            given.unwrap_or(Ok(()))?;
+        }
+        Ok(())
     }
 
     /// Every user's state as a variant has it and [`codec::encode`] writes it, by rising key.

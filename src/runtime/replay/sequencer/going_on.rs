@@ -6,17 +6,15 @@ use anyhow::Context;
 
 use super::Sequencer;
 use crate::engine::signin::EventTime;
-use crate::runtime::replay::checkpoint::{self, Checkpoint, CheckpointPlan, Counted};
-use crate::runtime::replay::group::{Border, Group, Member};
+use crate::runtime::replay::checkpoint::{self, Checkpoint, CheckpointPlan, Counted, Kept};
+use crate::runtime::replay::group::{Border, Group};
 use crate::runtime::replay::merge::Reached;
 use crate::runtime::replay::state::{self, StateFiles};
-use crate::runtime::replay::variant::Variant;
 use crate::runtime::state_file::Clock;
 
-/// The variant whose state is kept; it is here, as nobody steps.
-fn first(groups: &mut [Option<Box<Group>>]) -> anyhow::Result<Member<'_>> {
-    let group = groups.first_mut().and_then(Option::as_deref_mut).context("no configuration")?;
-    Ok(group.member(0))
+/// They are all here, as nobody steps.
+fn here(groups: &mut [Option<Box<Group>>]) -> Vec<&mut Group> {
+    groups.iter_mut().flatten().map(Box::as_mut).collect()
 }
 
 impl Sequencer<'_> {
@@ -27,29 +25,27 @@ impl Sequencer<'_> {
             return self.resume(&plan.path);
         }
         let Some(path) = from else { return Ok(()) };
-        let mut groups: Vec<&mut Group> = self.groups.iter_mut().flatten().map(Box::as_mut).collect();
-        let clock = state::load(path, &mut groups)?;
+        let clock = state::load(path, &mut here(&mut self.groups))?;
         self.go_on(&clock)
     }
 
     /// Goes on where an earlier run of the same replay stood.
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
-        let group = self.groups.first_mut().and_then(Option::as_deref_mut).context("no configuration")?;
-        let Checkpoint { state, reading, ended, counted, .. } = checkpoint::load(path, group)?;
+        let groups = &mut here(&mut self.groups);
+        let Checkpoint { clock, reading, ended, counted, .. } = checkpoint::load(path, groups, &self.places)?;
         self.merge.go_on(&reading, &ended);
         self.is_resumed = true;
         self.noted_before = reading.iter().map(|(file, reached)| (*file, reached.notes)).collect();
         let taken = |reached: &Reached| Reached { items: reached.items, notes: 0 };
         self.files = reading.iter().map(|(file, reached)| (*file, (taken(reached), Counted::default()))).collect();
         self.counted = counted;
-        self.go_on(&state.clock)
+        self.go_on(&clock)
     }
 
     /// Keeps how far it has come. Nobody steps, and nothing fills the next round.
     fn save_checkpoint(&mut self, plan: &CheckpointPlan) -> anyhow::Result<()> {
         self.sink.flush().context("cannot write")?;
         checkpoint::sync(&plan.outputs)?;
-        let clock = self.clock();
         let reached = |file| {
             let Reached { items, notes } = self.files.get(&file).map(|(reached, _)| *reached).unwrap_or_default();
             let noted_before = self.noted_before.get(&file).copied().unwrap_or(0);
@@ -57,18 +53,22 @@ impl Sequencer<'_> {
         };
         let reading = self.merge.joined_files().map(reached).collect();
         let identity = self.identity.clone().context("a checkpoint that was not planned")?;
-        let (merge, counted, lengths) = (&self.merge, &self.counted, self.sink.lengths());
-        let checkpoint = |state, variant: &Variant| Checkpoint {
-            identity,
-            state,
-            judged: variant.judged(),
-            reading,
-            ended: merge.disorder().clone(),
-            counted: counted.clone(),
-            lengths,
+        let (clock, figures) = (self.clock(), self.sink.figures().context("cannot keep what was counted")?);
+        let groups = &mut here(&mut self.groups);
+        let kept = |(group, place): &(usize, usize)| {
+            let variant = &groups[*group].variants()[*place];
+            Kept { judged: variant.judged(), waiting: variant.waiting() }
         };
-        let hash = self.options.engine.config_hash;
-        state::save(&plan.path, clock, hash, first(&mut self.groups)?, checkpoint)?;
+        let checkpoint = Checkpoint {
+            identity,
+            clock,
+            variants: self.places.iter().map(kept).collect(),
+            reading,
+            ended: self.merge.disorder().clone(),
+            counted: self.counted.clone(),
+            lengths: self.sink.lengths(),
+        };
+        checkpoint::save(&plan.path, &checkpoint, &figures, groups, &self.places)?;
         self.due.begin(self.position);
         Ok(())
     }
@@ -107,7 +107,8 @@ impl Sequencer<'_> {
                 // Whoever goes on from the state takes what is written for written.
                 self.sink.flush().context("cannot write")?;
                 let (clock, hash) = (self.clock(), self.options.engine.config_hash);
-                state::save(path, clock, hash, first(&mut self.groups)?, |head, _| head)?;
+                let group = self.groups.first_mut().and_then(Option::as_deref_mut).context("no configuration")?;
+                state::save(path, clock, hash, group)?;
             }
             _ => self.pass(Border::End(now))?,
         }
