@@ -134,7 +134,7 @@ impl PartReader {
     ///
     /// # Errors
     /// When the file is damaged.
-    pub fn next(&mut self) -> anyhow::Result<Option<&[u8]>> {
+    pub fn next_part(&mut self) -> anyhow::Result<Option<&[u8]>> {
         let mut length = [0; 8];
         let read = self.parts.by_ref().take(8).read(&mut length)?;
         if read == 0 {
@@ -159,7 +159,7 @@ impl PartReader {
     /// # Errors
     /// When the file is damaged, or ends here.
     pub fn part(&mut self) -> anyhow::Result<&[u8]> {
-        self.next()?.context("it ends early")
+        self.next_part()?.context("it ends early")
     }
 
     /// The next part, as [`PartWriter::put_named`] wrote it.
@@ -182,7 +182,7 @@ mod tests {
     fn read(path: &Path) -> anyhow::Result<Vec<String>> {
         let mut parts = open(path, &KIND)?;
         let mut read = Vec::new();
-        while let Some(part) = parts.next()? {
+        while let Some(part) = parts.next_part()? {
             read.push(String::from_utf8(part.to_vec())?);
         }
         Ok(read)

@@ -177,7 +177,7 @@ impl StateReader {
     /// # Errors
     /// When the file is damaged.
     pub fn next_user(&mut self) -> anyhow::Result<Option<(UserKey, &[u8])>> {
-        let Some(part) = self.0.next().context("the state is damaged")? else { return Ok(None) };
+        let Some(part) = self.0.next_part().context("the state is damaged")? else { return Ok(None) };
         let (key, state) =
             part.split_first_chunk::<KEY_BYTES>().context("the state is damaged: a user without a key")?;
         Ok(Some((UserKey(u128::from_be_bytes(*key)), state)))

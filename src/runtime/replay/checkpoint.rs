@@ -218,7 +218,7 @@ fn take(
         variant.go_on(judged);
     }
     // To the last part: only then all of it was found to be as it was written.
-    while let Some(part) = parts.next()? {
+    while let Some(part) = parts.next_part()? {
         let (head, state) = part.split_first_chunk::<USER_BYTES>().context("a user without a key")?;
         let (user, group, variants) = user(head);
         let group = groups.get_mut(group as usize).context("a user of no group")?;
