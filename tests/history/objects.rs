@@ -1,5 +1,7 @@
 //! Objects of an S3 server beside the same files.
 
+use std::time::{Duration, SystemTime};
+
 use super::storage::{KEY, SECRET, Storage};
 use super::*;
 
@@ -127,4 +129,35 @@ fn what_cannot_be_read_is_told_without_secrets() {
     let (code, _, stderr) = session(&mut command);
     assert_eq!(code, 2);
     assert!(stderr.contains("credentials in the environment (AWS_…, AZURE_…, GOOGLE_…)"), "{stderr}");
+}
+
+/// One that is replaced behind the look at its beginning: this server knows no tags.
+#[test]
+fn an_object_that_was_replaced_is_an_error() {
+    let (folder, storage) = bucket();
+    let folder = folder.path();
+    let pipe = folder.join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let replayed = |object: &str, change: &dyn Fn(&Path)| {
+        let url = format!("s3://logs/live/{object}");
+        let mut command = with(&storage, folder, &["replay", "-o", "out", "pipe", &url]);
+        let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        // It is opened behind the looks, and the object when the pipe has ended.
+        let pipe = std::fs::File::options().write(true).open(&pipe).unwrap();
+        change(&folder.join("logs/live").join(object));
+        drop(pipe);
+        let output = child.wait_with_output().unwrap();
+        (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let touched = |file: &Path| {
+        let file = std::fs::File::options().write(true).open(file).unwrap();
+        file.set_modified(SystemTime::now() + Duration::from_secs(60)).unwrap();
+    };
+    for object in ["middle.ndjson", "new.parquet"] {
+        let (code, told) = replayed(object, &|_| {});
+        assert_eq!(code, 0, "{told}");
+        let (code, told) = replayed(object, &touched);
+        let why = format!("error: cannot read `s3://logs/live/{object}`: it was changed while it was read");
+        assert!(code == 2 && told.contains(&why), "{code} {told}");
+    }
 }

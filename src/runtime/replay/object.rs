@@ -5,11 +5,13 @@
 //! only (AWS_…, AZURE_…, GOOGLE_…), and none of them is told in a message. Retries are the crate's.
 
 use std::fmt;
-use std::sync::Arc;
+use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, bounded};
 use futures_util::TryStreamExt;
 use object_store::aws::AmazonS3Builder;
@@ -37,8 +39,12 @@ const READ_RETRIES_MAX: usize = 10;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(120);
 /// Bytes of a server's answer that are told.
 const TOLD_LENGTH_MAX: usize = 300;
+const CHANGED: &str = "it was changed while it was read";
 /// What a URL may begin with.
 const SCHEMES: &str = "s3://bucket/…, gs://bucket/…, az://container/…, or an https:// address of these providers";
+
+/// An answer that is waited for; an error in words.
+type Fetch = Receiver<Result<Bytes, String>>;
 
 /// One object.
 #[derive(Clone)]
@@ -46,8 +52,18 @@ pub struct Object {
     bucket: Arc<Bucket>,
     path: Path,
     length: u64,
-    /// What it holds: a read of something else fails.
+    /// What it holds, if the list says so: the store is to refuse to give something else.
     tag: Option<String>,
+    /// What the first answer was of, since not every store refuses, or has tags.
+    seen: Arc<OnceLock<Version>>,
+}
+
+/// Which of the objects that had a name one after the other.
+#[derive(Clone, Debug, PartialEq)]
+struct Version {
+    tag: Option<String>,
+    /// In milliseconds since 1970.
+    modified: i64,
 }
 
 /// Where objects are.
@@ -89,24 +105,34 @@ impl Object {
         self.length
     }
 
-    /// Asks for a range of its bytes.
-    fn fetch(&self, range: std::ops::Range<u64>) -> Receiver<Result<bytes::Bytes, Error>> {
+    /// Asks for a range of its bytes: all of them, of the object that it was, or why not.
+    fn fetch(&self, range: Range<u64>) -> Fetch {
         let (sender, receiver) = bounded(1);
-        let (bucket, path) = (self.bucket.clone(), self.path.clone());
+        let (object, asked) = (self.clone(), range.end - range.start);
         let options = GetOptions {
             range: Some(GetRange::Bounded(range)),
             if_match: self.tag.clone(),
             ..GetOptions::default()
         };
         self.bucket.worker.handle.spawn(async move {
-            let got = match bucket.store.get_opts(&path, options).await {
-                Ok(got) => got.bytes().await,
-                Err(error) => Err(error),
-            };
             // Who asked may have gone.
-            drop(sender.send(got));
+            drop(sender.send(object.get(options, asked).await));
         });
         receiver
+    }
+
+    async fn get(&self, options: GetOptions, asked: u64) -> Result<Bytes, String> {
+        let got = self.bucket.store.get_opts(&self.path, options).await.map_err(|error| told(&error))?;
+        let ObjectMeta { size, e_tag, last_modified, .. } = &got.meta;
+        let version = Version { tag: e_tag.clone(), modified: last_modified.timestamp_millis() };
+        if *size != self.length || *self.seen.get_or_init(|| version.clone()) != version {
+            return Err(CHANGED.to_owned());
+        }
+        let bytes = got.bytes().await.map_err(|error| told(&error))?;
+        match bytes.len() as u64 {
+            length if length == asked => Ok(bytes),
+            length => Err(format!("the storage gave {length} bytes where {asked} were asked for")),
+        }
     }
 }
 
@@ -189,6 +215,7 @@ pub fn expand(argument: &str) -> anyhow::Result<Vec<Object>> {
         path: meta.location,
         length: meta.size,
         tag: meta.e_tag,
+        seen: Arc::default(),
     };
     Ok(found.into_iter().map(object).collect())
 }
@@ -268,7 +295,7 @@ fn told(error: &Error) -> String {
         Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => {
             "; do the credentials in the environment (AWS_…, AZURE_…, GOOGLE_…) allow to list and read it?"
         }
-        Error::Precondition { .. } => return "it was changed while it was read".into(),
+        Error::Precondition { .. } => return CHANGED.to_owned(),
         _ => "; are its address and the credentials in the environment (AWS_…, AZURE_…, GOOGLE_…) right?",
     };
     let mut causes: Vec<String> = Vec::new();

@@ -10,10 +10,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use crossbeam_channel::{Receiver, RecvTimeoutError};
-use object_store::Error;
+use crossbeam_channel::RecvTimeoutError;
 
-use super::{Bucket, Object, told};
+use super::{Bucket, Fetch, Object};
 
 /// The first piece.
 const FIRST_PIECE_LENGTH: u64 = 64 * 1024;
@@ -22,8 +21,6 @@ const READ_AHEAD_LENGTH_MAX: u64 = 64 * 1024 * 1024;
 const PIECE_LENGTH_MAX: u64 = 4 * 1024 * 1024;
 /// How often a reader that waits looks whether the run was interrupted.
 const INTERRUPT_POLL: Duration = Duration::from_millis(100);
-
-type Fetch = Receiver<Result<Bytes, Error>>;
 
 /// One of the objects that are open: they share what may be held.
 pub(super) struct Share(Arc<Bucket>);
@@ -102,12 +99,79 @@ pub(super) fn wait(fetch: &Fetch, interrupted: &AtomicBool) -> io::Result<Option
     loop {
         match fetch.recv_timeout(INTERRUPT_POLL) {
             Ok(Ok(bytes)) => return Ok(Some(bytes)),
-            Ok(Err(error)) => return Err(io::Error::other(told(&error))),
+            Ok(Err(error)) => return Err(io::Error::other(error)),
             Err(RecvTimeoutError::Timeout) if interrupted.load(Ordering::Relaxed) => return Ok(None),
             Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => {
                 return Err(io::Error::other("the thread that reads has stopped"));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+    use object_store::{ObjectStoreExt as _, PutPayload};
+    use parquet::file::reader::ChunkReader as _;
+
+    use super::super::{Chunks, Worker};
+    use super::*;
+
+    const PATH: &str = "day/part.ndjson";
+    /// Far more than a piece.
+    const LENGTH: usize = 12 << 20;
+
+    fn put(bucket: &Arc<Bucket>, byte: u8, length: usize) {
+        let (put, bytes) = (bucket.clone(), PutPayload::from(vec![byte; length]));
+        let given = bucket.worker.wait(async move { put.store.put(&Path::from(PATH), bytes).await });
+        given.expect("the thread is there").expect("put");
+    }
+
+    /// An object of a store whose list has no tags, so that nothing can be asked of the store: it is read to somewhere, then
+    /// changed.
+    fn check(change: impl Fn(&Arc<Bucket>), why: Option<&str>) {
+        let worker = Worker::start().expect("a thread");
+        let store = Box::new(InMemory::new());
+        let bucket = Arc::new(Bucket { url: "s3://logs".into(), store, worker, open: AtomicUsize::new(0) });
+        put(&bucket, b'a', LENGTH);
+        let (bucket_of, path, seen) = (bucket.clone(), Path::from(PATH), Arc::default());
+        let object = Object { bucket: bucket_of, path, length: LENGTH as u64, tag: None, seen };
+        let mut reader = ObjectReader::new(&object, Arc::default());
+        let mut bytes = vec![0; 100_000];
+        reader.read_exact(&mut bytes).expect("the beginning");
+        let chunks = Chunks::new(&object, Arc::default());
+        assert_eq!(chunks.get_bytes(0, 10).expect("the beginning").as_ref(), b"aaaaaaaaaa");
+        change(&bucket);
+        let read = reader.read_to_end(&mut bytes);
+        let chunk = chunks.get_bytes(LENGTH as u64 - 10, 10);
+        match why {
+            None => {
+                read.expect("the rest");
+                assert!(bytes.len() == LENGTH && bytes.iter().all(|byte| *byte == b'a'));
+                assert_eq!(chunk.expect("the end").as_ref(), b"aaaaaaaaaa");
+            }
+            Some(why) => {
+                let told = read.expect_err("refused").to_string();
+                assert!(told.contains(why), "{told}");
+                let told = chunk.expect_err("refused").to_string();
+                assert!(told.contains(why), "{told}");
+                assert!(bytes.iter().all(|byte| *byte == b'a'), "nothing of the other one");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_while_it_is_read_is_an_error() {
+        check(|_| {}, None);
+        check(|bucket| put(bucket, b'b', LENGTH), Some("it was changed while it was read"));
+        check(|bucket| put(bucket, b'b', LENGTH + 1), Some("it was changed while it was read"));
+        let remove = |bucket: &Arc<Bucket>| {
+            let store = bucket.clone();
+            let removed = bucket.worker.wait(async move { store.store.delete(&Path::from(PATH)).await });
+            removed.expect("the thread is there").expect("removed");
+        };
+        check(remove, Some("is the name right"));
     }
 }
