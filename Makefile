@@ -26,7 +26,7 @@ lint: setup ## format, clippy, documentation, shell scripts
 	@scripts/lint.sh
 
 # Only the results go to stdout. They are kept in benches/results when asked for: `make bench RECORD=1`.
-BENCH = $(CARGO) bench --locked --bench decode --bench enrich --bench state --bench replay
+BENCH = $(CARGO) bench --locked --bench decode --bench enrich --bench state --bench replay --bench history
 RESULTS = benches/results/$(shell date -u +%F).md
 
 bench: setup ## run the benchmarks, each beside its floor

@@ -1,5 +1,5 @@
 //! A whole replay from file to detections, beside reading the same file with the same reader and parsing its records
-//! into a plain struct; and what a second thread gives.
+//! into a plain struct; what a second thread gives, and what shadow policies cost.
 #![expect(clippy::print_stdout, reason = "a measuring program")]
 
 mod common;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use common::{compare, lines, records, size, tables, variant};
 use farsign::engine::decode::{Decoder, Format};
-use farsign::engine::policy::EngineConfig;
+use farsign::engine::policy::{EngineConfig, Policy, ScopedPolicy, ShadowPolicy};
 use farsign::render::RenderContext;
 use farsign::runtime::replay::input::expand;
 use farsign::runtime::replay::output::Outputs;
@@ -49,8 +49,25 @@ fn options(path: &Path, threads: usize) -> Options {
 fn replay(options: &Options) -> u64 {
     let context = RenderContext::default();
     let mut outputs = Outputs::new(Box::new(io::sink()), None, context);
+    outputs.shadow_detections = Some(Box::new(io::sink()));
     let summary = sequencer::run(options, &mut outputs, &Arc::default()).expect("nothing to fail");
     summary.judged.counts.sign_ins << 32 | summary.judged.written
+}
+
+/// As many shadow policies of everybody, each with a threshold of its own.
+fn with_shadows(options: &Options, count: u32) -> Options {
+    let shadow = |number: u32| {
+        let mut policy = Policy::default();
+        policy.unfamiliar_features.low_bits += f64::from(1 + number);
+        let name = format!("shadow{number}");
+        let scoped = ScopedPolicy { name, tenants: Vec::new(), users: Vec::new(), policy };
+        ShadowPolicy::new(scoped, u64::from(number))
+    };
+    let shadow_policies = (0..count).map(shadow).collect();
+    Options {
+        engine: Arc::new(EngineConfig { shadow_policies, ..EngineConfig::clone(&options.engine) }),
+        ..options.clone()
+    }
 }
 
 fn main() {
@@ -62,13 +79,20 @@ fn main() {
         let path = folder.path().join(format!("{form:?}.ndjson"));
         std::fs::write(&path, &bytes).expect("space for the records");
         let (one, two) = (options(&path, 1), options(&path, 2));
+        let [shadow, shadows] = [1, 4].map(|count| with_shadows(&one, count));
         let variants = vec![
             variant("read, typed parse only", || parse_only(&path)),
             variant("replay, 1 thread", || replay(&one)),
             variant("replay, 2 threads", || replay(&two)),
+            variant("replay, 1 thread, 1 shadow policy", || replay(&shadow)),
+            variant("replay, 1 thread, 4 shadow policies", || replay(&shadows)),
         ];
         let title = format!("replay, {title}");
         let medians = compare(&title, "record", lines(&bytes).len() as u64, bytes.len() as u64, 7, variants);
-        println!("\n2 threads are {:.2} times as fast as 1.", medians[1] / medians[2]);
+        println!(
+            "\n2 threads are {:.2} times as fast as 1; each of 4 shadow policies adds {:.0} % of a replay.",
+            medians[1] / medians[2],
+            (medians[4] / medians[1] - 1.0) * 25.0
+        );
     }
 }

@@ -15,7 +15,7 @@ use farsign::runtime::replay::settle::Order;
 use farsign::runtime::replay::state::StateFiles;
 use farsign::runtime::replay::summary::memory_peak_bytes;
 use farsign::simulate::Form;
-use farsign::tune::{Trial, Verdicts};
+use farsign::tune::{Figures, Trial, Verdicts};
 
 /// What `farsign tune` judges at once unless told otherwise.
 const VARIANTS: u32 = 32;
@@ -47,7 +47,7 @@ fn engines(count: u32) -> Vec<Arc<EngineConfig>> {
 
 fn judge(options: &Options, count: u32) -> u64 {
     let verdicts = Verdicts::default();
-    let mut trial = Trial::new(count as usize, &verdicts, 0, Vec::new());
+    let mut trial = Trial::new(Figures::new(count as usize), &verdicts, 0, Vec::new());
     let run = sequencer::run_variants(options, &engines(count), &mut trial, &Arc::default());
     let (_, judged) = run.expect("nothing to fail");
     judged.iter().map(|judged| judged.counts.sign_ins << 24 | judged.written).sum()

@@ -13,6 +13,8 @@ use tempfile::TempDir;
 mod objects;
 #[path = "history/parquet.rs"]
 mod parquet;
+#[path = "common/parquet_file.rs"]
+mod parquet_file;
 #[path = "history/partitions.rs"]
 mod partitions;
 #[path = "history/storage.rs"]

@@ -17,7 +17,7 @@ fn bucket() -> (TempDir, Storage) {
     write(&logs.join("live/broken.ndjson"), &["no JSON", &lines[0]]);
     // More than a piece.
     write(&logs.join("live/middle.ndjson"), &lines[third..2 * third]);
-    parquet::write_records(&logs.join("live/new.parquet"), &lines[2 * third..]);
+    parquet_file::write_records(&logs.join("live/new.parquet"), &lines[2 * third..]);
     write(&logs.join("other/x.ndjson"), &["no JSON"]);
     write(&logs.join("live/.hidden/x.ndjson"), &["no JSON"]);
     let storage = Storage::start(folder.path());

@@ -1,34 +1,11 @@
 //! Parquet files beside the same records as JSON lines.
 
-use std::io::Cursor;
 use std::sync::Arc;
 
-use ::parquet::arrow::ArrowWriter;
-use ::parquet::basic::Compression;
-use ::parquet::file::properties::WriterProperties;
 use arrow_array::{ArrayRef, RecordBatch, StringArray, TimestampMillisecondArray};
-use arrow_json::reader::{ReaderBuilder, infer_json_schema};
 
+use super::parquet_file::{write_batches, write_records};
 use super::*;
-
-pub fn write_batches(path: &Path, batches: &[RecordBatch]) {
-    let properties = WriterProperties::builder()
-        .set_compression(Compression::SNAPPY)
-        .set_max_row_group_row_count(Some(1_000))
-        .build();
-    let file = std::fs::File::create(path).unwrap();
-    let mut writer = ArrowWriter::try_new(file, batches[0].schema(), Some(properties)).unwrap();
-    batches.iter().for_each(|batch| writer.write(batch).unwrap());
-    writer.close().unwrap();
-}
-
-/// The records with a column for each key, nested ones as structures.
-pub fn write_records(path: &Path, lines: &[String]) {
-    let text = lines.join("\n");
-    let (schema, _) = infer_json_schema(Cursor::new(text.as_bytes()), None).unwrap();
-    let reader = ReaderBuilder::new(Arc::new(schema)).build(Cursor::new(text.as_bytes())).unwrap();
-    write_batches(path, &reader.collect::<Result<Vec<_>, _>>().unwrap());
-}
 
 /// The record with its objects and arrays as text.
 fn with_texts(line: &str) -> String {
