@@ -163,25 +163,97 @@ fn a_pass_goes_on_with_the_variants_it_had() {
     assert!(told.contains("--output-dir names files by number"), "{told}");
 }
 
+/// `farsign tune` of two values, with nothing else that is needed.
+fn small<'a>(own: &[&'a str]) -> Vec<&'a str> {
+    [&["tune", "--set", "detections.new_country.min_bits=4,5"], own].concat()
+}
+
 #[test]
 fn what_could_not_be_gone_on_with_is_refused() {
     let folder = TempDir::new().unwrap();
     let folder = folder.path();
     simulated(folder, "2");
-    let set = ["--set", "detections.new_country.min_bits=4", "--resume"];
-    let told = refused(
-        folder,
-        &[&["tune".to_owned()], &set.map(str::to_owned)[..], &["kept".to_owned(), "-".to_owned()]].concat(),
-    );
-    assert!(told.contains("--resume cannot go on with stdin or a pipe"), "{told}");
     fs::create_dir(folder.join("logs")).unwrap();
     fs::rename(folder.join("signins.ndjson"), folder.join("logs/signins.ndjson")).unwrap();
-    let told = refused(
-        folder,
-        &[&["tune".to_owned()], &set.map(str::to_owned)[..], &["logs/kept".to_owned(), "logs".to_owned()]]
-            .concat(),
+    fs::create_dir(folder.join("full")).unwrap();
+    fs::write(folder.join("full/007.ndjson"), "").unwrap();
+    fs::write(folder.join("taken"), "").unwrap();
+    let cases: [(&[&str], &str); 7] = [
+        (&["--resume", "kept", "-"], "--resume cannot go on with stdin or a pipe"),
+        (&["--resume", "logs/kept", "logs"], "is in a folder that is read"),
+        (&["--resume", "kept", "--output-dir", "logs/not/yet", "logs"], "is in a folder that is read"),
+        (&["--resume", "kept", "--json", "kept", "logs"], "`kept` is named for two outputs"),
+        (&["--json", "none/x.json", "logs"], "cannot write `none/x.json`: there is no folder `none`"),
+        (&["--report", "none/x.html", "logs"], "cannot write `none/x.html`: there is no folder `none`"),
+        (&["--output-dir", "full", "logs"], "`full/007.ndjson` is of another plan: this one has 3 variants"),
+    ];
+    for (own, why) in cases {
+        let output = farsign(folder, &small(own)).assert().code(2).get_output().clone();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.contains(why), "{own:?}: {told}");
+    }
+    assert!(
+        !folder.join("kept").exists() && !folder.join("logs/not").exists(),
+        "it was told before anything was done"
     );
-    assert!(told.contains("is in a folder that is read"), "{told}");
+}
+
+#[test]
+fn what_is_no_more_as_it_was_written_is_judged_again() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    simulated(folder, "12");
+    let own = ["--resume", "kept", "--output-dir", "out", "--json", "out.json", "signins.ndjson"];
+    let arguments: Vec<String> = small(&own).into_iter().map(str::to_owned).collect();
+    let (whole, _) = tuned(folder, &arguments);
+    let read = |name: &str| fs::read(folder.join(name)).unwrap();
+    let files = || ["out/000.ndjson", "out/001.ndjson", "out/002.yaml", "out.json"].map(read);
+    let before = files();
+    let again = |left: &str| {
+        let (tables, told) = tuned(folder, &arguments);
+        assert!(told.contains(left) && tables == whole && files() == before, "{told}");
+    };
+    again(" 0 to judge");
+    fs::remove_file(folder.join("out/001.ndjson")).unwrap();
+    again(" 1 to judge");
+    fs::write(folder.join("out/000.ndjson"), "cut").unwrap();
+    again(" 1 to judge");
+    fs::remove_dir_all(folder.join("out")).unwrap();
+    again(" 3 to judge");
+    // Another one is at it.
+    let held = fs::File::open(folder.join("out/000.ndjson")).unwrap();
+    held.lock().unwrap();
+    fs::remove_file(folder.join("kept")).unwrap();
+    let told = refused(folder, &arguments);
+    assert!(told.contains("another farsign writes to `out/000.ndjson`"), "{told}");
+    assert!(files() == before, "nothing was taken away");
+    drop(held);
+    again(" 3 to judge");
+    // Silenced detections are written, too.
+    fs::write(folder.join("all.yaml"), "output: {suppressed: true}\n").unwrap();
+    let told = refused(folder, &[&arguments[..], &["--config".to_owned(), "all.yaml".to_owned()]].concat());
+    assert!(told.contains("holds results of other"), "{told}");
+}
+
+/// What is kept is told as the plan has it now, and variants that judge alike are one.
+#[test]
+fn a_plan_that_has_grown_says_what_one_run_says() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    simulated(folder, "12");
+    let few = ["--resume", "kept", "signins.ndjson"];
+    farsign(folder, &small(&few)).assert().success();
+    let more = ["--set", "detections.new_country.enabled=true,false", "--json"];
+    let grown = |json: &'static str, own: &[&'static str]| {
+        farsign(folder, &small(&[&more, &[json][..], own].concat())).assert().success();
+        fs::read(folder.join(json)).unwrap()
+    };
+    assert!(grown("kept.json", &few) == grown("whole.json", &["signins.ndjson"]));
+    let alike = ["tune", "--set", "engine.hot_users_max=8000,100", "--set", "detections.new_country.min_bits=4,5"];
+    let output =
+        farsign(folder, &[&alike[..], &["signins.ndjson"]].concat()).assert().success().get_output().clone();
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains("3 variants") && told.contains("judges as `"), "{told}");
 }
 
 /// The exit code says so however often the tables are asked for.

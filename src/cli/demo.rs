@@ -9,14 +9,11 @@ mod miss;
 mod report;
 mod stage;
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
-
 use super::replay::watch_for_interrupt;
-use super::{INTERRUPTED, say};
+use super::{INTERRUPTED, say, show};
 use crate::engine::finding::RiskEventType;
 use crate::evaluate;
 use crate::render::text::{heading, paragraph};
@@ -66,11 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         summary.records as f64 / summary.run.elapsed.as_secs_f64().max(1e-9),
     ));
     let text = evaluated(args, &config, &stage, totals, &summary)?;
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        // `farsign demo | head` is no failure.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        result => result.context("cannot write the report")?,
-    }
+    show(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 

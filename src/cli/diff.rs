@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{BufReader, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use super::filter_args::FilterArgs;
-use super::replay::{self, is_broken_pipe, watch_for_interrupt};
+use super::replay::{self, watch_for_interrupt};
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, page, say};
+use super::{INTERRUPTED, PROBLEMS, page, say, show};
 use crate::config;
 use crate::diff::{self, Detections, Report, Settings};
 use crate::engine::enrich::Tables;
@@ -90,11 +90,8 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.report {
         page::write(path, &report::diff(&report, sides))?;
     }
-    let written = io::stdout().lock().write_all(diff::tables(&report).as_bytes());
-    match written.context("cannot write what changed") {
-        Err(error) if !is_broken_pipe(&error) => Err(error),
-        _ => Ok(ExitCode::SUCCESS),
-    }
+    show(&diff::tables(&report))?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// What `path` holds; for the page too, if there is to be one.

@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 
 use super::replay::watch_for_interrupt;
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, page, say};
+use super::{INTERRUPTED, PROBLEMS, page, say, show};
 use crate::config;
 use crate::engine::decode::Decoder;
 use crate::engine::enrich::Tables;
@@ -244,9 +244,5 @@ fn write(args: &Args, report: &Report, alerts: &Alerts) -> anyhow::Result<()> {
     if let Some(folder) = &args.plots {
         write_plots(report, folder)?;
     }
-    match io::stdout().lock().write_all(tables(report).as_bytes()) {
-        // `farsign evaluate … | head` is no failure.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        result => result.context("cannot write the report"),
-    }
+    show(&tables(report))
 }

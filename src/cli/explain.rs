@@ -4,17 +4,16 @@
 //! code 1: there is no such sign-in, or it was not judged in its place.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::filter_args::FilterArgs;
-use super::replay::{self, is_broken_pipe, watch_for_interrupt};
+use super::replay::{self, watch_for_interrupt};
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, say, state_transfer};
+use super::{INTERRUPTED, PROBLEMS, give, say, show, state_transfer};
 use crate::config;
 use crate::engine::policy::EngineConfig;
 use crate::engine::rules::Rules;
@@ -117,14 +116,11 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(PROBLEMS));
     };
     let rules = Rules::new(engine);
-    let text = match args.json {
-        true => format!("{:#}\n", to_json(explained, &watch.request_id, &rules)),
-        false => to_text(explained, &watch.request_id, &rules),
-    };
-    match io::stdout().lock().write_all(text.as_bytes()).context("cannot write the explanation") {
-        Err(error) if !is_broken_pipe(&error) => Err(error),
-        _ => Ok(ExitCode::SUCCESS),
+    match args.json {
+        true => give(&format!("{:#}\n", to_json(explained, &watch.request_id, &rules)))?,
+        false => show(&to_text(explained, &watch.request_id, &rules))?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn not_explained(seen: u64) -> &'static str {

@@ -6,6 +6,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 pub mod check;
@@ -31,6 +32,8 @@ mod state_transfer;
 mod table_args;
 pub mod topics;
 pub mod tune;
+
+use crate::render::text::visible;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
 pub const COULD_NOT_RUN: u8 = 2;
@@ -109,7 +112,22 @@ pub fn run(cli: Cli) -> ExitCode {
     })
 }
 
-/// A line to stderr. When that is gone there is nobody to tell.
+/// A line to stderr, for people. When that is gone there is nobody to tell.
 pub fn say(line: &str) {
-    drop(writeln!(std::io::stderr(), "{line}"));
+    drop(writeln!(std::io::stderr(), "{}", visible(line)));
+}
+
+/// Text to stdout, for people.
+pub fn show(text: &str) -> anyhow::Result<()> {
+    give(&visible(text))
+}
+
+/// Data to stdout. Who reads only its beginning has seen enough.
+pub fn give(data: &str) -> anyhow::Result<()> {
+    match std::io::stdout().lock().write_all(data.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to stdout")
+        }
+        _ => Ok(()),
+    }
 }

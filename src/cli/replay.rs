@@ -1,7 +1,7 @@
 //! `farsign replay`: sign-in logs from files → risk detections. [`super::replay_kafka`] has the part that reads Kafka.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, BufWriter, Seek as _, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -145,19 +145,9 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
 /// on with.
 fn check_files(args: &Args) -> anyhow::Result<()> {
     let files: Vec<&Path> = written(args).into_iter().flatten().filter(|path| *path != Path::new("-")).collect();
-    let is_same = |one: &Path, other: &Path| {
-        let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        place(one) == place(other)
-    };
-    for (index, file) in files.iter().enumerate() {
-        if files[..index].iter().any(|other| is_same(file, other) && !is_device(file)) {
-            bail!("`{}` is named for two outputs", file.display());
-        }
-        let is_state = args.state_in.as_ref().is_some_and(|state| is_same(state, file));
-        if is_state && args.state_out.as_deref() != Some(file) {
-            bail!("`{}` is the state to begin with, and would be overwritten", file.display());
-        }
-    }
+    // A state may take the place of the one that was begun with.
+    let begins_with = args.state_in.as_deref().filter(|state| args.state_out.as_deref() != Some(state));
+    check_outputs(&files, begins_with)?;
     if args.resume.is_some() {
         refuse_inside(&files, &args.inputs)?;
     }
@@ -168,12 +158,42 @@ fn check_files(args: &Args) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Refuses what could not be written when the work is done, two outputs that are one file, and one that is the state to begin
+/// with.
+pub(super) fn check_outputs(files: &[&Path], state: Option<&Path>) -> anyhow::Result<()> {
+    let is_same = |one: &Path, other: &Path| {
+        let place = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        place(one) == place(other)
+    };
+    for (index, file) in files.iter().enumerate() {
+        let folder = folder_of(file);
+        if !folder.is_dir() {
+            bail!("cannot write `{}`: there is no folder `{}`", file.display(), folder.display());
+        }
+        if files[..index].iter().any(|other| is_same(file, other) && !is_device(file)) {
+            bail!("`{}` is named for two outputs", file.display());
+        }
+        if state.is_some_and(|state| is_same(state, file)) {
+            bail!("`{}` is the state to begin with, and would be overwritten", file.display());
+        }
+    }
+    Ok(())
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// With --resume: the run that goes on would find the outputs among its inputs.
 pub(super) fn refuse_inside(files: &[impl AsRef<Path>], inputs: &[String]) -> anyhow::Result<()> {
     let is_inside = |file: &Path, folder: &String| {
-        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let places = (std::fs::canonicalize(parent), std::fs::canonicalize(folder));
-        matches!(places, (Ok(parent), Ok(folder)) if folder.is_dir() && parent.starts_with(&folder))
+        // The folder may be yet to be made.
+        let parent = folder_of(file).ancestors().find_map(|parent| match parent.as_os_str().is_empty() {
+            true => std::fs::canonicalize(".").ok(),
+            false => std::fs::canonicalize(parent).ok(),
+        });
+        let places = (parent, std::fs::canonicalize(folder));
+        matches!(places, (Some(parent), Ok(folder)) if folder.is_dir() && parent.starts_with(&folder))
     };
     let mut files = files.iter().map(AsRef::as_ref);
     match files.find(|file| inputs.iter().any(|folder| is_inside(file, folder))) {
@@ -220,7 +240,9 @@ fn open_outputs(args: &Args, options: &Options, context: RenderContext) -> anyho
 /// Opens a file to go on behind its first `length` bytes; what follows was written after the checkpoint.
 pub(super) fn open_behind(path: &Path, length: u64, checkpoint: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
     let failed = || format!("cannot go on with `{}`", path.display());
-    let mut file = File::options().write(true).create(true).truncate(false).open(path).with_context(failed)?;
+    let mut file =
+        File::options().write(true).create(length == 0).truncate(false).open(path).with_context(failed)?;
+    lock(&file, path)?;
     let found = file.metadata().with_context(failed)?.len();
     if found < length {
         bail!(
@@ -370,8 +392,25 @@ pub(super) fn create(path: &Path) -> anyhow::Result<Box<dyn Write + Send>> {
     if path == Path::new("-") {
         return Ok(Box::new(BufWriter::with_capacity(WRITE_BUFFER_LENGTH, io::stdout())));
     }
-    let file = File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+    let failed = || format!("cannot write `{}`", path.display());
+    let file = File::options().write(true).create(true).truncate(false).open(path).with_context(failed)?;
+    lock(&file, path)?;
+    if !is_device(path) {
+        file.set_len(0).with_context(failed)?;
+    }
     Ok(Box::new(BufWriter::with_capacity(WRITE_BUFFER_LENGTH, file)))
+}
+
+/// Before anything is taken away: who else writes to the file would go on behind what is no more there. The lock goes with
+/// the file.
+fn lock(file: &File, path: &Path) -> anyhow::Result<()> {
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) if !is_device(path) => {
+            bail!("another farsign writes to `{}`", path.display())
+        }
+        // Not every file system has locks.
+        _ => Ok(()),
+    }
 }
 
 /// Ctrl-C asks for a clean end; a second one does not wait for it.

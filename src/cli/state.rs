@@ -5,7 +5,6 @@
 //! found by tenant and id, of which the key is a hash; records without a tenant belong to tenant `unknown`. Exit code 1:
 //! nobody of that name is known.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,7 +15,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::deployment::{self, Deployment};
-use super::{PROBLEMS, say, state_transfer};
+use super::{PROBLEMS, give, say, state_transfer};
 use crate::engine::hash::UserKey;
 use crate::engine::rules::Rules;
 use crate::engine::signin::ID_LENGTH_MAX;
@@ -88,13 +87,11 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let deployment = deployment::open(args.config.as_ref())?;
     let key = UserKey::new(&args.tenant, &args.user);
     let found = find(&deployment, key)?;
-    let mut out = std::io::stdout().lock();
     for found in &found {
         let value = describe(&deployment, found)?;
-        if args.json {
-            writeln!(out, "{value:#}")?;
-        } else {
-            write!(out, "{}", text(&value))?;
+        match args.json {
+            true => give(&format!("{value:#}\n"))?,
+            false => super::show(&text(&value))?,
         }
     }
     if found.is_empty() {

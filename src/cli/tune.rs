@@ -17,9 +17,9 @@ use anyhow::{Context, bail};
 
 use self::pass::Pass;
 use super::filter_args::FilterArgs;
-use super::replay::{self, is_broken_pipe, watch_for_interrupt};
+use super::replay::{self, watch_for_interrupt};
 use super::table_args::TableArgs;
-use super::{INTERRUPTED, PROBLEMS, page, say};
+use super::{INTERRUPTED, PROBLEMS, page, say, show};
 use crate::config;
 use crate::engine::finding::RiskLevel;
 use crate::engine::policy::EngineConfig;
@@ -34,7 +34,7 @@ use crate::runtime::replay::source;
 use crate::runtime::replay::state::StateFiles;
 use crate::runtime::replay::summary;
 use crate::runtime::state_file;
-use crate::tune::{self, Built, Held, Journal, Plan, Refused, Report, Variant, VariantReport, Verdicts};
+use crate::tune::{self, Built, Finished, Journal, Plan, Refused, Report, Variant, Verdicts};
 
 /// Variants judged in one pass, unless told otherwise.
 const AT_ONCE: u16 = 32;
@@ -79,7 +79,7 @@ pub struct Args {
     resume: Option<PathBuf>,
     /// With --resume, seconds between two writes of FILE.pass; it is also written when interrupted
     #[arg(long, value_name = "SECONDS", requires = "resume", default_value_t = CHECKPOINT_EVERY.as_secs(),
-          value_parser = clap::value_parser!(u64).range(1..))]
+          value_parser = clap::value_parser!(u64).range(1..=86_400))]
     resume_every: u64,
     /// Write everything here, as JSON
     #[arg(long, value_name = "FILE")]
@@ -135,26 +135,42 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let ground = ground(args, variants)?;
     let mut journal = Journal::open(args.resume.as_deref(), ground.fingerprint)?;
     refuse_other_numbers(args, &ground, &journal)?;
+    pass::forget_lost(args, &ground, &mut journal);
     let passes = pass::passes(args, &ground, &journal)?;
+    if let Some(folder) = &args.output_dir {
+        refuse_other_files(folder, ground.variants.len())?;
+    }
     refuse_pipes(args, &ground, passes.len())?;
     say(&memory(&ground, &passes));
     let interrupted = watch_for_interrupt()?;
-    for (pass, number) in passes.iter().zip(1..) {
-        if passes.len() > 1 {
-            say(&format!("pass {number} of {}", passes.len()));
+    let count = passes.len();
+    for (pass, number) in passes.into_iter().zip(1..) {
+        if count > 1 {
+            say(&format!("pass {number} of {count}"));
         }
         if !pass::judge(args, &ground, pass, &mut journal, &interrupted)? {
-            let held = journal.len();
-            say(&match &args.resume {
-                Some(_) => format!(
-                    "interrupted: {held} variants are kept, and how far this pass has come; the same command goes on from there"
-                ),
-                None => "interrupted: nothing is kept".to_owned(),
-            });
+            say(&interruption(args, &journal));
             return Ok(ExitCode::from(INTERRUPTED));
         }
     }
     finish(args, &ground, journal, &interrupted)
+}
+
+/// What is left when a pass was interrupted.
+fn interruption(args: &Args, journal: &Journal) -> String {
+    match (&args.resume, &args.output_dir) {
+        (Some(_), _) => format!(
+            "interrupted: {} variants are kept, and how far this pass has come; the same command goes on from there",
+            journal.len()
+        ),
+        (None, Some(folder)) => {
+            format!(
+                "interrupted: what `{}` has of this pass is not complete; nothing else is kept",
+                folder.display()
+            )
+        }
+        (None, None) => "interrupted: nothing is kept".to_owned(),
+    }
 }
 
 /// The input is read more than once, or from a place on that only a file has.
@@ -258,10 +274,30 @@ fn ground(args: &Args, variants: Vec<Variant>) -> anyhow::Result<Ground> {
     let ground = Ground { options, variants, engines, files, verdicts, min_level, fingerprint: 0 };
     let written: Vec<PathBuf> = written(args, &ground);
     input::refuse_to_overwrite(&ground.options.inputs, written.iter().map(PathBuf::as_path))?;
+    let named: Vec<&Path> =
+        [&args.json, &args.report, &args.resume].into_iter().flatten().map(PathBuf::as_path).collect();
+    replay::check_outputs(&named, args.state_in.as_deref())?;
     if args.resume.is_some() {
         replay::refuse_inside(&written, &args.inputs)?;
     }
     Ok(Ground { fingerprint: fingerprint(args, &ground)?, ..ground })
+}
+
+/// Files of a larger plan would look like results of this one.
+fn refuse_other_files(folder: &Path, variants: usize) -> anyhow::Result<()> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Ok(()) };
+    let number = |name: &str| {
+        let number = name.strip_suffix(".ndjson").or_else(|| name.strip_suffix(".yaml"))?;
+        number.parse().ok().filter(|number: &usize| number.to_string().len() <= 3 && *number >= variants)
+    };
+    let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+    match names.filter(|name| number(name).is_some()).min() {
+        Some(name) => bail!(
+            "`{}` is of another plan: this one has {variants} variants; empty the folder, or name another one",
+            folder.join(name).display()
+        ),
+        None => Ok(()),
+    }
 }
 
 fn labels(path: &Path) -> anyhow::Result<Verdicts> {
@@ -280,7 +316,7 @@ fn written(args: &Args, ground: &Ground) -> Vec<PathBuf> {
     let of_variants = args.output_dir.iter().flat_map(|folder| {
         (0..ground.variants.len()).flat_map(|number| ["ndjson", "yaml"].map(|end| file_of(folder, number, end)))
     });
-    let kept = args.resume.iter().flat_map(|path| [path.clone(), pass::checkpoint(path)]);
+    let kept = args.resume.iter().flat_map(|path| [path.clone(), pass::checkpoint_path(path)]);
     of_variants.chain(args.json.clone()).chain(args.report.clone()).chain(kept).collect()
 }
 
@@ -295,7 +331,8 @@ fn fingerprint(args: &Args, ground: &Ground) -> anyhow::Result<u64> {
     mix(&format!("{:?} {} {}", ground.options.decoder.format, args.min_level, args.warm_up_days));
     mix(&ground.options.filter.to_string());
     if let Some(folder) = &args.output_dir {
-        mix(&format!("{} {}", folder.display(), pass::form(&ground.variants[0])));
+        let suppressed = ground.engines[0].emit_suppressed;
+        mix(&format!("{} {} {suppressed}", folder.display(), pass::form(&ground.variants[0])));
     }
     for input in &ground.options.inputs {
         mix(&input.stamp());
@@ -338,11 +375,9 @@ fn finish(
     journal: Journal,
     interrupted: &Arc<AtomicBool>,
 ) -> anyhow::Result<ExitCode> {
-    let Held { stream, labels, is_damaged, variants: found } = journal.into_held();
+    let Finished { stream, labels, is_damaged, variants: found } = journal.into_finished();
     let of = |(index, engine): (usize, &EngineConfig)| {
-        let report = found.get(&engine.config_hash).cloned()?;
-        // The plan may have grown since it was kept.
-        Some(VariantReport { number: index, name: ground.variants[index].name.clone(), ..report })
+        Some(found.get(&engine.config_hash)?.clone().named((index, &ground.variants[index])))
     };
     let variants = ground.engines.iter().enumerate().filter_map(of).collect();
     let report = Report::new(stream, labels, variants, args.budget);
@@ -359,12 +394,7 @@ fn finish(
         };
         page::write(path, &report::tune(&report, shown, &ground.verdicts))?;
     }
-    let written = io::stdout().lock().write_all(tune::tables(&report).as_bytes());
-    if let Err(error) = written.context("cannot write the tables")
-        && !is_broken_pipe(&error)
-    {
-        return Err(error);
-    }
+    show(&tune::tables(&report))?;
     if let Some(bytes) = summary::memory_peak_bytes() {
         say(&format!("memory peak {:.0} MB", bytes as f64 / 1e6));
     }

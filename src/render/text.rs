@@ -2,10 +2,29 @@
 //!
 //! The same values give the same text: nothing here depends on the terminal, the clock or the machine.
 
+use std::borrow::Cow;
+
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use indicatif::HumanCount;
 
 pub const WIDTH: u16 = 100;
+
+/// The text with what a terminal would obey, or show elsewhere than it stands, in `\u{…}`: user agents, names and places are
+/// what somebody sent who signed in. Line ends and tabs stay.
+pub fn visible(text: &str) -> Cow<'_, str> {
+    let hides = |c: char| {
+        let turns =
+            matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+        turns || c.is_control() && c != '\n' && c != '\t'
+    };
+    if !text.contains(hides) {
+        return Cow::Borrowed(text);
+    }
+    let show = |shown: String, c: char| {
+        if hides(c) { shown + &c.escape_unicode().to_string() } else { shown + c.encode_utf8(&mut [0; 4]) }
+    };
+    Cow::Owned(text.chars().fold(String::with_capacity(text.len()), show))
+}
 
 pub fn heading(text: &str) -> String {
     format!("\n{text}\n{}\n", "=".repeat(text.chars().count()))
@@ -89,6 +108,13 @@ pub fn duration(seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_terminal_would_obey_is_shown() {
+        assert_eq!(visible("Zürich,\tNew York\n東京 – 🦀"), "Zürich,\tNew York\n東京 – 🦀");
+        assert_eq!(visible("a\u{1b}[2J\u{1b}]0;x\u{7}b\rc"), "a\\u{1b}[2J\\u{1b}]0;x\\u{7}b\\u{d}c");
+        assert_eq!(visible("\u{9b}31m \u{202e}fdp\u{2066}\u{7f}"), "\\u{9b}31m \\u{202e}fdp\\u{2066}\\u{7f}");
+    }
 
     #[test]
     fn text_is_broken_at_the_width() {

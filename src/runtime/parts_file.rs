@@ -31,12 +31,13 @@ pub struct Kind {
 }
 
 /// Opens a file to be written in place of what is there, by its owner alone to be read. It has the name once it is
-/// committed, which is when it is on disk; until then, and where the process ends before, what was there stays and nothing else.
+/// committed, which is when it is on disk; where the process ends before, what was there stays. (In the moment of the commit, or all
+/// the time where the file system has no files without a name, `.NAME.` and six letters is there, too.)
 ///
 /// # Errors
 /// When the folder cannot be written to.
 pub fn replace(path: &Path) -> io::Result<AtomicWriteFile> {
-    OpenOptions::new().mode(0o600).preserve_mode(false).open(path)
+    OpenOptions::new().mode(0o600).preserve_mode(false).preserve_owner(false).open(path)
 }
 
 /// Parts on their way into a file.
@@ -51,6 +52,10 @@ impl PartWriter<'_> {
     /// When the file cannot be written.
     pub fn put(&mut self, pieces: &[&[u8]]) -> io::Result<()> {
         let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+        if length as u64 > PART_BYTES_MAX {
+            let told = format!("a part of {length} bytes; at most {PART_BYTES_MAX} could be read again");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, told));
+        }
         self.packed.write_all(&(length as u64).to_le_bytes())?;
         pieces.iter().try_for_each(|piece| self.packed.write_all(piece))
     }

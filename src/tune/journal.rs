@@ -23,6 +23,12 @@ enum Line {
     /// The input could not be read in full.
     Damaged,
     Variant(Box<VariantReport>),
+    /// Bytes of a variant's detections in the folder of outputs.
+    #[serde(rename_all = "camelCase")]
+    Written {
+        config_hash: String,
+        bytes: u64,
+    },
 }
 
 /// Variants that were judged, by the hash of their configuration.
@@ -34,10 +40,11 @@ pub struct Journal {
     labels: Option<VerdictsReport>,
     is_damaged: bool,
     variants: BTreeMap<u64, VariantReport>,
+    written: BTreeMap<u64, u64>,
 }
 
 /// What finished passes came to.
-pub struct Held {
+pub struct Finished {
     pub stream: Stream,
     pub labels: Option<VerdictsReport>,
     /// The input could not be read in full.
@@ -73,6 +80,9 @@ impl Journal {
                     let hash = u64::from_str_radix(&variant.config_hash, 16).with_context(failed)?;
                     journal.variants.insert(hash, *variant);
                 }
+                Line::Written { config_hash, bytes } => {
+                    journal.written.insert(u64::from_str_radix(&config_hash, 16).with_context(failed)?, bytes);
+                }
             }
         }
         Ok(journal)
@@ -106,6 +116,22 @@ impl Journal {
         self.variants.insert(config_hash, variant);
     }
 
+    /// Notes how long a variant's detections are.
+    pub fn wrote(&mut self, config_hash: u64, bytes: u64) {
+        self.written.insert(config_hash, bytes);
+    }
+
+    /// How long a variant's detections are; `None` where they were not written.
+    pub fn bytes_of(&self, config_hash: u64) -> Option<u64> {
+        self.written.get(&config_hash).copied()
+    }
+
+    /// As if it had not been judged.
+    pub fn forget(&mut self, config_hash: u64) {
+        self.variants.remove(&config_hash);
+        self.written.remove(&config_hash);
+    }
+
     /// Replaces the file.
     ///
     /// # Errors
@@ -118,7 +144,10 @@ impl Journal {
         let labels = self.labels.clone().map(Line::Labels);
         let variants = self.variants.values().map(|variant| Line::Variant(Box::new(variant.clone())));
         let damaged = self.is_damaged.then_some(Line::Damaged);
-        for line in head.into_iter().chain(labels).chain(damaged).chain(variants) {
+        let written = self.written.iter();
+        let written =
+            written.map(|(hash, bytes)| Line::Written { config_hash: format!("{hash:016x}"), bytes: *bytes });
+        for line in head.into_iter().chain(labels).chain(damaged).chain(variants).chain(written) {
             serde_json::to_writer(&mut file, &line).with_context(failed)?;
             writeln!(file).with_context(failed)?;
         }
@@ -126,8 +155,8 @@ impl Journal {
         file.commit().with_context(failed)
     }
 
-    pub fn into_held(self) -> Held {
+    pub fn into_finished(self) -> Finished {
         let Journal { stream, labels, is_damaged, variants, .. } = self;
-        Held { stream, labels, is_damaged, variants }
+        Finished { stream, labels, is_damaged, variants }
     }
 }

@@ -14,7 +14,7 @@ mod values;
 mod variant;
 mod verdicts;
 
-pub use journal::{Held, Journal};
+pub use journal::{Finished, Journal};
 pub use plan::{Plan, PlanFile, VARIANTS_MAX};
 pub use report::{Report, Stream, VariantReport, VerdictsReport};
 pub use tally::ALERTS_MAX;

@@ -140,6 +140,12 @@ struct Seen {
 }
 
 impl VariantReport {
+    /// The same variant in a plan that may have grown since.
+    pub fn named(self, (number, variant): (usize, &Variant)) -> VariantReport {
+        let settings = variant.settings.iter().map(ToString::to_string).collect();
+        VariantReport { number, name: variant.name.clone(), settings, ..self }
+    }
+
     pub fn new(
         (number, variant): (usize, &Variant),
         config_hash: u64,

@@ -31,6 +31,8 @@ pub struct Trial<'a> {
 /// What a pass has counted so far.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Figures {
+    /// Kept apart from the others: one a variant.
+    #[serde(skip)]
     tallies: Vec<Tally>,
     /// Day of the first item that came.
     first_day: Option<i32>,
@@ -46,12 +48,13 @@ impl Figures {
         Figures { tallies: std::iter::repeat_with(Tally::default).take(variants).collect(), ..Figures::default() }
     }
 
-    /// As [`Sink::figures`] gave them.
+    /// As [`Sink::figures`] gave them, and [`Sink::figures_of`] each variant.
     ///
     /// # Errors
     /// When they are of another program.
-    pub fn read(bytes: &[u8]) -> Result<Figures, rmp_serde::decode::Error> {
-        rmp_serde::from_slice(bytes)
+    pub fn read(bytes: &[u8], of_variants: &[Vec<u8>]) -> Result<Figures, rmp_serde::decode::Error> {
+        let tallies = of_variants.iter().map(|bytes| rmp_serde::from_slice(bytes));
+        Ok(Figures { tallies: tallies.collect::<Result<_, _>>()?, ..rmp_serde::from_slice(bytes)? })
     }
 
     /// Adds up the oldest days until `open` are left.
@@ -141,5 +144,9 @@ impl Sink for Trial<'_> {
 
     fn figures(&self) -> io::Result<Vec<u8>> {
         rmp_serde::to_vec(&self.figures).map_err(io::Error::other)
+    }
+
+    fn figures_of(&self, variant: usize) -> io::Result<Vec<u8>> {
+        rmp_serde::to_vec(&self.figures.tallies[variant]).map_err(io::Error::other)
     }
 }

@@ -105,7 +105,8 @@ fn read(path: &Path, name: &str) -> Result<String, Refused> {
 
 /// Same hash: same verdicts, but for how much is kept for speed.
 fn judges_like(one: &Variant, other: &Variant) -> bool {
-    one.config.engine == other.config.engine
+    let (one, other) = (&one.config.engine, &other.config.engine);
+    one == other || one.config_hash == other.config_hash
 }
 
 /// Keys outside of [`OF_VARIANTS`] in which the two differ.

@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use super::filter::LeftOut;
 use super::group::{Group, grouped};
 use super::input::Input;
 use super::merge::{Disorder, Reached};
+use super::output::Sink;
 use super::sequencer::Options;
 use super::settle::Order;
 use super::summary::Judged;
@@ -120,8 +122,6 @@ impl Identity {
 pub struct Checkpoint {
     pub identity: Identity,
     pub clock: Clock,
-    /// Of each variant.
-    pub variants: Vec<Kept>,
     /// Files that are being read, by their place among the inputs.
     pub reading: BTreeMap<usize, Reached>,
     pub ended: BTreeMap<usize, Disorder>,
@@ -132,15 +132,15 @@ pub struct Checkpoint {
 }
 
 /// What is kept of a variant, profiles and users apart.
-#[derive(Debug, Default, Serialize, Deserialize)]
-pub struct Kept {
-    pub judged: Judged,
-    pub waiting: Waiting,
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    judged: Judged,
+    waiting: Waiting,
 }
 
-/// A checkpoint is a file of this kind: its parts are the [`Checkpoint`], [`Sink::figures`](super::output::Sink::figures),
-/// profiles and attempts of each variant, and users. A user's part has the key (16 bytes) and the group (u32), both
-/// big-endian, the variants to whom the state is the same (u64), and the state.
+/// A checkpoint is a file of this kind: its parts are the [`Checkpoint`], the sink's [figures](Sink::figures), those of each
+/// variant; then for each variant what is [`Kept`], profiles, and attempts; and users. A user's part has the key (16 bytes), the
+/// group (u32), and the variants to whom the state is the same (u64), big-endian, and the state.
 const KIND: Kind = Kind { magic: *b"FSCP", version: 1, name: "checkpoint", written_with: "`--resume`" };
 /// Before a user's state.
 const USER_BYTES: usize = 16 + 4 + 8;
@@ -148,8 +148,10 @@ const USER_BYTES: usize = 16 + 4 + 8;
 /// What a checkpoint begins with.
 pub struct Looked {
     pub checkpoint: Checkpoint,
-    /// [`Sink::figures`](super::output::Sink::figures) as of then.
+    /// [`Sink::figures`] as of then.
     pub figures: Vec<u8>,
+    /// [`Sink::figures_of`] each variant.
+    pub figures_of: Vec<Vec<u8>>,
 }
 
 /// Reads what a checkpoint begins with; `None` where there is none yet.
@@ -157,15 +159,20 @@ pub struct Looked {
 /// # Errors
 /// When it cannot be read.
 pub fn look(path: &Path) -> anyhow::Result<Option<Looked>> {
-    if !path.exists() {
-        return Ok(None);
+    match path.symlink_metadata() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        _ => Ok(Some(begin(path)?.0)),
     }
-    Ok(Some(begin(path)?.0))
 }
 
 fn begin(path: &Path) -> anyhow::Result<(Looked, PartReader)> {
     let mut parts = parts_file::open(path, &KIND)?;
-    let mut begin = || Ok(Looked { checkpoint: parts.part_named()?, figures: parts.part()?.to_vec() });
+    let mut begin = || {
+        let (checkpoint, figures): (Checkpoint, _) = (parts.part_named()?, parts.part()?.to_vec());
+        let of = checkpoint.identity.configuration_hashes.iter().map(|_| Ok(parts.part()?.to_vec()));
+        let figures_of = of.collect::<anyhow::Result<_>>()?;
+        Ok(Looked { checkpoint, figures, figures_of })
+    };
     let looked: anyhow::Result<Looked> = begin();
     let looked = looked.with_context(|| format!("cannot read the checkpoint `{}`", path.display()))?;
     Ok((looked, parts))
@@ -189,29 +196,28 @@ impl Looked {
 /// Takes the checkpoint's state; `places` has each variant's group and its place there.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read, or is of another replay.
 pub(super) fn load(
     path: &Path,
+    identity: &Identity,
     groups: &mut [&mut Group],
     places: &[(usize, usize)],
 ) -> anyhow::Result<Checkpoint> {
-    let (Looked { mut checkpoint, .. }, parts) = begin(path)?;
-    let kept = std::mem::take(&mut checkpoint.variants);
-    take(groups, (kept, places), &checkpoint.clock, parts)
+    let (looked, parts) = begin(path)?;
+    looked.check(path, identity)?;
+    take(groups, places, &looked.checkpoint.clock, parts)
         .with_context(|| format!("cannot take the checkpoint `{}`", path.display()))?;
-    Ok(checkpoint)
+    Ok(looked.checkpoint)
 }
 
 fn take(
     groups: &mut [&mut Group],
-    (kept, places): (Vec<Kept>, &[(usize, usize)]),
+    places: &[(usize, usize)],
     clock: &Clock,
     mut parts: PartReader,
 ) -> anyhow::Result<()> {
-    if kept.len() != places.len() {
-        bail!("it has {} variants, and should have {}", kept.len(), places.len());
-    }
-    for (Kept { judged, waiting }, (group, place)) in kept.into_iter().zip(places) {
+    for (group, place) in places {
+        let Kept { judged, waiting } = parts.part_named()?;
         let profiles = parts.part()?.to_vec();
         let variant = &mut groups[*group].variants()[*place];
         variant.resume((&profiles, parts.part()?), waiting)?;
@@ -235,15 +241,18 @@ fn take(
 pub(super) fn save(
     path: &Path,
     checkpoint: &Checkpoint,
-    figures: &[u8],
+    sink: &dyn Sink,
     groups: &mut [&mut Group],
     places: &[(usize, usize)],
 ) -> anyhow::Result<()> {
     let written = parts_file::write(path, &KIND, |parts| {
         parts.put_named(checkpoint)?;
-        parts.put(&[figures])?;
+        parts.put(&[&sink.figures()?])?;
+        (0..places.len()).try_for_each(|variant| parts.put(&[&sink.figures_of(variant)?]))?;
         for (group, place) in places {
-            state_file::put_profiles(parts, groups[*group].variants()[*place].profiles())?;
+            let variant = &groups[*group].variants()[*place];
+            parts.put_named(&Kept { judged: variant.judged(), waiting: variant.waiting() })?;
+            state_file::put_profiles(parts, variant.profiles())?;
         }
         for (number, group) in (0u32..).zip(groups) {
             group.export(&mut |user, variants, state| parts.put(&[&user_bytes(user, number, variants), state]))?;
@@ -270,7 +279,7 @@ fn user(bytes: &[u8; USER_BYTES]) -> (UserKey, u32, Variants) {
 ///
 /// # Errors
 /// When one cannot be written.
-pub(super) fn sync(outputs: &[PathBuf]) -> anyhow::Result<()> {
+pub fn sync(outputs: &[PathBuf]) -> anyhow::Result<()> {
     for output in outputs {
         // A device has nothing to be synced.
         let is_file = output.metadata().is_ok_and(|data| data.is_file());

@@ -46,11 +46,19 @@ pub trait Sink {
         Vec::new()
     }
 
-    /// What it has counted, to go on from.
+    /// What it has counted of the stream, to go on from.
     ///
     /// # Errors
     /// When it cannot be put into bytes.
     fn figures(&self) -> io::Result<Vec<u8>> {
+        Ok(Vec::new())
+    }
+
+    /// What it has counted of one variant's results.
+    ///
+    /// # Errors
+    /// When it cannot be put into bytes.
+    fn figures_of(&self, _variant: usize) -> io::Result<Vec<u8>> {
         Ok(Vec::new())
     }
 }

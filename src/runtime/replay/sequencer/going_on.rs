@@ -6,7 +6,7 @@ use anyhow::Context;
 
 use super::Sequencer;
 use crate::engine::signin::EventTime;
-use crate::runtime::replay::checkpoint::{self, Checkpoint, CheckpointPlan, Counted, Kept};
+use crate::runtime::replay::checkpoint::{self, Checkpoint, CheckpointPlan, Counted};
 use crate::runtime::replay::group::{Border, Group};
 use crate::runtime::replay::merge::Reached;
 use crate::runtime::replay::state::{self, StateFiles};
@@ -32,7 +32,9 @@ impl Sequencer<'_> {
     /// Goes on where an earlier run of the same replay stood.
     fn resume(&mut self, path: &Path) -> anyhow::Result<()> {
         let groups = &mut here(&mut self.groups);
-        let Checkpoint { clock, reading, ended, counted, .. } = checkpoint::load(path, groups, &self.places)?;
+        let identity = self.identity.as_ref().context("a checkpoint that was not planned")?;
+        let Checkpoint { clock, reading, ended, counted, .. } =
+            checkpoint::load(path, identity, groups, &self.places)?;
         self.merge.go_on(&reading, &ended);
         self.is_resumed = true;
         self.noted_before = reading.iter().map(|(file, reached)| (*file, reached.notes)).collect();
@@ -53,22 +55,15 @@ impl Sequencer<'_> {
         };
         let reading = self.merge.joined_files().map(reached).collect();
         let identity = self.identity.clone().context("a checkpoint that was not planned")?;
-        let (clock, figures) = (self.clock(), self.sink.figures().context("cannot keep what was counted")?);
-        let groups = &mut here(&mut self.groups);
-        let kept = |(group, place): &(usize, usize)| {
-            let variant = &groups[*group].variants()[*place];
-            Kept { judged: variant.judged(), waiting: variant.waiting() }
-        };
         let checkpoint = Checkpoint {
             identity,
-            clock,
-            variants: self.places.iter().map(kept).collect(),
+            clock: self.clock(),
             reading,
             ended: self.merge.disorder().clone(),
             counted: self.counted.clone(),
             lengths: self.sink.lengths(),
         };
-        checkpoint::save(&plan.path, &checkpoint, &figures, groups, &self.places)?;
+        checkpoint::save(&plan.path, &checkpoint, self.sink, &mut here(&mut self.groups), &self.places)?;
         self.due.begin(self.position);
         Ok(())
     }
