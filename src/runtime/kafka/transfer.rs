@@ -41,6 +41,9 @@ use crate::runtime::task::Task;
 /// A client that reads nothing needs no room.
 const QUEUE_BYTES_MAX: u64 = 64 * 1024;
 
+/// The partition that is marked whenever any is.
+const FIRST_MARKED: i32 = 0;
+
 type Users = BTreeMap<UserKey, Vec<u8>>;
 
 /// What an application has learnt.
@@ -177,6 +180,16 @@ fn head(
     })
 }
 
+/// Whether the application's state is whole. One partition tells: it is marked before all others, and cleared with them.
+///
+/// # Errors
+/// When it is not, or cannot be read.
+pub fn look(names: &Names) -> anyhow::Result<()> {
+    let scanner = Scanner::new(names)?;
+    changelog::last_marker(names, &scanner, FIRST_MARKED)?.map(Marker::whole).transpose()?;
+    Ok(())
+}
+
 /// Where the input goes on: of each topic and partition.
 ///
 /// # Errors
@@ -214,9 +227,9 @@ pub fn import(
     tell: &mut dyn FnMut(String),
 ) -> anyhow::Result<Imported> {
     let frontier = frontier(config, &learning.head.clock)?;
-    let producers =
-        Producers::take_over(names, places).context("cannot take the application over; nothing is written")?;
-    replace(names, scanner, producers, learning, frontier, places, tell)
+    let stopped = Stopped::take_over(names, scanner, places)
+        .context("cannot take the application over; nothing is written")?;
+    replace(names, scanner, stopped, learning, frontier, places, tell)
         .context("the import broke off, and `farsign run` refuses what is there: import again")
 }
 
@@ -233,30 +246,47 @@ fn frontier(config: &Config, clock: &Clock) -> anyhow::Result<Frontier> {
     Ok(Frontier { day: clock.day, complete_day, told_minute: clock.reviewed.map(minute_of) })
 }
 
-/// Everybody who may write for the application. Who may still write under these ids fails with his next transaction, before
-/// anything is written here; should he take one back, it is this one's that fails.
-struct Producers {
+/// A stopped application: what it has, and everybody who may write for it. Who may still write under these ids fails with his
+/// next transaction, before anything is written here; should he take one back, it is this one's that fails.
+struct Stopped {
     /// For what is of no one task.
     import: TxnProducer,
     tasks: Vec<TxnProducer>,
     /// One a place.
     lanes: Vec<TxnProducer>,
+    /// What the tasks' partitions hold.
+    found: Vec<reset::Found>,
 }
 
-impl Producers {
-    fn take_over(names: &Names, places: &[ReadTo]) -> anyhow::Result<Producers> {
+impl Stopped {
+    fn take_over(names: &Names, scanner: &Scanner, places: &[ReadTo]) -> anyhow::Result<Stopped> {
         let patience = names.transaction_timeout * 2;
         let open = |id: String| TxnProducer::open(&names.connection, &id, names.message_bytes_max, patience);
         let lane = |place: &ReadTo| {
             open(repartition::transactional_id(&names.application_id, &place.topic, place.partition))
         };
-        Ok(Producers {
-            import: open(names.import_id())?,
-            tasks: (0..names.partitions)
-                .map(|task| open(names.transactional_id(task)))
-                .collect::<Result<_, _>>()?,
-            lanes: places.iter().map(lane).collect::<Result<_, _>>()?,
-        })
+        let import = open(names.import_id())?;
+        let tasks =
+            (0..names.partitions).map(|task| open(names.transactional_id(task))).collect::<Result<_, _>>()?;
+        let lanes = places.iter().map(lane).collect::<Result<_, _>>()?;
+        // Only now is what earlier owners wrote final; and all is read before anything is marked, which then takes moments.
+        let find = |partition| reset::find(names, scanner, partition, true);
+        let found = (0..names.partitions).map(find).collect::<Result<_, _>>()?;
+        Ok(Stopped { import, tasks, lanes, found })
+    }
+
+    /// Marks each partition as one whose state is being imported, [`FIRST_MARKED`] before the others.
+    fn mark(&mut self, names: &Names, tell: &mut dyn FnMut(String)) -> anyhow::Result<()> {
+        for ((partition, producer), found) in (FIRST_MARKED..).zip(&mut self.tasks).zip(&mut self.found) {
+            let next = found.marker.as_ref().map_or_else(Vec::new, |marker| marker.next.clone());
+            let kept = reset::marker(found.marker.as_ref(), next, reset::StateChange::Keep);
+            let marker = Marker { importing: true, ..kept };
+            reset::write_marker(names, producer, partition, &marker)
+                .with_context(|| format!("cannot mark partition `{partition}`"))?;
+            found.marker = Some(marker);
+            tell(format!("partition {partition}: is marked: no task begins with it until the import is done"));
+        }
+        Ok(())
     }
 }
 
@@ -264,21 +294,16 @@ impl Producers {
 fn replace(
     names: &Names,
     scanner: &Scanner,
-    mut producers: Producers,
+    mut stopped: Stopped,
     learning: Learning,
     frontier: Frontier,
     places: &[ReadTo],
     tell: &mut dyn FnMut(String),
 ) -> anyhow::Result<Imported> {
+    stopped.mark(names, tell)?;
+    let Stopped { mut import, tasks, lanes, found } = stopped;
     let Learning { head, profiles, users } = learning;
-    let mut before = Vec::new();
-    for (partition, producer) in (0..).zip(&mut producers.tasks) {
-        let found = mark(names, scanner, partition, producer)
-            .with_context(|| format!("cannot mark partition `{partition}`"))?;
-        before.push(found);
-        tell(format!("partition {partition}: is marked, and no task begins with it until the import is done"));
-    }
-    write_profiles(names, &mut producers.import, &profiles, frontier).context("cannot write the profiles")?;
+    write_profiles(names, &mut import, &profiles, frontier).context("cannot write the profiles")?;
     tell("profiles are written".to_owned());
     let mut by_partition: Vec<Users> = (0..names.partitions).map(|_| Users::new()).collect();
     for (user, state) in users {
@@ -286,7 +311,7 @@ fn replace(
     }
     let mut imported = Imported::default();
     let mut markers = Vec::new();
-    for (((partition, users), found), producer) in (0..).zip(by_partition).zip(before).zip(&mut producers.tasks) {
+    for (((partition, users), found), producer) in (0..).zip(by_partition).zip(found).zip(tasks) {
         let cleared = write_users(names, (partition, producer), &users, &found.keys)
             .with_context(|| format!("cannot write partition `{partition}`"))?;
         tell(format!("partition {partition}: {} users are written, {cleared} are cleared", users.len()));
@@ -294,30 +319,14 @@ fn replace(
         imported.cleared += cleared;
         markers.push((partition, last_marker(&head, frontier, found.marker.as_ref())));
     }
-    // Lanes were taken over, so nobody has put anything there since; whoever takes one back, his go on from the places.
+    // Before the lanes' places: what one that is started meanwhile carries from there on lies behind.
     for (partition, marker) in &mut markers {
         marker.next = reset::next(names, scanner, *partition, Bound::Latest, None)?;
     }
-    go_on_from(names, places, &mut producers.lanes, tell).context("cannot set where the input goes on")?;
+    go_on_from(names, places, lanes, tell).context("cannot set where the input goes on")?;
     let markers: Vec<(i32, &Marker)> = markers.iter().map(|(partition, marker)| (*partition, marker)).collect();
-    reset::write_markers(names, scanner, &mut producers.import, &markers).context("cannot take the marks away")?;
+    reset::write_markers(names, scanner, &mut import, &markers).context("cannot take the marks away")?;
     Ok(imported)
-}
-
-/// Marks a partition's state as one that is not whole; gives what is there, with the new marker.
-fn mark(
-    names: &Names,
-    scanner: &Scanner,
-    partition: i32,
-    producer: &mut TxnProducer,
-) -> anyhow::Result<reset::Found> {
-    // Since the task was taken over what an earlier owner wrote is final.
-    let found = reset::find(names, scanner, partition, true)?;
-    let next = found.marker.as_ref().map_or_else(Vec::new, |old| old.next.clone());
-    let marker =
-        Marker { importing: true, ..reset::marker(found.marker.as_ref(), next, reset::StateChange::Keep) };
-    reset::write_marker(names, producer, partition, &marker)?;
-    Ok(reset::Found { marker: Some(marker), ..found })
 }
 
 /// The marker beside the imported state; where the task goes on is still to be said.
@@ -375,7 +384,7 @@ fn profiles_record<'a>(topic: &'a str, key: &'a [u8], payload: &'a [u8]) -> Outg
 /// Writes one partition's users in place of those with these keys; gives how many were cleared.
 fn write_users(
     names: &Names,
-    (partition, producer): (i32, &mut TxnProducer),
+    (partition, mut producer): (i32, TxnProducer),
     users: &Users,
     keys: &BTreeSet<Vec<u8>>,
 ) -> anyhow::Result<usize> {
@@ -383,7 +392,7 @@ fn write_users(
     let ended: Vec<&Vec<u8>> = keys.iter().filter(|key| !is_new(key)).collect();
     let written = users.iter().map(|(user, state)| (user.0.to_be_bytes().to_vec(), Some(state.as_slice())));
     let changes: Vec<_> = ended.iter().map(|key| ((*key).clone(), None)).chain(written).collect();
-    reset::write_changes(names, producer, partition, &changes)?;
+    reset::write_changes(names, &mut producer, partition, &changes)?;
     Ok(ended.len())
 }
 
@@ -392,13 +401,13 @@ fn write_users(
 fn go_on_from(
     names: &Names,
     places: &[ReadTo],
-    lanes: &mut [TxnProducer],
+    lanes: Vec<TxnProducer>,
     tell: &mut dyn FnMut(String),
 ) -> anyhow::Result<()> {
     // The stage that lanes belong to is a group of its own.
     let stage = names.connection.with_group(repartition::group_id(&names.application_id));
     let member = repartition::reader(&stage, QUEUE_BYTES_MAX)?;
-    for (ReadTo { topic, partition, offset }, producer) in places.iter().zip(lanes) {
+    for (ReadTo { topic, partition, offset }, mut producer) in places.iter().zip(lanes) {
         let group = member.group_metadata().context("the client has no group")?;
         let deadline = Deadline::after(names.transaction_timeout);
         producer.begin()?;
