@@ -20,9 +20,12 @@ use farsign::cli;
 use farsign::engine::signin::EventTime;
 use farsign::runtime::kafka::repartition::group_id;
 use farsign::runtime::kafka::scan::{Bound, Scanner};
-use farsign::runtime::kafka::transfer::{self, Learning};
+use farsign::runtime::kafka::transfer::{self, Imported, Learning};
 use farsign::runtime::state_file::{self, Opened};
 use farsign::simulate::Form;
+
+/// What is said of a state whose import broke off.
+const NOT_WHOLE: &str = "`farsign state import` has begun and not come to its end";
 
 fn deployment<'a>(broker: &'a Broker, name: &str, partitions: i32) -> Deployment<'a> {
     let unkeyed = Deployment::new(broker, name).set("input", "keyed", "false");
@@ -48,22 +51,30 @@ fn is_refused(deployment: &Deployment<'_>, arguments: &[&str], said: &str) {
 }
 
 /// The instance ends with exit code 1 and says so; gives how many tasks it had begun.
-fn tasks_of_refused(mut instance: Instance, said: &str) -> usize {
+fn tasks_of_refused(mut instance: Instance) -> usize {
     let (status, log) = (instance.wait(), instance.log());
-    assert!(status.code() == Some(1) && log.contains(said), "{status}\n{log}");
+    assert!(status.code() == Some(1) && log.contains(NOT_WHOLE), "{status}\n{log}");
     log.matches("task is running").count()
 }
 
-/// An import in this process that ends as if killed when it has told of so many steps; `None`: it came to its end before.
+/// An import in this process; `told` hears of each step when it is done.
+fn import_telling(
+    deployment: &Deployment<'_>,
+    state: &Path,
+    from: Bound,
+    told: &mut dyn FnMut(String),
+) -> anyhow::Result<Imported> {
+    let cli::deployment::Deployment { config, names, .. } = cli::deployment::open(Some(&deployment.config()))?;
+    let scanner = Scanner::new(&names)?;
+    let places = transfer::places(&config, &scanner, from)?;
+    transfer::import(&config, &names, &scanner, Learning::read(state)?, &places, told)
+}
+
+/// One that ends as if killed when it has told of so many steps; gives the last, `None`: it came to its end before.
 fn import_up_to(deployment: &Deployment<'_>, state: &Path, from: Bound, steps: usize) -> Option<String> {
-    let cli::deployment::Deployment { config, names, .. } =
-        cli::deployment::open(Some(&deployment.config())).unwrap();
-    let scanner = Scanner::new(&names).unwrap();
-    let learning = Learning::read(state).unwrap();
-    let places = transfer::places(&config, &scanner, from).unwrap();
     let mut told = Vec::new();
     let result = catch_unwind(AssertUnwindSafe(|| {
-        transfer::import(&config, &names, &scanner, learning, &places, &mut |line| {
+        import_telling(deployment, state, from, &mut |line| {
             told.push(line);
             if told.len() == steps {
                 resume_unwind(Box::new("broken off"));
@@ -185,25 +196,11 @@ fn an_import_that_broke_off_is_refused_until_it_is_made_whole() {
     let exported_name = exported.display().to_string();
     let export = ["state", "export", "--output", &exported_name];
 
-    let not_whole = "`farsign state import` has begun and not come to its end";
     let mut steps = Vec::new();
     while let Some(step) = import_up_to(&deployment, &state, Bound::Offset(next), steps.len() + 1) {
         let instance = deployment.start();
-        is_refused(&deployment, &export, not_whole);
-        assert_eq!(tasks_of_refused(instance, not_whole), 0, "after `{step}`");
-        if step.starts_with("partition 1: is marked") {
-            is_refused(&deployment, &["reset", "--to", "earliest", "--yes"], not_whole);
-            // What is forgotten can be begun with, what is still marked cannot: nor can who has both.
-            let clear = ["reset", "--to", "latest", "--state", "clear", "--yes"];
-            succeeds(&deployment, &[&clear[..], &["--partition", "0"]].concat());
-            assert!(tasks_of_refused(deployment.start(), not_whole) < 2);
-            is_refused(&deployment, &export, not_whole);
-            succeeds(&deployment, &clear);
-            deployment.start_ready().terminate();
-            succeeds(&deployment, &export);
-            assert!(contents(&exported).2.is_empty(), "a reset forgets all");
-            import_up_to(&deployment, &state, Bound::Offset(next), steps.len() + 1);
-        }
+        is_refused(&deployment, &export, NOT_WHOLE);
+        assert_eq!(tasks_of_refused(instance), 0, "after `{step}`");
         succeeds(&deployment, &import);
         succeeds(&deployment, &export);
         assert!(contents(&exported) == learnt, "after `{step}`");
@@ -217,6 +214,43 @@ fn an_import_that_broke_off_is_refused_until_it_is_made_whole() {
     let live =
         deployment.lines("risk-detections").into_iter().filter(|line| !of_strangers.contains(line)).collect();
     assert_same_detections(&[lines(&found), live].concat(), &whole);
+}
+
+#[test]
+fn a_reset_forgets_what_was_half_imported_whoever_still_imports() {
+    let deployment = deployment(Broker::shared(), "forgotten", 2);
+    let [log, found, state, exported] =
+        ["history", "found", "state", "exported"].map(|name| deployment.file(name));
+    write_log(&log, &in_order(&simulated(10, 3, Form::EntraLean)));
+    let mut replay = deployment.farsign(&["replay", "--updates"]);
+    replay.arg("--output").arg(&found).arg("--state-out").arg(&state).arg(&log);
+    assert!(replay.status().unwrap().success());
+    let exported_name = exported.display().to_string();
+    let export = ["state", "export", "--output", &exported_name];
+    let clear = ["reset", "--to", "latest", "--state", "clear", "--yes"];
+
+    // Both are marked, and only one has users.
+    let step = import_up_to(&deployment, &state, Bound::Latest, 4).unwrap();
+    assert!(step.starts_with("partition 0:") && step.contains("users are written"), "{step}");
+    is_refused(&deployment, &["reset", "--to", "earliest", "--yes"], NOT_WHOLE);
+    // What is forgotten may be begun with, what is still marked may not: nor may who has both.
+    succeeds(&deployment, &[&clear[..], &["--partition", "0"]].concat());
+    assert!(tasks_of_refused(deployment.start()) < 2);
+    is_refused(&deployment, &export, NOT_WHOLE);
+
+    // An import that has but to take the marks away is thought dead.
+    let mut was_reset = false;
+    let result = import_telling(&deployment, &state, Bound::Latest, &mut |step| {
+        if step.starts_with("partition 1") && step.ends_with("its place is set") {
+            succeeds(&deployment, &clear);
+            was_reset = true;
+        }
+    });
+    let error = format!("{:#}", result.unwrap_err());
+    assert!(was_reset && error.contains("cannot take the marks away"), "{error}");
+    succeeds(&deployment, &export);
+    assert!(contents(&exported).2.is_empty());
+    deployment.start_ready().terminate();
 }
 
 /// A sign-in so many hours after a day of 2024, by whose clock it may be.
