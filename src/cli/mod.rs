@@ -9,10 +9,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
+use crate::runtime::kafka::marker::HalfImported;
+
 pub mod check;
 pub mod dead_letter;
 pub mod demo;
-mod deployment;
+pub mod deployment;
 pub mod diff;
 pub mod evaluate;
 pub mod explain;
@@ -108,7 +110,7 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));
-        ExitCode::from(COULD_NOT_RUN)
+        ExitCode::from(if error.is::<HalfImported>() { PROBLEMS } else { COULD_NOT_RUN })
     })
 }
 

@@ -57,7 +57,10 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let partitions = scanner.chosen(names.lead(), args.partition)?;
     for partition in &partitions {
-        let found = reset::find(names, &scanner, *partition, state == StateChange::Clear)?;
+        let mut found = reset::find(names, &scanner, *partition, state == StateChange::Clear)?;
+        if state == StateChange::Keep {
+            found.marker = found.marker.map(Marker::whole).transpose()?;
+        }
         let next = reset::next(names, &scanner, *partition, args.to, found.marker.as_ref())?;
         tell("would be", *partition, found.marker.as_ref(), &next, found.keys.len(), state)?;
     }
@@ -65,6 +68,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         say("nothing was changed; --yes does it");
         return Ok(ExitCode::SUCCESS);
     }
+    reset::end_import(names)?;
     for partition in partitions {
         if !is_stopped(names, &scanner)? {
             return Ok(ExitCode::from(PROBLEMS));

@@ -18,10 +18,12 @@ use crate::logging;
 use crate::metrics::Metrics;
 use crate::runtime::kafka::client::Connection;
 use crate::runtime::kafka::judging::{Judgings, Limits};
+use crate::runtime::kafka::marker::HalfImported;
 use crate::runtime::kafka::names::Names;
 use crate::runtime::kafka::run::{self, End, Parts};
 use crate::runtime::kafka::topics::Layout;
 use crate::runtime::kafka::topics::verify::{self, Verified};
+use crate::runtime::kafka::transfer;
 use crate::runtime::people;
 use crate::runtime::reload::{Loaded, Reloaded, Source, Timing, Watcher};
 
@@ -105,6 +107,12 @@ fn serve(
     health.clear("topics");
     let judging = Judgings::new(reloaded, &config, limits(&config, &layout));
     let names = Names::new(&config, connection, &layout);
+    match transfer::look(&names) {
+        Err(error) if error.is::<HalfImported>() => return Err(error),
+        // Every task finds it, too: this one is so that none begins while another is refused.
+        Err(error) => tracing::warn!("cannot look whether an import broke off: {error:#}"),
+        Ok(()) => {}
+    }
     let parts = Parts { config, names: Arc::new(names), judging: Arc::new(judging), metrics, health };
     let end = run::run(&parts, stop)?;
     Ok(match end {

@@ -2,12 +2,11 @@
 //!
 //! So an application begins with what a replay of its history learnt, moves to another cluster or another number of
 //! partitions, or lends its state to a replay. An import says what it would do and asks, as `farsign reset` does; an
-//! application that runs is refused: exit code 1.
+//! application that runs is refused, and so is the export of a state whose import broke off: exit code 1.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 
@@ -15,12 +14,10 @@ use super::deployment::{self, Deployment};
 use super::reset::{confirmed, is_stopped};
 use super::{PROBLEMS, say};
 use crate::config::Config;
-use crate::engine::profile::Profiles;
 use crate::runtime::kafka::reset;
 use crate::runtime::kafka::scan::{Bound, Scanner};
 use crate::runtime::kafka::transfer::{self, Learning};
-use crate::runtime::state_file::{self, Clock, Head, Opened, PutUser, ReadTo};
-use crate::runtime::task::Task;
+use crate::runtime::state_file::{self, Clock, Head, PutUser, ReadTo};
 
 #[derive(clap::Args, Debug)]
 pub struct ExportArgs {
@@ -87,7 +84,7 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
              distributed; with `false` Farsign decides"
         );
     }
-    let learning = read(&args.state)?;
+    let learning = Learning::read(&args.state)?;
     let waiting = learning.head.waiting.detections.len();
     if waiting > 0 {
         bail!(
@@ -114,34 +111,9 @@ pub fn import(args: &ImportArgs) -> anyhow::Result<ExitCode> {
     if !is_stopped(names, &scanner)? {
         return Ok(ExitCode::from(PROBLEMS));
     }
-    let mut task = Task::new(Arc::new(config.engine.clone()), Arc::new(Profiles::default()));
-    if let Some(reviewed) = learning.head.clock.reviewed {
-        task.resume(reviewed, reviewed);
-    }
-    let held = task.held(learning.head.clock.stream_time()?.now());
-    let done = transfer::import(names, &scanner, learning, &places, held, &mut |line| say(&line))
-        .context("the import is not whole: import again before the application is started")?;
+    let done = transfer::import(config, names, &scanner, learning, &places, &mut |line| say(&line))?;
     writeln!(out, "users: {} written, {} cleared", done.users, done.cleared)?;
     Ok(ExitCode::SUCCESS)
-}
-
-fn read(path: &Path) -> anyhow::Result<Learning> {
-    let Opened { head, profiles, attempts, mut users } = state_file::open(path)?;
-    let known = Profiles::decode(&profiles).context("the state's profiles cannot be read")?;
-    known.attempts().restore(&attempts).context("the state's attempts cannot be read")?;
-    let mut states = std::collections::BTreeMap::new();
-    while let Some((user, state)) = users.next_user()? {
-        states.insert(user, state.to_vec());
-    }
-    if states.len() as u64 != head.users {
-        bail!(
-            "the state `{}` is damaged: it has {} users, and should have {}",
-            path.display(),
-            states.len(),
-            head.users
-        );
-    }
-    Ok(Learning { head, profiles: known, users: states })
 }
 
 /// Stream time, as people read it.

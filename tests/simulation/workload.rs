@@ -149,6 +149,7 @@ impl Workload for StandIn {
             told_minute: None,
             program: String::new(),
             configuration_hash: String::new(),
+            importing: false,
         };
         outbox.push(Destination::State, None, Some(MARKER_KEY), Some(&marker.encode()), Vec::new());
         let records = (self.next - self.frozen_next) as u64;

@@ -13,6 +13,9 @@ use super::names::Names;
 use super::outbox::Destination;
 use super::scan::{Bound, Part, ScanError, Scanner};
 
+/// Offsets before the end in which the last marker is looked for first: a task's transaction ends with one.
+const LAST_RECORDS: i64 = 64;
+
 #[derive(Debug, thiserror::Error)]
 pub enum ChangelogError {
     #[error(transparent)]
@@ -27,6 +30,23 @@ pub enum ChangelogError {
 /// When the brokers do not say where it ends.
 pub fn part(names: &Names, scanner: &Scanner, partition: i32) -> Result<Part, ScanError> {
     scanner.part(names.topic(Destination::State), partition, Bound::Earliest, Bound::Latest)
+}
+
+/// The last marker of a partition, mostly without reading what comes before it.
+///
+/// # Errors
+/// As [`read`].
+pub fn last_marker(names: &Names, scanner: &Scanner, partition: i32) -> Result<Option<Marker>, ChangelogError> {
+    let whole = part(names, scanner, partition)?;
+    let mut length = LAST_RECORDS;
+    loop {
+        let from = whole.to.saturating_sub(length).max(whole.from);
+        let marker = read(scanner, &Part { from, ..whole.clone() }, &mut |_| {})?;
+        if marker.is_some() || from == whole.from {
+            return Ok(marker);
+        }
+        length = length.saturating_mul(8);
+    }
 }
 
 /// Visits the changes, markers apart; gives the last marker.

@@ -40,7 +40,18 @@ pub struct Marker {
     pub program: String,
     /// Configuration and tables the verdicts rested on.
     pub configuration_hash: String,
+    /// Is `farsign state import` writing the state beside it? Then no task may begin with it; only such markers have it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub importing: bool,
 }
+
+/// A state that is half an old and half a new one.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`farsign state import` has begun and not come to its end, so the state is not whole: import again, or forget every \
+     user with `farsign reset --state clear`"
+)]
+pub struct HalfImported;
 
 /// Why a record is no marker.
 #[derive(Debug, thiserror::Error)]
@@ -67,6 +78,12 @@ impl Marker {
             return Err(MarkerError::Version(version));
         }
         serde_json::from_slice(bytes).map_err(damaged)
+    }
+
+    /// # Errors
+    /// When the state beside it is not whole.
+    pub fn whole(self) -> Result<Marker, HalfImported> {
+        if self.importing { Err(HalfImported) } else { Ok(self) }
     }
 
     /// The offset to go on from in a topic.
@@ -98,6 +115,7 @@ mod tests {
             told_minute: Some(28_800_010),
             program: "0.1.0".to_owned(),
             configuration_hash: "0123456789abcdef".to_owned(),
+            importing: false,
         }
     }
 
@@ -114,6 +132,15 @@ mod tests {
         let older = older.replace("reviewedMinute", "ignoredToo").replace("toldMinute", "ignoredAsWell");
         let older = Marker::decode(older.as_bytes()).expect("reads");
         assert_eq!((older.id_of("sign-ins"), older.reviewed_minute, older.told_minute), (None, None, None));
+    }
+
+    #[test]
+    fn only_a_state_that_is_being_imported_is_not_whole() {
+        let text = String::from_utf8(marker().encode()).expect("text");
+        assert!(!text.contains("importing"), "as programs write it that know no imports: {text}");
+        assert!(Marker::decode(text.as_bytes()).expect("reads").whole().is_ok());
+        let importing = Marker { importing: true, ..marker() };
+        assert!(Marker::decode(&importing.encode()).expect("reads").whole().is_err());
     }
 
     #[test]

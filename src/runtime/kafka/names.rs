@@ -55,6 +55,11 @@ impl Names {
         format!("{}-{}-{partition}", self.application_id, self.lead())
     }
 
+    /// Of who writes a whole state: at most one at a time.
+    pub fn import_id(&self) -> String {
+        format!("{}-import", self.application_id)
+    }
+
     pub fn topic(&self, destination: Destination) -> &str {
         match destination {
             Destination::State => &self.topics.state,

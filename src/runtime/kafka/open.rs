@@ -13,6 +13,7 @@ use super::group::GroupConsumer;
 use super::happening::Happening;
 use super::kafka_log::{self, KafkaLog, Reader};
 use super::log::Change;
+use super::marker::{HalfImported, Marker};
 use super::names::Names;
 use super::partition::{PartitionTask, StateError, TaskSettings};
 use super::protocol::{RestoreError, Restored, Session};
@@ -70,6 +71,9 @@ pub enum OpenError {
     Restore(#[from] RestoreError),
     #[error(transparent)]
     State(#[from] StateError),
+    /// No task of the application may begin.
+    #[error(transparent)]
+    HalfImported(#[from] HalfImported),
     #[error("{0}")]
     Ask(String),
     /// Records are gone that were never judged.
@@ -118,6 +122,8 @@ impl Restorer {
                 failed = task.load(&change).err();
             }
         })?;
+        // Before what the changes came to: they may be of two states.
+        restored.marker = restored.marker.map(Marker::whole).transpose()?;
         if let Some(error) = failed {
             return Err(error.into());
         }

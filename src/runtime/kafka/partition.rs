@@ -519,6 +519,7 @@ impl PartitionTask {
             told_minute,
             program: env!("CARGO_PKG_VERSION").to_owned(),
             configuration_hash: format!("{:016x}", self.settings.render.config_hash),
+            importing: false,
         }
     }
 }

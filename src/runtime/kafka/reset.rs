@@ -126,9 +126,16 @@ pub fn marker(old: Option<&Marker>, next: Vec<(String, i64)>, state: StateChange
                 told_minute: None,
                 program: env!("CARGO_PKG_VERSION").to_owned(),
                 configuration_hash: old.map_or_else(|| "0".repeat(16), |old| old.configuration_hash.clone()),
+                importing: false,
             }
         }
     }
+}
+
+/// Takes the import's transactional id over: one that was thought dead writes no marker any more.
+pub fn end_import(names: &Names) -> Result<(), Failure> {
+    let patience = names.transaction_timeout * 2;
+    TxnProducer::open(&names.connection, &names.import_id(), names.message_bytes_max, patience).map(drop)
 }
 
 /// What was written.
@@ -161,34 +168,93 @@ pub fn reset(
 pub(super) type Change<'a> = (Vec<u8>, Option<&'a [u8]>);
 
 /// Writes a stopped partition's changes, the marker with the last of them, and the group's offsets beside it.
-pub(super) fn write(
+fn write(
     names: &Names,
     scanner: &Scanner,
     producer: &mut TxnProducer,
     (partition, marker): (i32, &Marker),
     changes: &[Change<'_>],
 ) -> Result<(), ResetError> {
-    let timeout = names.transaction_timeout;
-    let mut chunks: Vec<&[Change<'_>]> = changes.chunks(CHANGES_MAX).collect();
-    let last = chunks.pop().unwrap_or(&[]);
-    for chunk in chunks {
-        let deadline = Deadline::after(timeout);
+    let last = changes.chunks(CHANGES_MAX).next_back().unwrap_or(&[]);
+    write_changes(names, producer, partition, &changes[..changes.len() - last.len()])?;
+    let deadline = Deadline::after(names.transaction_timeout);
+    producer.begin()?;
+    send(names, producer, partition, last, deadline)?;
+    send_marker(names, producer, partition, marker, deadline)?;
+    send_next(scanner, producer, &[(partition, marker)], deadline)?;
+    Ok(producer.commit(deadline)?)
+}
+
+/// Writes a stopped partition's changes, in as many transactions as they need.
+pub(super) fn write_changes(
+    names: &Names,
+    producer: &mut TxnProducer,
+    partition: i32,
+    changes: &[Change<'_>],
+) -> Result<(), Failure> {
+    for chunk in changes.chunks(CHANGES_MAX) {
+        let deadline = Deadline::after(names.transaction_timeout);
         producer.begin()?;
         send(names, producer, partition, chunk, deadline)?;
         producer.commit(deadline)?;
     }
+    Ok(())
+}
+
+/// Writes a stopped partition's marker alone.
+pub(super) fn write_marker(
+    names: &Names,
+    producer: &mut TxnProducer,
+    partition: i32,
+    marker: &Marker,
+) -> Result<(), Failure> {
+    let deadline = Deadline::after(names.transaction_timeout);
+    producer.begin()?;
+    send_marker(names, producer, partition, marker, deadline)?;
+    producer.commit(deadline)
+}
+
+/// Writes the markers of stopped partitions, and the group's offsets beside them: all or none.
+pub(super) fn write_markers(
+    names: &Names,
+    scanner: &Scanner,
+    producer: &mut TxnProducer,
+    markers: &[(i32, &Marker)],
+) -> Result<(), ResetError> {
+    let deadline = Deadline::after(names.transaction_timeout);
+    producer.begin()?;
+    for (partition, marker) in markers {
+        send_marker(names, producer, *partition, marker, deadline)?;
+    }
+    send_next(scanner, producer, markers, deadline)?;
+    Ok(producer.commit(deadline)?)
+}
+
+fn send_marker(
+    names: &Names,
+    producer: &TxnProducer,
+    partition: i32,
+    marker: &Marker,
+    deadline: Deadline,
+) -> Result<(), Failure> {
+    producer.send(&outgoing(names, partition, MARKER_KEY, Some(&marker.encode())), deadline)
+}
+
+/// The group's offsets, as the markers have them.
+fn send_next(
+    scanner: &Scanner,
+    producer: &TxnProducer,
+    markers: &[(i32, &Marker)],
+    deadline: Deadline,
+) -> Result<(), ResetError> {
     // The metadata of a client that is no member has no generation. A coordinator takes offsets with it as long as the
     // group is empty, and refuses them when a member has come back: then the whole transaction is refused.
     let group: ConsumerGroupMetadata = scanner.reader().group_metadata().ok_or(ResetError::NoGroup)?;
-    let deadline = Deadline::after(timeout);
-    producer.begin()?;
-    send(names, producer, partition, last, deadline)?;
-    let payload = marker.encode();
-    producer.send(&outgoing(names, partition, MARKER_KEY, Some(&payload)), deadline)?;
-    let offsets: Vec<(&str, i32, i64)> =
-        marker.next.iter().map(|(topic, next)| (topic.as_str(), partition, *next)).collect();
-    producer.send_offsets(&offsets, &group, deadline)?;
-    Ok(producer.commit(deadline)?)
+    let mut offsets: Vec<(&str, i32, i64)> = Vec::new();
+    for (partition, marker) in markers {
+        offsets.extend(marker.next.iter().map(|(topic, next)| (topic.as_str(), *partition, *next)));
+    }
+    Ok(producer.send_offsets(&offsets, &group, deadline)?)
 }
 
 fn send(
@@ -224,6 +290,7 @@ mod tests {
             told_minute: Some(28_800_010),
             program: "0.0.1".to_owned(),
             configuration_hash: "0123456789abcdef".to_owned(),
+            importing: false,
         }
     }
 

@@ -242,6 +242,7 @@ mod tests {
             told_minute: None,
             program: "0".to_owned(),
             configuration_hash: String::new(),
+            importing: false,
         };
         let entries = vec![(b"key".to_vec(), vec![transaction as u8; 9]), (Vec::new(), Vec::new())];
         Snapshot { head: Head { entries: 2, ..Head::new(folder, 4, 11, marker, NOW_S) }, entries }

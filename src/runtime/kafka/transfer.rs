@@ -1,12 +1,15 @@
 //! The state of a stopped application out of Kafka, and into it.
 //!
 //! Out: every user's newest state, the profiles as all instances know them, and the offsets up to which the tasks have
-//! read. In: the other way round. The profiles come first, in one transaction with how far each partition has come; then
-//! partition after partition, users first and the marker with the last of them, as [`reset`] clears; then the offsets
-//! from which the input goes on. A transfer that broke off is made whole by calling it again.
+//! read. In: the other way round, in many transactions, so each partition's marker first says that the state beside it is
+//! being imported ([`Marker::importing`]). Then come the profiles, with how far each partition has come; the users of partition
+//! after partition; the offsets from which the input goes on; and last the markers of all partitions, in one transaction. Where
+//! it broke off, tasks and exports find the mark and refuse, and calling it again makes it whole.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use rdkafka::consumer::Consumer as _;
@@ -32,10 +35,14 @@ use crate::engine::profile::Profiles;
 use crate::engine::signin::EventTime;
 use crate::engine::watermark::StreamTime;
 use crate::runtime::clock::Deadline;
-use crate::runtime::state_file::{Clock, Head, ReadTo};
+use crate::runtime::state_file::{self, Clock, Head, Opened, ReadTo};
+use crate::runtime::task::Task;
 
 /// A client that reads nothing needs no room.
 const QUEUE_BYTES_MAX: u64 = 64 * 1024;
+
+/// The partition that is marked whenever any is.
+const FIRST_MARKED: i32 = 0;
 
 type Users = BTreeMap<UserKey, Vec<u8>>;
 
@@ -46,16 +53,38 @@ pub struct Learning {
     pub users: Users,
 }
 
+impl Learning {
+    /// Reads it from a file.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is damaged.
+    pub fn read(path: &Path) -> anyhow::Result<Learning> {
+        let Opened { head, profiles, attempts, users: mut reader } = state_file::open(path)?;
+        let known = Profiles::decode(&profiles).context("the state's profiles cannot be read")?;
+        known.attempts().restore(&attempts).context("the state's attempts cannot be read")?;
+        let mut users = Users::new();
+        while let Some((user, state)) = reader.next_user()? {
+            users.insert(user, state.to_vec());
+        }
+        if users.len() as u64 != head.users {
+            let (found, named) = (users.len(), path.display());
+            bail!("the state `{named}` is damaged: it has {found} users, and should have {}", head.users);
+        }
+        Ok(Learning { head, profiles: known, users })
+    }
+}
+
 /// Reads the state of every partition.
 ///
 /// # Errors
-/// When it cannot be read, or there is none.
+/// When it cannot be read, there is none, or it is not whole ([`HalfImported`](super::marker::HalfImported)).
 pub fn export(names: &Names, scanner: &Scanner, tell: &mut dyn FnMut(String)) -> anyhow::Result<Learning> {
     let topic = names.topic(Destination::State);
     let mut users = Users::new();
     let mut markers = Vec::new();
     for partition in scanner.chosen(topic, None)? {
         let (found, marker) = read_partition(names, scanner, partition)?;
+        let marker = marker.map(Marker::whole).transpose()?;
         tell(format!("partition {partition}: {} users", found.len()));
         users.extend(found);
         markers.extend(marker.map(|marker| (partition, marker)));
@@ -103,7 +132,7 @@ fn read_profiles(names: &Names, scanner: &Scanner, today_max: i32) -> anyhow::Re
         ControlFlow::Continue(())
     })?;
     let SharedProfiles { profiles, .. } = shared;
-    std::sync::Arc::into_inner(profiles).context("profiles that are in use")
+    Arc::into_inner(profiles).context("profiles that are in use")
 }
 
 /// How far all partitions together have come: the furthest, as it is what the profiles go by. One that has come to a day
@@ -151,6 +180,16 @@ fn head(
     })
 }
 
+/// Whether the application's state is whole. One partition tells: it is marked before all others, and cleared with them.
+///
+/// # Errors
+/// When it is not, or cannot be read.
+pub fn look(names: &Names) -> anyhow::Result<()> {
+    let scanner = Scanner::new(names)?;
+    changelog::last_marker(names, &scanner, FIRST_MARKED)?.map(Marker::whole).transpose()?;
+    Ok(())
+}
+
 /// Where the input goes on: of each topic and partition.
 ///
 /// # Errors
@@ -175,79 +214,151 @@ pub struct Imported {
 }
 
 /// Puts what was learnt in place of what the application knows. It is stopped, and its input is not keyed: which partition
-/// has a user is decided by [`UserKey::shard`]. Everything before `held` has settled ([`Task::held`](crate::runtime::task::Task::held)).
+/// has a user is decided by [`UserKey::shard`]. Each step is told when it is done.
 ///
 /// # Errors
-/// When Kafka refuses; calling again makes it whole.
+/// When Kafka refuses. What has begun is marked until it is done: calling again makes it whole.
 pub fn import(
+    config: &Config,
     names: &Names,
     scanner: &Scanner,
     learning: Learning,
     places: &[ReadTo],
-    held: EventTime,
     tell: &mut dyn FnMut(String),
 ) -> anyhow::Result<Imported> {
+    let frontier = frontier(config, &learning.head.clock)?;
+    let stopped = Stopped::take_over(names, scanner, places)
+        .context("cannot take the application over; nothing is written")?;
+    replace(names, scanner, stopped, learning, frontier, places, tell)
+        .context("the import broke off, and `farsign run` refuses what is there: import again")
+}
+
+/// How far a task with this clock has come.
+fn frontier(config: &Config, clock: &Clock) -> anyhow::Result<Frontier> {
+    let mut task = Task::new(Arc::new(config.engine.clone()), Arc::new(Profiles::default()));
+    if let Some(reviewed) = clock.reviewed {
+        task.resume(reviewed, reviewed);
+    }
+    let stream_time = clock.stream_time()?;
+    // Everything before has settled.
+    let held = task.held(stream_time.now());
+    let complete_day = clock.day.map(|_| stream_time.complete_day(held));
+    Ok(Frontier { day: clock.day, complete_day, told_minute: clock.reviewed.map(minute_of) })
+}
+
+/// A stopped application: what it has, and everybody who may write for it. Who may still write under these ids fails with his
+/// next transaction, before anything is written here; should he take one back, it is this one's that fails.
+struct Stopped {
+    /// For what is of no one task.
+    import: TxnProducer,
+    tasks: Vec<TxnProducer>,
+    /// One a place.
+    lanes: Vec<TxnProducer>,
+    /// What the tasks' partitions hold.
+    found: Vec<reset::Found>,
+}
+
+impl Stopped {
+    fn take_over(names: &Names, scanner: &Scanner, places: &[ReadTo]) -> anyhow::Result<Stopped> {
+        let patience = names.transaction_timeout * 2;
+        let open = |id: String| TxnProducer::open(&names.connection, &id, names.message_bytes_max, patience);
+        let lane = |place: &ReadTo| {
+            open(repartition::transactional_id(&names.application_id, &place.topic, place.partition))
+        };
+        let import = open(names.import_id())?;
+        let tasks =
+            (0..names.partitions).map(|task| open(names.transactional_id(task))).collect::<Result<_, _>>()?;
+        let lanes = places.iter().map(lane).collect::<Result<_, _>>()?;
+        // Only now is what earlier owners wrote final; and all is read before anything is marked, which then takes moments.
+        let find = |partition| reset::find(names, scanner, partition, true);
+        let found = (0..names.partitions).map(find).collect::<Result<_, _>>()?;
+        Ok(Stopped { import, tasks, lanes, found })
+    }
+
+    /// Marks each partition as one whose state is being imported, [`FIRST_MARKED`] before the others.
+    fn mark(&mut self, names: &Names, tell: &mut dyn FnMut(String)) -> anyhow::Result<()> {
+        for ((partition, producer), found) in (FIRST_MARKED..).zip(&mut self.tasks).zip(&mut self.found) {
+            let next = found.marker.as_ref().map_or_else(Vec::new, |marker| marker.next.clone());
+            let kept = reset::marker(found.marker.as_ref(), next, reset::StateChange::Keep);
+            let marker = Marker { importing: true, ..kept };
+            reset::write_marker(names, producer, partition, &marker)
+                .with_context(|| format!("cannot mark partition `{partition}`"))?;
+            found.marker = Some(marker);
+            tell(format!("partition {partition}: is marked: no task begins with it until the import is done"));
+        }
+        Ok(())
+    }
+}
+
+/// Marks all, writes all, and then takes all marks away at once.
+fn replace(
+    names: &Names,
+    scanner: &Scanner,
+    mut stopped: Stopped,
+    learning: Learning,
+    frontier: Frontier,
+    places: &[ReadTo],
+    tell: &mut dyn FnMut(String),
+) -> anyhow::Result<Imported> {
+    stopped.mark(names, tell)?;
+    let Stopped { mut import, tasks, lanes, found } = stopped;
     let Learning { head, profiles, users } = learning;
-    let stream_time = head.clock.stream_time()?;
-    let told_minute = head.clock.reviewed.map(minute_of);
-    let complete_day = head.clock.day.map(|_| stream_time.complete_day(held));
-    let frontier = Frontier { day: head.clock.day, complete_day, told_minute };
-    let lane =
-        |place: &ReadTo| repartition::transactional_id(&names.application_id, &place.topic, place.partition);
-    let not_yet = "cannot take the tasks over; nothing is written";
-    let tasks =
-        take_over(names, (0..names.partitions).map(|task| names.transactional_id(task))).context(not_yet)?;
-    let lanes = take_over(names, places.iter().map(lane)).context(not_yet)?;
-    write_profiles(names, &profiles, frontier).context("cannot write the profiles")?;
+    write_profiles(names, &mut import, &profiles, frontier).context("cannot write the profiles")?;
     tell("profiles are written".to_owned());
     let mut by_partition: Vec<Users> = (0..names.partitions).map(|_| Users::new()).collect();
     for (user, state) in users {
         by_partition[user.shard(names.partitions as usize)].insert(user, state);
     }
     let mut imported = Imported::default();
-    for ((partition, users), producer) in (0..).zip(by_partition).zip(tasks) {
-        let marker = Marker {
-            version: VERSION,
-            transaction: 0,
-            next: Vec::new(),
-            topic_ids: Vec::new(),
-            position: head.clock.position,
-            stream_time: hexadecimal(&head.clock.stream_time),
-            day: frontier.day,
-            complete_day,
-            reviewed_minute: told_minute,
-            told_minute,
-            program: head.program.clone(),
-            configuration_hash: format!("{:016x}", head.configuration_hash),
-        };
-        let cleared = write_partition(names, scanner, (partition, producer), &users, marker)
-            .with_context(|| format!("cannot write partition `{partition}`; those before it are written"))?;
+    let mut markers = Vec::new();
+    for (((partition, users), found), producer) in (0..).zip(by_partition).zip(found).zip(tasks) {
+        let cleared = write_users(names, (partition, producer), &users, &found.keys)
+            .with_context(|| format!("cannot write partition `{partition}`"))?;
         tell(format!("partition {partition}: {} users are written, {cleared} are cleared", users.len()));
         imported.users += users.len();
         imported.cleared += cleared;
+        markers.push((partition, last_marker(&head, frontier, found.marker.as_ref())));
     }
-    go_on_from(names, places, lanes)?;
+    // Before the lanes' places: what one that is started meanwhile carries from there on lies behind.
+    for (partition, marker) in &mut markers {
+        marker.next = reset::next(names, scanner, *partition, Bound::Latest, None)?;
+    }
+    go_on_from(names, places, lanes, tell).context("cannot set where the input goes on")?;
+    let markers: Vec<(i32, &Marker)> = markers.iter().map(|(partition, marker)| (*partition, marker)).collect();
+    reset::write_markers(names, scanner, &mut import, &markers).context("cannot take the marks away")?;
     Ok(imported)
 }
 
-/// Takes transactional ids over from whoever may still write under them: his next transaction fails, before anything is
-/// written here. Should he take one back, it is this one's that fails.
-fn take_over(names: &Names, ids: impl Iterator<Item = String>) -> anyhow::Result<Vec<TxnProducer>> {
-    ids.map(|id| open_producer(names, &id)).collect()
+/// The marker beside the imported state; where the task goes on is still to be said.
+fn last_marker(head: &Head, frontier: Frontier, before: Option<&Marker>) -> Marker {
+    let Frontier { day, complete_day, told_minute } = frontier;
+    Marker {
+        version: VERSION,
+        transaction: before.map_or(0, |marker| marker.transaction) + 1,
+        next: Vec::new(),
+        topic_ids: Vec::new(),
+        position: head.clock.position,
+        stream_time: hexadecimal(&head.clock.stream_time),
+        day,
+        complete_day,
+        reviewed_minute: told_minute,
+        told_minute,
+        program: head.program.clone(),
+        configuration_hash: format!("{:016x}", head.configuration_hash),
+        importing: false,
+    }
 }
 
-fn open_producer(names: &Names, id: &str) -> anyhow::Result<TxnProducer> {
-    let patience = names.transaction_timeout * 2;
-    Ok(TxnProducer::open(&names.connection, id, names.message_bytes_max, patience)?)
-}
-
-fn write_profiles(names: &Names, profiles: &Profiles, frontier: Frontier) -> anyhow::Result<()> {
+fn write_profiles(
+    names: &Names,
+    producer: &mut TxnProducer,
+    profiles: &Profiles,
+    frontier: Frontier,
+) -> anyhow::Result<()> {
     let (mut state, mut attempts) = (Vec::new(), Vec::new());
     profiles.encode(&mut state);
     profiles.attempts().encode(&mut attempts);
     let records = learnt::records(&state, &attempts)?;
-    let id = format!("{}-import", names.application_id);
-    let mut producer = open_producer(names, &id)?;
     let deadline = Deadline::after(names.transaction_timeout);
     producer.begin()?;
     let topic = names.topic(Destination::Profiles);
@@ -270,29 +381,29 @@ fn profiles_record<'a>(topic: &'a str, key: &'a [u8], payload: &'a [u8]) -> Outg
     Outgoing { topic, partition, key: Some(key), payload: Some(payload), ..Outgoing::default() }
 }
 
-/// Writes one partition's users and marker; gives how many users were cleared.
-fn write_partition(
+/// Writes one partition's users in place of those with these keys; gives how many were cleared.
+fn write_users(
     names: &Names,
-    scanner: &Scanner,
     (partition, mut producer): (i32, TxnProducer),
     users: &Users,
-    marker: Marker,
+    keys: &BTreeSet<Vec<u8>>,
 ) -> anyhow::Result<usize> {
-    // Since the task was taken over what an earlier owner wrote is final.
-    let found = reset::find(names, scanner, partition, true)?;
-    let next = reset::next(names, scanner, partition, Bound::Latest, None)?;
-    let transaction = found.marker.as_ref().map_or(0, |old| old.transaction) + 1;
-    let marker = Marker { transaction, next, ..marker };
     let is_new = |key: &[u8]| user_of(key).is_some_and(|user| users.contains_key(&user));
-    let ended: Vec<&Vec<u8>> = found.keys.iter().filter(|key| !is_new(key)).collect();
+    let ended: Vec<&Vec<u8>> = keys.iter().filter(|key| !is_new(key)).collect();
     let written = users.iter().map(|(user, state)| (user.0.to_be_bytes().to_vec(), Some(state.as_slice())));
     let changes: Vec<_> = ended.iter().map(|key| ((*key).clone(), None)).chain(written).collect();
-    reset::write(names, scanner, &mut producer, (partition, &marker), &changes)?;
+    reset::write_changes(names, &mut producer, partition, &changes)?;
     Ok(ended.len())
 }
 
-/// Sets where each lane goes on, as the lane itself would: so what one that was thought dead has open is ended first.
-fn go_on_from(names: &Names, places: &[ReadTo], lanes: Vec<TxnProducer>) -> anyhow::Result<()> {
+/// Sets where each lane goes on, as the lane itself would: so one that was started meanwhile has made this fail, or begins
+/// there.
+fn go_on_from(
+    names: &Names,
+    places: &[ReadTo],
+    lanes: Vec<TxnProducer>,
+    tell: &mut dyn FnMut(String),
+) -> anyhow::Result<()> {
     // The stage that lanes belong to is a group of its own.
     let stage = names.connection.with_group(repartition::group_id(&names.application_id));
     let member = repartition::reader(&stage, QUEUE_BYTES_MAX)?;
@@ -302,6 +413,7 @@ fn go_on_from(names: &Names, places: &[ReadTo], lanes: Vec<TxnProducer>) -> anyh
         producer.begin()?;
         producer.send_offsets(&[(topic, *partition, *offset)], &group, deadline)?;
         producer.commit(deadline)?;
+        tell(format!("partition {partition} {topic}: its place is set"));
     }
     Ok(())
 }

@@ -236,6 +236,8 @@ impl Worker {
                 slot.metrics.state(TaskState::Running);
                 self.setup.health.clear(&subject(partition));
             }
+            // Not this task alone: what others did with it would be forgotten by the import that makes it whole.
+            Err(OpenError::HalfImported(reason)) => self.setup.board.end(reason.to_string()),
             Err(OpenError::DataLoss(reason)) => self.end(partition, &reason, TaskFailure::Offset),
             Err(error) => self.postpone(partition, &format!("cannot restore its state: {error}")),
         }

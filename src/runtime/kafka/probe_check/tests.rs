@@ -79,6 +79,7 @@ fn marker(transaction: u64, next: i64) -> Marker {
         told_minute: None,
         program: String::new(),
         configuration_hash: String::new(),
+        importing: false,
     }
 }
 
