@@ -2,12 +2,14 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::world::{Spec, at, feedback, key, sign_in};
 use farsign::engine::finding::{RiskDetail, RiskLevel, RiskState};
 use farsign::engine::hash::UserKey;
 use farsign::engine::out::{Out, RiskyUser};
+use farsign::engine::policy::{EngineConfig, Policy, ScopedPolicy, ShadowPolicy};
 use farsign::engine::profile::Profiles;
 use farsign::engine::risk::user::UserRisk;
 use farsign::engine::rules::Rules;
@@ -174,4 +176,48 @@ fn a_users_state_is_described() {
     check("/tail/newest/1/country", json!("NG"));
     check("/tail/newest/0/requestId", json!("visit"));
     assert_eq!(shown["baseline"]["countries"].as_array().map(Vec::len), Some(1), "the stranger taught nothing");
+}
+
+/// Of every policy that found something, under its name as long as the configuration has it.
+#[test]
+fn what_shadow_policies_found_is_described() {
+    let shadow = |name: &str, user: &str, is_enabled: bool| {
+        let mut policy = Policy::default();
+        policy.new_country.enabled = is_enabled;
+        let (tenants, users) = (Vec::new(), vec![user.to_owned()]);
+        ShadowPolicy::new(ScopedPolicy { name: name.to_owned(), tenants, users, policy }, 7)
+    };
+    let with = |shadow_policies| Arc::new(EngineConfig { shadow_policies, ..EngineConfig::default() });
+    let config = with(vec![shadow("candidate", "ada", true), shadow("calm", "ada*", false)]);
+    let home = (0..14)
+        .map(|day| sign_in(&Spec::new(&format!("home-{day}"), at(day, 28_800), "ada", "oslo-fixed", "laptop")));
+    let visit = sign_in(&Spec::new("visit", at(14, 3_600), "ada", "lagos-fixed", "stranger"));
+    let mut engine = Engine::new(config.clone(), Arc::new(Profiles::default()));
+    let (mut stream, mut out) = (StreamTime::default(), Out::default());
+    for item in home.chain([visit]) {
+        let stream_time = stream.observe(item.time(), item.user());
+        engine.step(&[Input { position: 0, stream_time, item: &item }], std::slice::from_mut(&mut out));
+    }
+    let record = engine.inspect(0, key("ada")).expect("a user");
+    let found = |config: Arc<EngineConfig>| {
+        let shown = user_state::describe(&record, &Rules::new(config));
+        let findings = shown["shadowFindings"].as_array().expect("a list").clone();
+        let told = |finding: &Value| ["policy", "type", "requestId", "note"].map(|name| finding[name].clone());
+        findings.iter().map(told).collect::<Vec<_>>()
+    };
+    let all = found(config);
+    let of = |policy: &str| all.iter().filter(|finding| finding[0] == policy).collect::<Vec<_>>();
+    let is_new_country = |finding: &&&[Value; 4]| finding[1] == "newCountry";
+    assert!(of("candidate").iter().any(|finding| is_new_country(&finding)), "{all:?}");
+    assert!(!of("calm").is_empty() && !of("calm").iter().any(|finding| is_new_country(&finding)), "{all:?}");
+    assert!(all.iter().all(|finding| finding[2] == "visit" && finding[3].is_null()), "{all:?}");
+    // One is gone, the other is for somebody else now.
+    let later = found(with(vec![shadow("candidate", "eve", true)]));
+    let notes: BTreeMap<String, String> =
+        later.iter().map(|finding| (finding[0].to_string(), finding[3].to_string())).collect();
+    let gone = format!("\"#{:016x}\"", shadow("calm", "", true).key());
+    assert_eq!(notes.keys().collect::<Vec<_>>(), [&gone, "\"candidate\""]);
+    assert!(notes[&gone].contains("not in the configuration"), "{notes:?}");
+    assert!(notes["\"candidate\""].contains("not for this user any more"), "{notes:?}");
+    assert_eq!(later.len(), all.len());
 }

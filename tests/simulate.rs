@@ -10,6 +10,7 @@ mod populations;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use farsign::engine::decode::{Decoded, Decoder, Format};
 use farsign::engine::signin::SECONDS_PER_DAY;
 use farsign::simulate::event::{Causes, Ending, Event, Marks, Subject};
 use farsign::simulate::population::Persona;
@@ -65,6 +66,28 @@ fn every_form_is_json_with_the_same_ids() {
     assert_eq!(expected, ids(Form::Farsign, "/id"));
 }
 
+/// As the decoder has it; where a record has none, no label does.
+#[test]
+fn labels_have_the_tenant_of_their_records() {
+    for form in [Form::EntraEventHub, Form::EntraLean, Form::Graph, Form::LogAnalytics, Form::Farsign] {
+        let (records, labels, _) = written(&Config { form, tenant: Some("Te\"nant".to_owned()), ..config(50, 3) });
+        let mut tenants = BTreeSet::new();
+        for record in records.split(|byte| *byte == b'\n') {
+            Decoder::new(Format::Auto).decode(record, None, &mut |decoded| {
+                if let Ok(Decoded::SignIn(sign_in)) = decoded {
+                    tenants.insert(sign_in.tenant_id.into_owned());
+                }
+            });
+        }
+        let labelled: BTreeSet<String> = lines(&labels)
+            .iter()
+            .map(|label| label["tenantId"].as_str().unwrap_or("unknown").to_owned())
+            .collect();
+        assert_eq!(tenants, labelled, "{form:?}");
+        assert_eq!(form == Form::Graph, labelled.contains("unknown"), "{form:?}");
+    }
+}
+
 #[test]
 fn records_have_the_sizes_benchmarks_rely_on() {
     for (form, from, to) in [(Form::EntraEventHub, 4_500.0, 5_000.0), (Form::EntraLean, 400.0, 650.0)] {
@@ -89,6 +112,7 @@ fn labels_join_to_records() {
         assert!(seen.insert(id.to_owned()), "two labels for {id}");
         let record = &by_id.get(id).unwrap_or_else(|| panic!("no record for {label}"))["properties"];
         assert_eq!(record["userId"], label["userId"]);
+        assert_eq!(by_id[id]["tenantId"], label["tenantId"]);
         assert_eq!(record["userPrincipalName"], label["userPrincipalName"]);
         assert_eq!(label["malicious"] == true, label["attack"].is_string());
         assert_eq!(

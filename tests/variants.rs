@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on may stop")]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -9,13 +11,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use common::world::{Spec, at, key, sign_in, upstream};
 use farsign::engine::decode::{Decoder, Format};
 use farsign::engine::enrich::{Role, Tables};
 use farsign::engine::facts::Item;
-use farsign::engine::finding::RiskEventType;
-use farsign::engine::out::{Detection, RiskyUser};
+use farsign::engine::finding::{RiskEventType, RiskLevel};
+use farsign::engine::hash::UserKey;
+use farsign::engine::out::{Detection, Out, RiskyUser};
 use farsign::engine::policy::{EngineConfig, Exception, Policy, ScopedPolicy, Sensitivity};
-use farsign::engine::variants::share_users;
+use farsign::engine::profile::Profiles;
+use farsign::engine::variants::{Variant, share_users};
+use farsign::engine::watermark::StreamTime;
+use farsign::engine::{Engine, Input};
 use farsign::runtime::replay::block::{Block, Rejected};
 use farsign::runtime::replay::checkpoint::{self, CheckpointPlan, Identity};
 use farsign::runtime::replay::group::grouped;
@@ -344,4 +351,42 @@ fn what_learns_otherwise_shares_nothing() {
     let engines = engines(&EngineConfig::default());
     let last = engines.len() - 1;
     assert!(share_users(&engines[0], &engines[1]) && !share_users(&engines[0], &engines[last]));
+}
+
+/// Whom each of the variants forgets of these items.
+fn forgotten(configs: &[Arc<EngineConfig>], items: &[Item<'static>]) -> Vec<Vec<UserKey>> {
+    let variant = |config: &Arc<EngineConfig>| Variant::new(config.clone(), Arc::new(Profiles::default()));
+    let mut engine = Engine::of_variants(configs.iter().map(variant).collect());
+    let mut outs: Vec<Out> = configs.iter().map(|_| Out::default()).collect();
+    let mut stream = StreamTime::default();
+    for item in items {
+        let stream_time = stream.observe(item.time(), item.user());
+        engine.step(&[Input { position: 0, stream_time, item }], &mut outs);
+    }
+    outs.into_iter().map(|out| out.forgotten).collect()
+}
+
+/// What another product says again long after is an old story to whom the finding still stands, and news to whom it never did.
+/// Beyond `users_max` that decides who was seen last, and a group decides as one.
+#[test]
+fn a_group_forgets_together() {
+    let about_ada =
+        upstream("f", at(0, 28_860), "ada", (RiskEventType::AnonymizedIpAddress, RiskLevel::Medium), "s-0");
+    let about_ada = Item::UpstreamFinding(about_ada);
+    let spec = |id: &str, time, user: &str| sign_in(&Spec::new(id, time, user, "oslo-fixed", "laptop"));
+    let mut items = vec![spec("s-0", at(0, 28_800), "ada"), about_ada.clone()];
+    items.extend((1..=12).map(|number| spec(&format!("s-{number}"), at(0, 30_000 + number), "ada")));
+    items.extend([spec("bob", at(0, 72_000), "bob"), spec("cid", at(3, 28_800), "cid"), about_ada]);
+    items.push(spec("dan", at(3, 32_400), "dan"));
+    let config = |is_enabled: bool| {
+        let mut config = EngineConfig { users_max: 3, ..EngineConfig::default() };
+        config.default_policy.upstream_findings.enabled = is_enabled;
+        Arc::new(config)
+    };
+    let [with, without] = [config(true), config(false)];
+    assert!(share_users(&with, &without));
+    let (ada, bob) = (vec![key("ada")], vec![key("bob")]);
+    assert_eq!(forgotten(std::slice::from_ref(&with), &items), [ada]);
+    assert_eq!(forgotten(std::slice::from_ref(&without), &items), [bob.clone()]);
+    assert_eq!(forgotten(&[with, without], &items), [bob.clone(), bob]);
 }

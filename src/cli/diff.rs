@@ -70,6 +70,7 @@ pub struct Args {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    replay::check_outputs(&written(args).collect::<Vec<_>>(), args.state_in.as_deref())?;
     let (report, sides) = match &args.against {
         None => of_files(args)?,
         Some(against) => match of_configurations(args, against)? {

@@ -12,7 +12,8 @@ use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, bail};
 
-use super::replay::watch_for_interrupt;
+use super::filter_args::{self, FilterArgs};
+use super::replay::{check_outputs, watch_for_interrupt};
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, page, say, show};
 use crate::config;
@@ -20,7 +21,9 @@ use crate::engine::decode::Decoder;
 use crate::engine::enrich::Tables;
 use crate::engine::facts::Item;
 use crate::engine::risk::score::KNOTS;
-use crate::evaluate::{Detections, Observed, Observer, Pool, Report, Truth, tables, write_plots};
+use crate::evaluate::{
+    Cut, Detections, LeftOutLines, Observed, Observer, Pool, Report, Share, Truth, Unnamed, tables, write_plots,
+};
 use crate::report::{self, Alerts};
 use crate::runtime::people;
 use crate::runtime::replay::filter::Filter;
@@ -67,6 +70,8 @@ pub struct Args {
     config: Option<PathBuf>,
     #[command(flatten)]
     tables: TableArgs,
+    #[command(flatten)]
+    filter: FilterArgs,
 }
 
 /// The files of one stream.
@@ -76,7 +81,42 @@ struct Stream {
     sign_ins: Vec<String>,
 }
 
+/// How streams are read.
+struct Reading {
+    decoder: Decoder,
+    filter: Filter,
+    tables: Arc<Tables>,
+    interrupted: Arc<AtomicBool>,
+}
+
+/// What the filters left out of all streams.
+#[derive(Default)]
+struct LeftOut {
+    labels: Share,
+    campaigns: u64,
+    lines: Share,
+    compared: u64,
+    disagreeing: u64,
+    /// The first of them: line and file.
+    first_disagreeing: Option<(u64, String)>,
+    /// Of the files of sign-ins; none where there are no such files.
+    events: Option<Share>,
+    disagreeing_events: u64,
+}
+
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let result = evaluate(args);
+    // A file that is fine, but does not say what a filter asks for.
+    match &result {
+        Err(error) if error.chain().any(|cause| cause.is::<Unnamed>()) => {
+            say(&format!("error: {error:#}"));
+            Ok(ExitCode::from(PROBLEMS))
+        }
+        _ => result,
+    }
+}
+
+fn evaluate(args: &Args) -> anyhow::Result<ExitCode> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let mut config = match config::load(args.config.as_deref(), &environment) {
         Ok(config) => config,
@@ -89,26 +129,38 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     people::load(&mut config)?;
     let streams = streams(args)?;
     refuse_to_overwrite(args, &streams)?;
-    let tables = Arc::new(args.tables.files(&config).load()?);
-    let interrupted = watch_for_interrupt()?;
+    let reading = Reading {
+        filter: args.filter.filter()?,
+        decoder: args.tables.decoder(&config),
+        tables: Arc::new(args.tables.files(&config).load()?),
+        interrupted: watch_for_interrupt()?,
+    };
+    let cut = Cut { filter: &reading.filter, people: &reading.decoder.people };
+    let mut left_out = LeftOut::default();
     let mut pool = Pool::new(args.warm_up_days, args.resamples);
     let mut alerts = Alerts::default();
     let mut is_damaged = false;
     for stream in &streams {
-        let truth = Truth::read(open(&stream.labels)?, args.warm_up_days);
+        let truth = Truth::read_part(open(&stream.labels)?, args.warm_up_days, cut);
         let truth = truth.with_context(|| format!("cannot use `{}`", stream.labels.display()))?;
         let mut take = |line: &str| if args.report.is_some() { alerts.take(line.as_bytes()) } else { Ok(()) };
-        let detections = Detections::read_with(open(&stream.detections)?, &mut take);
+        let detections = Detections::read_part(open(&stream.detections)?, &truth, cut, &mut take);
         let detections = detections.with_context(|| format!("cannot use `{}`", stream.detections.display()))?;
+        alerts.retain(|_, alert| !truth.is_absent_echo(&alert.request_id, &alert.reference_id));
+        left_out.add(&truth, detections.left_out(), &stream.detections);
         let observed = if stream.sign_ins.is_empty() {
             None
         } else {
-            let seen = observe(stream, &args.tables.decoder(&config), &tables, &truth, &detections, &interrupted)?;
+            let seen = observe(stream, &reading, &truth, &detections, &mut left_out)?;
             let Some((observed, damaged)) = seen else { return Ok(ExitCode::from(INTERRUPTED)) };
             is_damaged |= damaged;
             Some(observed)
         };
         pool.add(&truth, &detections, observed);
+    }
+    let is_part = reading.filter.leaves_out_anything();
+    if is_part {
+        left_out.tell(&reading.filter);
     }
     if let Some(user_days) = args.user_days {
         pool.set_user_days(user_days);
@@ -116,11 +168,75 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if let Some(path) = &args.fit_scores {
         write_scores(path, &pool)?;
     }
-    write(args, &pool.report(), &alerts)?;
+    let note = is_part.then(|| format!("Left out by the filters: {}.", left_out.shares()));
+    write(args, &pool.report(), &alerts, note)?;
     Ok(if is_damaged { ExitCode::from(PROBLEMS) } else { ExitCode::SUCCESS })
 }
 
-/// Refuses to write over what is read.
+impl LeftOut {
+    fn add(&mut self, truth: &Truth, detections: LeftOutLines, file: &Path) {
+        self.labels.add(truth.left_out());
+        self.campaigns += truth.begun_before();
+        self.lines.add(detections.lines);
+        self.compared += detections.compared;
+        self.disagreeing += detections.disagreeing;
+        if let (None, Some(line)) = (&self.first_disagreeing, detections.first_disagreeing) {
+            self.first_disagreeing = Some((line, file.display().to_string()));
+        }
+    }
+
+    fn shares(&self) -> String {
+        let of = |Share { count, all }: Share, what: &str| format!("{count} of {all} {what}");
+        let events = self.events.map(|events| format!(", {}", of(events, "events"))).unwrap_or_default();
+        format!("{}, {}{events}", of(self.labels, "labels"), of(self.lines, "lines of detections"))
+    }
+
+    fn tell(&self, filter: &Filter) {
+        let LeftOut { labels, campaigns, lines, compared, disagreeing, first_disagreeing, events, .. } = self;
+        say(&format!("left out by the filters: {}", self.shares()));
+        if events.is_some() {
+            say(
+                "note: the reference detectors see what is asked for only: nobody is known to them before --from, and with \
+                 --users or --tenant the organisation is those users",
+            );
+        }
+        if *campaigns > 0 {
+            say(&format!("{campaigns} campaigns had begun before --from, and are left out whole"));
+        }
+        if *compared > 0 {
+            say(&format!(
+                "{compared} detections compare an owner with an attacker who is left out, and are left out, too"
+            ));
+        }
+        if let Some((line, file)) = first_disagreeing {
+            say(&format!(
+                "warning: {disagreeing} lines of detections have another time, tenant or user than the label of their sign-in, \
+                 which counts, such as line {line} of `{file}`"
+            ));
+        }
+        if self.disagreeing_events > 0 {
+            say(&format!(
+                "warning: {} events are asked for, and the labels of their sign-ins are not, by time, tenant or user: left out",
+                self.disagreeing_events
+            ));
+        }
+        if let Some(first) = filter.unseen_users().first() {
+            let count = filter.unseen_users().len();
+            let where_to = if events.is_some() { "label, detection or event" } else { "label or detection" };
+            say(&format!(
+                "warning: {count} of the users of --users are in no {where_to} that was asked for, such as `{first}`"
+            ));
+        }
+        let is_none = |share: Share| share.count == share.all;
+        if is_none(*labels) && is_none(*lines) && events.is_none_or(is_none) {
+            say("warning: the filters left nothing to count");
+        } else if is_none(*labels) && labels.all > 0 {
+            say("warning: the filters left no label: no attack is known, and every alert is a false one");
+        }
+    }
+}
+
+/// Refuses to write over what is read, and what could not be written.
 fn refuse_to_overwrite(args: &Args, streams: &[Stream]) -> anyhow::Result<()> {
     let of = |stream: &Stream| {
         let files = [&stream.labels, &stream.detections].map(|path| path.display().to_string());
@@ -129,7 +245,9 @@ fn refuse_to_overwrite(args: &Args, streams: &[Stream]) -> anyhow::Result<()> {
     // What is not there is told of when it is read.
     let inputs = input::expand(&streams.iter().flat_map(of).collect::<Vec<_>>()).unwrap_or_default();
     let written = [&args.json, &args.report, &args.calibrate, &args.fit_scores];
-    input::refuse_to_overwrite(&inputs, written.into_iter().flatten().map(PathBuf::as_path))
+    let written: Vec<&Path> = written.into_iter().flatten().map(PathBuf::as_path).collect();
+    input::refuse_to_overwrite(&inputs, written.iter().copied())?;
+    check_outputs(&written, None)
 }
 
 /// The streams that the arguments name.
@@ -182,15 +300,16 @@ fn open(path: &Path) -> anyhow::Result<BufReader<Box<dyn io::Read + Send>>> {
 /// What the stream's sign-ins say, and whether they could not be read in full; `None` when interrupted.
 fn observe(
     stream: &Stream,
-    decoder: &Decoder,
-    tables: &Arc<Tables>,
+    Reading { decoder, filter, tables, interrupted }: &Reading,
     truth: &Truth,
     detections: &Detections,
-    interrupted: &Arc<AtomicBool>,
+    left_out: &mut LeftOut,
 ) -> anyhow::Result<Option<(Observed, bool)>> {
-    let inputs = input::expand(&stream.sign_ins)?;
+    let inputs = filter_args::files(&stream.sign_ins, filter)?;
     let mut observer = Observer::new(truth, detections);
-    let read = items::each(&inputs, (decoder, &Filter::default()), tables.clone(), interrupted, &mut |item| {
+    let mut events = 0;
+    let read = items::each(&inputs, (decoder, filter), tables.clone(), interrupted, &mut |item| {
+        events += 1;
         if let Item::SignIn(prepared) = item {
             observer.take(prepared);
         }
@@ -205,7 +324,11 @@ fn observe(
         say(&format!("warning: {} of {} records could not be read", read.rejected, read.records));
     }
     let is_damaged = !read.broken.is_empty() || read.rejected >= read.records;
-    Ok(Some((observer.finish(), is_damaged)))
+    let observed = observer.finish();
+    let share = Share { count: read.left_out + observed.left_out, all: read.left_out + events };
+    left_out.events.get_or_insert_default().add(share);
+    left_out.disagreeing_events += observed.disagreeing;
+    Ok(Some((observed, is_damaged)))
 }
 
 fn write_scores(path: &Path, pool: &Pool) -> anyhow::Result<()> {
@@ -225,7 +348,8 @@ fn write_scores(path: &Path, pool: &Pool) -> anyhow::Result<()> {
     writer.flush().with_context(failed)
 }
 
-fn write(args: &Args, report: &Report, alerts: &Alerts) -> anyhow::Result<()> {
+/// `note`: what a page says besides.
+fn write(args: &Args, report: &Report, alerts: &Alerts, note: Option<String>) -> anyhow::Result<()> {
     if let Some(path) = &args.json {
         let failed = || format!("cannot write `{}`", path.display());
         let mut file = BufWriter::new(File::create(path).with_context(failed)?);
@@ -239,7 +363,9 @@ fn write(args: &Args, report: &Report, alerts: &Alerts) -> anyhow::Result<()> {
         writer.flush().with_context(failed)?;
     }
     if let Some(path) = &args.report {
-        page::write(path, &report::evaluate(report, alerts))?;
+        let mut page = report::evaluate(report, alerts);
+        page.notes.extend(note);
+        page::write(path, &page)?;
     }
     if let Some(folder) = &args.plots {
         write_plots(report, folder)?;

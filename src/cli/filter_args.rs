@@ -46,21 +46,10 @@ impl FilterArgs {
                  on many users, are counted among them",
             );
         }
-        let mut inputs = input::expand(arguments)?;
-        let dropped = input::drop_other_days(&mut inputs, &filter);
-        if dropped > 0 {
-            let all = inputs.len() + dropped;
-            if inputs.is_empty() {
-                bail!("all {all} files are of days outside --from and --to, as their folders tell");
-            }
-            say(&format!(
-                "{dropped} of {all} files are of days outside --from and --to, as their folders tell: not read"
-            ));
-        }
-        Ok((inputs, Arc::new(filter)))
+        Ok((files(arguments, &filter)?, Arc::new(filter)))
     }
 
-    fn filter(&self) -> anyhow::Result<Filter> {
+    pub fn filter(&self) -> anyhow::Result<Filter> {
         let bound = |name: &str, text: &Option<String>| {
             text.as_deref().map(|text| time(text).with_context(|| format!("--{name} `{text}`"))).transpose()
         };
@@ -73,6 +62,22 @@ impl FilterArgs {
         let users = self.users.as_deref().map(|users| named(users).with_context(|| format!("--users `{users}`")));
         Ok(Filter { from, to, tenant: self.tenant.clone(), users: users.transpose()? })
     }
+}
+
+/// The files that the arguments name, as far as the filter needs them. Says how many it does not.
+pub fn files(arguments: &[String], filter: &Filter) -> anyhow::Result<Vec<Input>> {
+    let mut inputs = input::expand(arguments)?;
+    let dropped = input::drop_other_days(&mut inputs, filter);
+    if dropped > 0 {
+        let all = inputs.len() + dropped;
+        if inputs.is_empty() {
+            bail!("all {all} files are of days outside --from and --to, as their folders tell");
+        }
+        say(&format!(
+            "{dropped} of {all} files are of days outside --from and --to, as their folders tell: not read"
+        ));
+    }
+    Ok(inputs)
 }
 
 /// A time, or a date.

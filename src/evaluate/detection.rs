@@ -7,8 +7,8 @@ use std::io::BufRead;
 use anyhow::{Context, bail};
 use serde::Deserialize;
 
-use super::intern;
 use super::truth::event_time;
+use super::{Cut, Fate, Share, SignInKey, Truth, intern};
 use crate::engine::finding::{RiskDetail, RiskLevel, RiskState};
 use crate::engine::signin::EventTime;
 
@@ -34,6 +34,10 @@ struct Line<'a> {
     detected_date_time: Cow<'a, str>,
     #[serde(borrow)]
     user_id: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    user_principal_name: Option<Cow<'a, str>>,
+    #[serde(borrow)]
+    tenant_id: Option<Cow<'a, str>>,
     risk_score: u8,
     farsign: FarsignPart,
 }
@@ -85,6 +89,8 @@ pub struct Alert {
     /// 1-based line of the last version.
     pub line: u64,
     withdrawn: bool,
+    /// Lines that say nothing that the line before did not say.
+    repeated_lines: u64,
     /// Hash of the last version's line.
     text_hash: u64,
 }
@@ -93,22 +99,65 @@ pub struct Alert {
 #[derive(Default)]
 pub struct Detections {
     list: Vec<Alert>,
-    /// Lines that say nothing that the line before with the same id did not say.
-    repeated_lines: u64,
+    left_out: LeftOutLines,
+}
+
+/// What of the lines is not in the part that is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOutLines {
+    pub lines: Share,
+    /// Detections on an owner's sign-in, compared with an attacker's that is left out.
+    pub compared: u64,
+    /// Lines whose own time, tenant and user say otherwise than the label of their sign-in, and the first of them.
+    pub disagreeing: u64,
+    pub first_disagreeing: Option<u64>,
 }
 
 impl Detections {
     /// Reads detections, one JSON object a line. Errors name the line.
     pub fn read(lines: impl BufRead) -> anyhow::Result<Detections> {
-        Detections::read_with(lines, &mut |_| Ok(()))
+        Detections::read_lines(lines, &mut |_, _| Ok(true), &mut |_| Ok(()))
     }
 
-    /// As [`Self::read`]; each line goes to `also`, too.
+    /// As [`Self::read`], of the part that is asked for. A detection goes with the label of its sign-in, if there is one: one
+    /// without the other would be taken for a false alert or a missed attack. One whose last version is an absent echo
+    /// ([`Truth::is_absent_echo`]) is left out at the end; until then its lines go to `also` as all others do.
     ///
     /// # Errors
-    /// When `read` or `also` fails.
-    pub fn read_with(
+    /// When `read` or `also` fails, or a line lacks what the filter goes by.
+    pub fn read_part(
         lines: impl BufRead,
+        truth: &Truth,
+        cut: Cut<'_>,
+        also: &mut dyn FnMut(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<Detections> {
+        let mut left_out = LeftOutLines::default();
+        let mut keep = |line: &Line<'_>, number: u64| -> anyhow::Result<bool> {
+            let text = |text: &'_ Option<Cow<'_, str>>| text.as_deref().unwrap_or_default().to_owned();
+            let (tenant, id, name) = (text(&line.tenant_id), text(&line.user_id), text(&line.user_principal_name));
+            let asked = cut.leaves_out(event_time(&line.activity_date_time)?, &tenant, (&id, &name))?.is_none();
+            let fate = line.request_id.as_deref().and_then(|request| truth.fate(SignInKey::new(request)));
+            let kept = fate.map_or(asked, |fate| fate == Fate::Kept);
+            if kept != asked && fate != Some(Fate::BegunBefore) {
+                left_out.disagreeing += 1;
+                left_out.first_disagreeing.get_or_insert(number);
+            }
+            left_out.lines.add(Share { count: u64::from(!kept), all: 1 });
+            Ok(kept)
+        };
+        let mut detections = Detections::read_lines(lines, &mut keep, also)?;
+        let read = detections.list.len();
+        detections.list.retain(|alert| {
+            let ids = [&alert.request_id, &alert.reference_id].map(|id| id.as_deref().unwrap_or_default());
+            !truth.is_absent_echo(ids[0], ids[1])
+        });
+        left_out.compared = (read - detections.list.len()) as u64;
+        Ok(Detections { left_out, ..detections })
+    }
+
+    fn read_lines(
+        lines: impl BufRead,
+        keep: &mut dyn FnMut(&Line<'_>, u64) -> anyhow::Result<bool>,
         also: &mut dyn FnMut(&str) -> anyhow::Result<()>,
     ) -> anyhow::Result<Detections> {
         let mut detections = Detections::default();
@@ -118,13 +167,18 @@ impl Detections {
             let failed =
                 || format!("line {number} of the detections is not a detection of `output.format: graph`");
             let read: Line<'_> = serde_json::from_str(&line).with_context(failed)?;
+            let is_kept = keep(&read, number).with_context(|| format!("line {number} of the detections"))?;
             let mut alert = alert(read, number).with_context(failed)?;
+            if !is_kept {
+                continue;
+            }
             alert.text_hash = xxhash_rust::xxh3::xxh3_64(line.as_bytes());
             let known = detections.list.len();
             let at = intern(&mut index, &mut detections.list, &alert.id.clone(), || alert.clone());
             // An update of a detection so old that only its summary is kept has no evidence of its own.
             let before = &detections.list[at];
-            detections.repeated_lines += u64::from(at < known && before.text_hash == alert.text_hash);
+            alert.repeated_lines =
+                before.repeated_lines + u64::from(at < known && before.text_hash == alert.text_hash);
             alert.reference_id = alert.reference_id.or_else(|| before.reference_id.clone());
             alert.graded = alert.graded.or(before.graded);
             detections.list[at] = alert;
@@ -133,8 +187,13 @@ impl Detections {
         Ok(detections)
     }
 
+    /// What was left out of the part that is asked for.
+    pub fn left_out(&self) -> LeftOutLines {
+        self.left_out
+    }
+
     pub fn repeated_lines(&self) -> u64 {
-        self.repeated_lines
+        self.list.iter().map(|alert| alert.repeated_lines).sum()
     }
 
     /// Those that stand: neither withdrawn nor silenced.
@@ -170,6 +229,7 @@ fn alert(line: Line<'_>, number: u64) -> anyhow::Result<Alert> {
         incident_id: line.farsign.incident_id,
         line: number,
         withdrawn,
+        repeated_lines: 0,
         text_hash: 0,
     })
 }

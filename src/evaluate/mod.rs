@@ -6,6 +6,7 @@
 //! - An *alert* is a detection that stands: neither suppressed nor withdrawn. Of several versions the last counts.
 //! - A campaign is *caught* by an alert on one of its malicious sign-ins; its level is that of the highest one.
 //! - A campaign that never had a right credential gave access to nothing. It is in the total, and counted apart.
+//! - What a filter leaves out ([`Cut`]) is in no figure, as if the files did not have it.
 //! - An alert on a legitimate sign-in is *false*, unless it compares that with an attacker's sign-in: then it is
 //!   an *echo*, which leads an analyst to the takeover but catches nothing by itself.
 //!
@@ -15,6 +16,7 @@
 
 mod calibration;
 mod checks;
+mod cut;
 mod detection;
 mod exposure;
 mod false_alerts;
@@ -41,7 +43,8 @@ mod tests;
 
 use std::collections::HashMap;
 
-pub use detection::{Alert, Detections};
+pub use cut::{Cut, Share, Unnamed};
+pub use detection::{Alert, Detections, LeftOutLines};
 pub use exposure::Exposure;
 pub use false_alerts::{FalseAlerts, Levels, NO_CAUSE};
 pub use fit::{Fit, Row};
@@ -53,7 +56,7 @@ pub use pool::Pool;
 pub use report::{Counted, Curve, Point, Report};
 pub use table::tables;
 pub use tally::Tally;
-pub use truth::{About, AttackSignIn, Campaign, SignInKey, Truth, TruthOf};
+pub use truth::{About, AttackSignIn, Campaign, Fate, SignInKey, Truth, TruthOf};
 
 /// Where a key is in a list that only grows.
 fn intern<T>(index: &mut HashMap<String, usize>, list: &mut Vec<T>, key: &str, make: impl FnOnce() -> T) -> usize {

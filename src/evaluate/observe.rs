@@ -9,7 +9,7 @@ use std::collections::{BinaryHeap, HashSet};
 use super::marks::{FalseAlert, Hit, Marks};
 use super::reference::repeats::Repeats;
 use super::reference::{self, History, Judgement, SPEED};
-use super::{About, Detections, Exposure, SignInKey, Truth};
+use super::{About, Detections, Exposure, Fate, SignInKey, Truth};
 use crate::engine::facts::{Facts, Prepared};
 use crate::engine::hash::UserKey;
 use crate::engine::signin::{Credential, EventTime, Outcome};
@@ -28,6 +28,10 @@ pub struct Observed {
     pub detections_on_failed: u64,
     /// One for each of [`reference::ALL`].
     pub references: Vec<Marks>,
+    /// Deliveries of sign-ins whose label is not in the part that is asked for: as if they had not come.
+    pub left_out: u64,
+    /// Those of them whose own time, tenant and user are in it.
+    pub disagreeing: u64,
 }
 
 /// A sign-in that waits for those before it.
@@ -105,6 +109,11 @@ impl<'a> Observer<'a> {
     /// Takes the next sign-in as it was delivered.
     pub fn take(&mut self, prepared: &Prepared<'_>) {
         let key = SignInKey::new(&prepared.sign_in.event_id);
+        if let Some(fate) = self.truth.fate(key).filter(|fate| *fate != Fate::Kept) {
+            self.observed.left_out += 1;
+            self.observed.disagreeing += u64::from(fate == Fate::Filtered);
+            return;
+        }
         if !self.seen.insert(key) {
             return;
         }

@@ -1,6 +1,7 @@
 //! The rules of counting, on labels and detections written by hand.
 
 mod fit;
+mod part;
 
 use super::checks::Checks;
 use super::incidents::Incidents;

@@ -2,16 +2,19 @@
 //!
 //! A sign-in without a label is legitimate and unremarkable, and its credential was right. Ids are kept as 128-bit
 //! hashes. Days of warm-up, at the beginning of the stream, are learnt from and not counted: an alert in them is
-//! neither true nor false, and a campaign that begins in them is left out whole.
+//! neither true nor false, and a campaign that begins in them is left out whole. So is one that began before the part that
+//! is asked for ([`Cut`]); of the others the sign-ins are left out that are not in it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
-use super::{Alert, intern};
+use super::{Alert, Cut, Share, intern};
+use crate::engine::decode::People;
 use crate::engine::signin::{EventTime, SECONDS_PER_DAY};
+use crate::runtime::replay::filter::Filter;
 
 /// One line of ground truth.
 #[derive(Deserialize)]
@@ -22,6 +25,8 @@ struct Label {
     user_id: String,
     #[serde(default)]
     user_principal_name: String,
+    #[serde(default)]
+    tenant_id: String,
     credential_right: bool,
     malicious: bool,
     #[serde(default)]
@@ -99,8 +104,18 @@ pub enum TruthOf<'a> {
         cause_set: usize,
         credential_right: bool,
     },
-    /// Belongs to a campaign that began during warm-up.
+    /// An attacker's that is not counted: of a campaign that began during warm-up, or not asked for.
     LeftOut,
+}
+
+/// What becomes of a labelled sign-in when a part is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    Kept,
+    /// The filter leaves it out.
+    Filtered,
+    /// Its campaign began before the part that is asked for.
+    BegunBefore,
 }
 
 /// What a detection that was not withdrawn is about.
@@ -127,6 +142,8 @@ enum Number {
     Attack { campaign: u32, sign_in: u32 },
     Owner { cause_set: u32, credential_right: bool },
     LeftOut,
+    Filtered { malicious: bool },
+    BegunBefore,
 }
 
 /// All labels.
@@ -137,34 +154,79 @@ pub struct Truth {
     cause_sets: Vec<Vec<String>>,
     /// End of the warm-up.
     counted_from: EventTime,
+    labels: u64,
+    /// Campaigns that go on in the part that is asked for, and began before.
+    begun_before: u64,
 }
 
 impl Truth {
     /// Reads labels, one JSON object a line. Errors name the line.
     pub fn read(labels: impl BufRead, warm_up_days: u32) -> anyhow::Result<Truth> {
+        Truth::read_part(labels, warm_up_days, Cut { filter: &Filter::default(), people: &People::default() })
+    }
+
+    /// As [`Self::read`], of the part that is asked for: the warm-up begins with its first label.
+    pub fn read_part(labels: impl BufRead, warm_up_days: u32, cut: Cut<'_>) -> anyhow::Result<Truth> {
         let mut truth = Truth {
             sign_ins: HashMap::new(),
             campaigns: Vec::new(),
             cause_sets: vec![Vec::new()],
             counted_from: EventTime::MIN,
+            labels: 0,
+            begun_before: 0,
         };
+        let mut begun_before = HashSet::new();
         let mut campaign_index = HashMap::new();
         let mut cause_index = HashMap::from([(String::new(), 0)]);
-        let mut first: Option<EventTime> = None;
+        let mut first_owner: Option<EventTime> = None;
         for (line, number) in labels.lines().zip(1u64..) {
             let line = line.context("cannot read the labels")?;
             let failed = || format!("line {number} of the labels is not a label");
             let label: Label = serde_json::from_str(&line).with_context(failed)?;
             let time = event_time(&label.time).with_context(failed)?;
-            first = Some(first.map_or(time, |first| first.min(time)));
+            truth.labels += 1;
+            if label.malicious && time < cut.filter.from {
+                begun_before.insert(label.campaign.clone());
+            }
+            let user = (label.user_id.as_str(), label.user_principal_name.as_str());
+            let cause = cut.leaves_out_label(time, &label.tenant_id, user);
+            if cause.with_context(|| format!("line {number} of the labels"))?.is_some() {
+                let number = Number::Filtered { malicious: label.malicious };
+                truth.number(&label.request_id, number).with_context(failed)?;
+                continue;
+            }
+            if !label.malicious {
+                first_owner = Some(first_owner.map_or(time, |first| first.min(time)));
+            }
             truth.take(label, time, &mut campaign_index, &mut cause_index).with_context(failed)?;
         }
-        if let Some(first) = first.filter(|_| warm_up_days > 0) {
-            let day = i64::from(first.day()) + i64::from(warm_up_days);
-            truth.counted_from = EventTime::from_seconds(day * SECONDS_PER_DAY);
-        }
+        truth.leave_out_campaigns(&begun_before);
+        truth.warm_up(first_owner, warm_up_days);
         truth.number_campaigns();
         Ok(truth)
+    }
+
+    /// Leaves out campaigns that began before the part that is asked for: what was seen of them earlier, and by whom, is not
+    /// in it.
+    fn leave_out_campaigns(&mut self, begun_before: &HashSet<String>) {
+        let sign_ins = &mut self.sign_ins;
+        self.campaigns.retain(|campaign| {
+            let is_left_out = begun_before.contains(&campaign.id);
+            if is_left_out {
+                self.begun_before += 1;
+                let keys = campaign.sign_ins.iter().map(|sign_in| sign_in.key);
+                sign_ins.extend(keys.map(|key| (key, Number::BegunBefore)));
+            }
+            !is_left_out
+        });
+    }
+
+    fn warm_up(&mut self, first_owner: Option<EventTime>, days: u32) {
+        let attackers = self.campaigns.iter().flat_map(|campaign| &campaign.sign_ins).map(|sign_in| sign_in.time);
+        if let Some(first) = attackers.chain(first_owner).min().filter(|_| days > 0) {
+            let day = i64::from(first.day()) + i64::from(days);
+            self.counted_from = EventTime::from_seconds(day * SECONDS_PER_DAY);
+        }
     }
 
     fn take(
@@ -174,8 +236,8 @@ impl Truth {
         campaign_index: &mut HashMap<String, usize>,
         cause_index: &mut HashMap<String, usize>,
     ) -> anyhow::Result<()> {
-        let key = SignInKey::new(&label.request_id);
         let number = if label.malicious {
+            let key = SignInKey::new(&label.request_id);
             let Label { campaign, attack, user_id, user_principal_name, credential_right, imitates, .. } = label;
             let user_id = if user_id.is_empty() { user_principal_name } else { user_id };
             let make = || Campaign { id: campaign.clone(), attack, sign_ins: Vec::new() };
@@ -189,8 +251,12 @@ impl Truth {
             let cause_set = intern(cause_index, &mut self.cause_sets, &words, || label.causes);
             Number::Owner { cause_set: u32::try_from(cause_set)?, credential_right: label.credential_right }
         };
-        if self.sign_ins.insert(key, number).is_some() {
-            bail!("`{}` has a label already", label.request_id);
+        self.number(&label.request_id, number)
+    }
+
+    fn number(&mut self, request_id: &str, number: Number) -> anyhow::Result<()> {
+        if self.sign_ins.insert(SignInKey::new(request_id), number).is_some() {
+            bail!("`{request_id}` has a label already");
         }
         Ok(())
     }
@@ -218,6 +284,35 @@ impl Truth {
         &self.cause_sets
     }
 
+    /// Labels that are left out of the part that is asked for.
+    pub fn left_out(&self) -> Share {
+        let is_left_out = |number: &&Number| matches!(number, Number::Filtered { .. } | Number::BegunBefore);
+        Share { count: self.sign_ins.values().filter(is_left_out).count() as u64, all: self.labels }
+    }
+
+    /// Campaigns that go on in the part that is asked for, and are left out as they began before.
+    pub fn begun_before(&self) -> u64 {
+        self.begun_before
+    }
+
+    /// What becomes of a sign-in; `None` without a label.
+    pub fn fate(&self, key: SignInKey) -> Option<Fate> {
+        self.sign_ins.get(&key).map(|number| match number {
+            Number::Attack { .. } | Number::Owner { .. } | Number::LeftOut => Fate::Kept,
+            Number::Filtered { .. } => Fate::Filtered,
+            Number::BegunBefore => Fate::BegunBefore,
+        })
+    }
+
+    /// Is something about an owner's sign-in that is compared with an attacker's, and that is not in the part that is asked
+    /// for? It is no false alert, and no echo of an attack that is counted.
+    pub fn is_absent_echo(&self, request: &str, reference: &str) -> bool {
+        let of = |id: &str| self.sign_ins.get(&SignInKey::new(id));
+        let is_attack = matches!(of(request), Some(Number::Attack { .. } | Number::LeftOut));
+        let is_absent = matches!(of(reference), Some(Number::Filtered { malicious: true } | Number::BegunBefore));
+        is_absent && !is_attack && !request.is_empty()
+    }
+
     /// What came before is warm-up.
     pub fn counted_from(&self) -> EventTime {
         self.counted_from
@@ -233,8 +328,10 @@ impl Truth {
                 cause_set: *cause_set as usize,
                 credential_right: *credential_right,
             },
-            Some(Number::LeftOut) => TruthOf::LeftOut,
-            None => TruthOf::Legitimate { causes: &[], cause_set: 0, credential_right: true },
+            Some(Number::LeftOut | Number::BegunBefore | Number::Filtered { malicious: true }) => TruthOf::LeftOut,
+            Some(Number::Filtered { malicious: false }) | None => {
+                TruthOf::Legitimate { causes: &[], cause_set: 0, credential_right: true }
+            }
         }
     }
 

@@ -17,6 +17,7 @@ use crate::engine::user::familiarity::{Day, Entry, compact_day, unix_day};
 use crate::engine::user::learning::Family;
 use crate::engine::user::record::UserRecord;
 use crate::engine::user::session::{Session, Stop};
+use crate::engine::user::shadow::ShadowFile;
 use crate::engine::user::tail::TailEntry;
 use crate::engine::user::{NO_DEVICE, OpenRisk, Quarantined, UserState};
 
@@ -39,6 +40,7 @@ pub fn describe(record: &UserRecord, rules: &Rules) -> Value {
         "lastLearnt": state.last_learnt.map(text),
         "risk": risk(state),
         "openRisks": state.open.iter().map(open_risk).collect::<Vec<_>>(),
+        "shadowFindings": shadow_findings(record, rules),
         "quarantine": state.quarantine.iter().map(quarantined).collect::<Vec<_>>(),
         "sessions": state.followed.iter().map(session).collect::<Vec<_>>(),
         "deniedPrompts": state.denials.iter().map(|denial| json!({
@@ -100,6 +102,32 @@ fn open_risk(risk: &OpenRisk) -> Value {
         "dateTime": text(risk.time),
         "incidentSince": text(risk.incident.began),
     })
+}
+
+/// What shadow policies found. State has a hash of a policy's name, which the configuration knows, or no more.
+fn shadow_findings(record: &UserRecord, rules: &Rules) -> Vec<Value> {
+    let (principal, _) = record.names();
+    let judging = record.identity.as_deref().map(|it| rules.shadows(&it.tenant_id, &it.user_id, &principal));
+    let of_policy = |file: &ShadowFile| -> Vec<Value> {
+        let policy = rules.config.shadow_policies.iter().find(|policy| policy.key() == file.key);
+        let name = policy.map_or_else(|| format!("#{:016x}", file.key), |policy| policy.scoped.name.clone());
+        let note = match (policy, judging) {
+            (None, _) => Some("not in the configuration: forgotten with the user's next sign-in"),
+            (Some(_), Some(judging)) if !judging.contains(file.key) => {
+                Some("not for this user any more: forgotten with the user's next sign-in")
+            }
+            _ => None,
+        };
+        let finding = |risk: &OpenRisk| {
+            let mut shown = json!({"policy": name, "note": note});
+            if let (Value::Object(shown), Value::Object(risk)) = (&mut shown, open_risk(risk)) {
+                shown.extend(risk);
+            }
+            shown
+        };
+        file.open.iter().map(finding).collect()
+    };
+    record.current.shadows.iter().flat_map(of_policy).collect()
 }
 
 fn quarantined(held: &Quarantined) -> Value {

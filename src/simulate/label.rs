@@ -19,7 +19,13 @@ pub fn write(event: &Event, world: &World, renderer: &Renderer, out: &mut Vec<u8
     renderer.request_id(event, out);
     raw(out, "\",\"time\":\"");
     time(out, event.time);
-    raw(out, "Z\",\"userId\":\"");
+    raw(out, "Z\",");
+    if let Some(tenant) = renderer.tenant() {
+        raw(out, "\"tenantId\":\"");
+        out.extend_from_slice(tenant);
+        raw(out, "\",");
+    }
+    raw(out, "\"userId\":\"");
     renderer.user_id(event, out);
     raw(out, "\",\"userPrincipalName\":\"");
     renderer.principal_name(event, out);

@@ -96,11 +96,13 @@ impl People {
         self.accounts.is_empty() && !self.rules.by_email
     }
 
+    /// Whether nobody is resolved whose tenant is not named.
+    pub fn needs_tenant(&self) -> bool {
+        !self.is_empty() && !self.tenants.is_empty()
+    }
+
     /// Puts it in the person's name where the account is somebody's.
     pub(super) fn resolve(&self, decoded: &mut Decoded<'_>) {
-        if self.is_empty() {
-            return;
-        }
         match decoded {
             Decoded::SignIn(it) => {
                 self.join(Some(it.provider), &mut it.tenant_id, &mut it.user_id, &it.user_principal_name);
@@ -116,8 +118,10 @@ impl People {
         }
     }
 
-    /// Costs one allocation for each id of a sign-in that is somebody's, and one to compare it.
-    fn join(
+    /// Puts the ids of the person and of the organisation in place of an account's, where it is somebody's; without a
+    /// provider as [`Self::resolve`] does for feedback. Costs one allocation for each id of a sign-in that is somebody's,
+    /// and one to compare it.
+    pub fn join(
         &self,
         provider: Option<Provider>,
         tenant_id: &mut Cow<'_, str>,
@@ -127,7 +131,7 @@ impl People {
         let belongs = self.tenants.is_empty()
             || **tenant_id == *self.organization
             || self.tenants.iter().any(|tenant| tenant_id.eq_ignore_ascii_case(tenant));
-        if !belongs {
+        if self.is_empty() || !belongs {
             return;
         }
         let listed = self.listed(provider, user_id).or_else(|| self.listed(provider, principal));

@@ -69,6 +69,11 @@ impl Filter {
             Decoded::UpstreamFinding(it) => (it.event_time, &it.tenant_id, &it.user_id, &it.user_principal_name),
             Decoded::Skipped(_) => return None,
         };
+        self.leaves_out_event(time, tenant, (id, name))
+    }
+
+    /// The same of whatever has a time, a tenant and a user: id and principal name.
+    pub fn leaves_out_event(&self, time: EventTime, tenant: &str, (id, name): (&str, &str)) -> Option<LeftOut> {
         if time < self.from || time >= self.to {
             return Some(LeftOut::OutsideTime);
         }

@@ -23,6 +23,8 @@ use crate::engine::facts::Item;
 pub struct ItemsRead {
     pub records: u64,
     pub rejected: u64,
+    /// Items that the filter leaves out.
+    pub left_out: u64,
     /// Files that could not be read to their end, and why.
     pub broken: Vec<(String, String)>,
     pub interrupted: bool,
@@ -86,6 +88,7 @@ fn note_passed(merge: &mut Merge, inputs: &[Input], read: &mut ItemsRead) {
         read.rejected += passed.notes.len() as u64;
         if passed.whole {
             read.records += passed.block.entries().records;
+            read.left_out += passed.block.entries().left_out.values().sum::<u64>();
             if let Some(error) = &passed.block.raw().error {
                 read.broken.push((inputs[passed.block.file].name.clone(), error.to_string()));
             }

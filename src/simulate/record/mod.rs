@@ -320,6 +320,11 @@ impl Renderer {
         }
     }
 
+    /// The tenant's id as records have it, escaped; `None` in a form that has none.
+    pub(super) fn tenant(&self) -> Option<&[u8]> {
+        (self.form != Form::Graph).then_some(self.tenant.as_slice())
+    }
+
     fn guid(&self, kind: IdKind, key: u64, out: &mut Vec<u8>) {
         text::guid(out, &guid(self.seed, kind, key));
     }
