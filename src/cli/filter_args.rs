@@ -24,7 +24,7 @@ pub struct FilterArgs {
     /// Only events before this time.
     #[arg(long, value_name = "TIME")]
     pub to: Option<String>,
-    /// Only these users, by id or principal name; a file names one a line.
+    /// Only these users, by id or principal name; a file names one a line, `#` begins a comment.
     #[arg(long, value_name = "FILE|ID,…")]
     pub users: Option<String>,
     /// Only this tenant.
@@ -100,8 +100,10 @@ fn named(users: &str) -> anyhow::Result<Users> {
     if file.metadata()?.len() > USERS_FILE_LENGTH_MAX {
         bail!("the file is longer than {USERS_MAX} names of users");
     }
-    let lines = BufReader::new(file.take(USERS_FILE_LENGTH_MAX)).lines();
-    Users::new(lines.collect::<Result<Vec<String>, _>>()?)
+    let mut lines =
+        BufReader::new(file.take(USERS_FILE_LENGTH_MAX)).lines().collect::<Result<Vec<String>, _>>()?;
+    lines.retain(|line| !line.trim_start().starts_with('#'));
+    Users::new(lines)
 }
 
 #[cfg(test)]

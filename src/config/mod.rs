@@ -19,6 +19,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+
 pub use kafka::{
     KafkaConfig, SaslConfig, SaslMechanism, SecurityConfig, SecurityProtocol, SslConfig, TopicsConfig,
 };
@@ -202,6 +205,22 @@ pub fn parse_with(
         Some(config) if problems.is_empty() => Ok(config),
         _ => Err(ConfigProblems::new(problems)),
     }
+}
+
+/// YAML text → a file of ours that is no configuration, held against its schema as one is; or every problem in it.
+pub fn parse_as<T: JsonSchema + DeserializeOwned>(text: &str) -> Result<T, ConfigProblems> {
+    let mut problems = Vec::new();
+    let root = tree::parse(text).map_err(ConfigProblems::one)?;
+    let cleaned = schema::check(&root, &raw::schema_of::<T>(), &mut problems);
+    if !problems.is_empty() {
+        return Err(ConfigProblems::new(problems));
+    }
+    let problem = |error: serde_json::Error| Problem {
+        origin: problem::Origin::File,
+        path: String::new(),
+        message: error.to_string(),
+    };
+    serde_json::from_value(cleaned).map_err(|error| ConfigProblems::one(problem(error)))
 }
 
 /// Hash of what verdicts rest on in `effective`, as in [`EngineConfig::config_hash`].

@@ -587,7 +587,12 @@ fn exceptable_detections() -> Vec<&'static str> {
 
 /// The JSON Schema of [`File`], without references.
 pub fn schema() -> Value {
+    schema_of::<File>()
+}
+
+/// Likewise of another file of ours.
+pub(super) fn schema_of<T: JsonSchema>() -> Value {
     let settings =
         schemars::generate::SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
-    settings.into_generator().into_root_schema_for::<File>().to_value()
+    settings.into_generator().into_root_schema_for::<T>().to_value()
 }

@@ -89,9 +89,13 @@ impl Check<'_> {
                         result.insert(key.clone(), value);
                     }
                 }
-                None => self.below(key, |check| {
-                    check.problem(child, unknown_key(key, properties.keys().map(String::as_str)));
-                }),
+                None => {
+                    let message = match only_place_below(schema, key) {
+                        Some(place) => format!("unknown key; did you mean `{place}`?"),
+                        None => unknown_key(key, properties.keys().map(String::as_str)),
+                    };
+                    self.below(key, |check| check.problem(child, message));
+                }
             }
         }
         for key in required(schema) {
@@ -276,7 +280,9 @@ fn allowed(schema: &Json) -> String {
         _ => {}
     }
     if allows(schema, "boolean") && allows(schema, "string") {
-        "text, a whole number, true, false".to_owned()
+        let number = if allows(schema, "number") { "a number" } else { "a whole number" };
+        let list = if allows(schema, "array") { ", or a list of these" } else { "" };
+        format!("text, {number}, true, false{list}")
     } else if allows(schema, "boolean") {
         "true, false".to_owned()
     } else if allows(schema, "integer") {
@@ -311,6 +317,22 @@ fn shown(value: &Value) -> String {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text,
     }
+}
+
+/// The path below `schema` that ends with this key, if there is one and no other: its section may have been left out.
+fn only_place_below(schema: &Json, key: &str) -> Option<String> {
+    fn places(schema: &Json, key: &str, path: &str, found: &mut Vec<String>) {
+        for (name, below) in schema["properties"].as_object().into_iter().flatten() {
+            let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+            places(below, key, &path, found);
+            if name == key {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    places(schema, key, "", &mut found);
+    if found.len() == 1 { found.pop() } else { None }
 }
 
 /// Names the nearest key when one is near enough to be meant, or is a longer or shorter form of it.

@@ -1,45 +1,54 @@
 //! Which variants are tried: from files, from a grid of settings, or a random sample of one.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::values::Values;
-use crate::config::Setting;
+use crate::config::{self, ConfigProblems, Setting};
 
 /// Variants of one run, the base apart.
 pub const VARIANTS_MAX: usize = 1_000;
+/// Characters of a variant's name.
+const NAME_LENGTH_MAX: usize = 200;
 /// Draws for each variant asked for, before a grid counts as drawn empty.
 const DRAWS_EACH: usize = 100;
 
 /// What a tune file holds.
-#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PlanFile {
     /// Keys and the values that each is tried with; every combination is a variant.
     #[serde(default)]
     pub grid: BTreeMap<String, Text>,
     /// So many combinations of the grid, drawn by chance, instead of all.
+    #[schemars(with = "Draw")]
+    #[serde(default)]
     pub sample: Option<Draw>,
     /// Variants by name.
     #[serde(default)]
     pub variants: Vec<Named>,
 }
 
-#[derive(Clone, Debug, Deserialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Named {
+    #[schemars(length(min = 1, max = NAME_LENGTH_MAX))]
     pub name: String,
+    #[serde(default)]
     pub settings: BTreeMap<String, Text>,
 }
 
 /// How a sample is drawn.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Draw {
+    #[schemars(range(min = 1, max = VARIANTS_MAX))]
     pub count: usize,
     /// The same seed draws the same variants.
     #[serde(default)]
@@ -47,30 +56,36 @@ pub struct Draw {
 }
 
 /// A scalar of YAML, or a list of them, as text.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(from = "Value")]
 pub struct Text(pub String);
 
-impl<'de> Deserialize<'de> for Text {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Text, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Scalar {
-            Bool(bool),
-            Whole(i64),
-            Real(f64),
-            Text(String),
-            List(Vec<Scalar>),
-        }
-        fn text(scalar: &Scalar) -> String {
-            match scalar {
-                Scalar::Bool(value) => value.to_string(),
-                Scalar::Whole(value) => value.to_string(),
-                Scalar::Real(value) => value.to_string(),
-                Scalar::Text(value) => value.clone(),
-                Scalar::List(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
-            }
-        }
-        Ok(Text(text(&Scalar::deserialize(deserializer)?)))
+impl From<Value> for Text {
+    /// Of what [`JsonSchema`] lets pass.
+    fn from(value: Value) -> Text {
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            // 1, not 1.0.
+            Value::Number(number) if number.is_f64() => number.as_f64().unwrap_or_default().to_string(),
+            other => other.to_string(),
+        };
+        Text(match &value {
+            Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(","),
+            one => text(one),
+        })
+    }
+}
+
+impl JsonSchema for Text {
+    fn schema_name() -> Cow<'static, str> {
+        "Text".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": ["boolean", "number", "string", "array"],
+            "items": {"type": ["boolean", "number", "string"]},
+        })
     }
 }
 
@@ -81,13 +96,12 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Reads a tune file. The error names the line.
+    /// Reads a tune file.
     ///
     /// # Errors
-    /// When it is not valid YAML, or has keys or values that are not known.
-    pub fn read(text: &str) -> Result<PlanFile, String> {
-        let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-        serde_saphyr::from_str_with_options(text, options).map_err(|error| error.to_string())
+    /// Every problem, with its line: when it is not valid YAML, or has keys or values that are not known.
+    pub fn read(text: &str) -> Result<PlanFile, ConfigProblems> {
+        config::parse_as(text)
     }
 
     /// The variants of `file`, with `grid` (`KEY=VALUES`) beside the file's own.
@@ -174,9 +188,6 @@ fn sampled(keys: &BTreeMap<String, Values>, draw: Draw) -> Result<Vec<(String, V
     if keys.is_empty() {
         return Err("`sample` draws from `grid`, which is empty".to_owned());
     }
-    if !(1..=VARIANTS_MAX).contains(&draw.count) {
-        return Err(format!("sample.count: `{}` is not allowed; allowed: 1 to {VARIANTS_MAX}", draw.count));
-    }
     let mut random = ChaCha8Rng::seed_from_u64(draw.seed);
     let mut seen = BTreeSet::new();
     let mut drawn = Vec::new();
@@ -200,7 +211,7 @@ mod tests {
     use super::*;
 
     fn names(file: &str, grid: &[&str]) -> Result<Vec<String>, Vec<String>> {
-        let file = Plan::read(file).map_err(|error| vec![error])?;
+        let file = Plan::read(file).map_err(|problems| vec![problems.to_string()])?;
         let grid: Vec<String> = grid.iter().map(|text| (*text).to_owned()).collect();
         Ok(Plan::new(&file, &grid)?.variants.into_iter().map(|(name, _)| name).collect())
     }
@@ -233,8 +244,22 @@ mod tests {
             ("grid: {a: 1..9}", vec![], "a range without a step"),
             ("grid: {a: 1..9:1}", vec!["b=1..999:1"], "at most 1000"),
             ("sample: {count: 5}", vec![], "which is empty"),
-            ("grid: {a: 1..9}\nsample: {count: 0}", vec![], "allowed: 1 to 1000"),
-            ("grids: {}", vec![], "grids"),
+            ("grid: {a: 1..9}\nsample: {count: 0}", vec![], "allowed: a whole number from 1 to 1000"),
+            ("grids: {}", vec![], "line 1: grids: unknown key; did you mean `grid`?"),
+            ("sample: {cuont: 5}", vec![], "sample.cuont: unknown key; did you mean `count`?"),
+            ("sample: {cuont: 5}", vec![], "the key `count` is missing"),
+            (
+                "grid:\n  a: {b: 1}",
+                vec![],
+                "line 2: grid.a: `a section` is not allowed; allowed: text, a number, true, false, or a list of these",
+            ),
+            (
+                "grid: {a: [[1]]}",
+                vec![],
+                "grid.a.0: `a list` is not allowed; allowed: text, a number, true, false",
+            ),
+            ("variants: [{name: a, settings: {b: {c: 1}}}]", vec![], "variants.0.settings.b: `a section`"),
+            ("variants: [{name: \"\", settings: {b: 1}}]", vec![], "variants.0.name: `` is not allowed"),
         ] {
             let problems = names(file, &grid).expect_err(file).join("; ");
             assert!(problems.contains(told), "{file}: {problems}");
