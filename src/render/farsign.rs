@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::RenderContext;
 use super::graph::known;
-use crate::engine::attempts::Attack;
+use crate::engine::attempts::{Attack, Trace};
 use crate::engine::finding::{
     AttackEvidence, EndPoint, Evidence, Familiarity, LearningPhase, PropertyVerdict, Travel,
 };
@@ -180,7 +180,7 @@ struct TravelView {
 #[schemars(deny_unknown_fields)]
 struct AttackView<'a> {
     /// What all attempts had in common with the sign-in.
-    #[schemars(extend("enum" = ["ipAddress", "ipPrefix", "asn", "userAgent"]))]
+    #[schemars(extend("enum" = Trace::ALL.map(Trace::name)))]
     trace: &'static str,
     /// Its value, for reading.
     value: Option<&'a str>,

@@ -144,6 +144,7 @@ fn sentence(case: &Case<'_>, days_since: Option<u32>, with: Option<u32>) -> Stri
     let organization = match with {
         None => String::new(),
         Some(0) => format!("; none of {} colleagues was seen there", case.organization.users),
+        Some(1) => format!("; 1 of {} colleagues was seen there", case.organization.users),
         Some(with) => format!("; {with} of {} colleagues were seen there", case.organization.users),
     };
     format!("Sign-in from {here}, {history}{organization}.")
