@@ -8,7 +8,7 @@ mod cli;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use cli::{run, session};
+use cli::{farsign, run, session};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -104,7 +104,7 @@ fn every_change_has_its_cause() {
     let counts = ["first", "second", "same", "rescored", "appeared", "vanished", "raised", "lowered"];
     assert_eq!(counts.map(|key| report[key].as_u64().unwrap()), [10, 7, 2, 1, 2, 5, 1, 1]);
     let turned = run(folder, &["diff", "second.ndjson", "first.ndjson"]);
-    assert!(turned.contains("new_country.min_bits is 9, then 6"), "{turned}");
+    assert!(turned.contains("detections.new_country.min_bits is 9, then 6"), "{turned}");
 }
 
 #[test]
@@ -122,15 +122,60 @@ fn mistakes_are_told() {
     std::fs::write(folder.join("ecs.ndjson"), "{\"event\":{\"kind\":\"alert\"}}\n").unwrap();
     std::fs::write(folder.join("bad.yaml"), "detections: {new_country: {min_bit: 3}}\n").unwrap();
     std::fs::write(folder.join("base.yaml"), "").unwrap();
+    std::fs::write(folder.join("empty.ndjson"), "").unwrap();
     for (name, arguments) in [
         ("one_file_only", vec!["one.ndjson"]),
         ("another_form", vec!["one.ndjson", "ecs.ndjson"]),
         ("a_file_that_is_not_there", vec!["one.ndjson", "none.ndjson"]),
+        ("an_empty_file", vec!["empty.ndjson", "one.ndjson"]),
+        ("a_shadow_policy_that_is_not_there", vec!["one.ndjson", "one.ndjson", "--policy", "nope"]),
+        ("stdin_twice", vec!["-", "-"]),
+        ("a_base_with_problems", vec!["-c", "bad.yaml", "--against", "base.yaml", "one.ndjson"]),
         ("a_configuration_with_problems", vec!["--against", "bad.yaml", "one.ndjson"]),
         ("configurations_that_judge_alike", vec!["--against", "base.yaml", "one.ndjson"]),
     ] {
         insta::assert_snapshot!(name, session(folder, &[vec!["diff"], arguments].concat()));
     }
+}
+
+#[test]
+fn one_of_the_two_may_come_from_stdin() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    write(&folder.join("one.ndjson"), &[detection("a", "newCountry", "low", 30, json!({}))]);
+    write(&folder.join("two.ndjson"), &[detection("a", "newCountry", "high", 90, json!({}))]);
+    let told = run(folder, &["diff", "one.ndjson", "two.ndjson"]);
+    let piped = |arguments: [&str; 3], file: &str| {
+        let bytes = std::fs::read(folder.join(file)).unwrap();
+        farsign(folder, &arguments).write_stdin(bytes).assert().success().get_output().stdout.clone()
+    };
+    assert_eq!(piped(["diff", "-", "two.ndjson"], "one.ndjson"), told.as_bytes());
+    assert_eq!(piped(["diff", "one.ndjson", "-"], "two.ndjson"), told.as_bytes());
+}
+
+#[test]
+fn logs_that_tell_nothing_are_a_problem() {
+    let folder = TempDir::new().unwrap();
+    let folder = folder.path();
+    std::fs::write(folder.join("second.yaml"), "detections: {new_country: {min_bits: 9}}\n").unwrap();
+    std::fs::write(folder.join("empty.ndjson"), "").unwrap();
+    std::fs::write(folder.join("garbage.ndjson"), "what\nis\nthis\n").unwrap();
+    for (name, input) in [("empty_logs", "empty.ndjson"), ("logs_that_cannot_be_read", "garbage.ndjson")] {
+        let told = session(folder, &["diff", "--against", "second.yaml", "--json", "d.json", input]);
+        insta::assert_snapshot!(name, told);
+        let report: Value = serde_json::from_slice(&std::fs::read(folder.join("d.json")).unwrap()).unwrap();
+        assert_ne!(report["configHashes"][0], report["configHashes"][1], "{input}");
+    }
+    let size = ["--users", "20", "--days", "4", "--seed", "1", "--form", "entra-lean"];
+    run(folder, &[&["simulate", "-o", "whole.ndjson.zst"], size.as_slice()].concat());
+    let bytes = std::fs::read(folder.join("whole.ndjson.zst")).unwrap();
+    std::fs::write(folder.join("cut.ndjson.zst"), &bytes[..bytes.len() / 2]).unwrap();
+    for (input, code) in [("whole.ndjson.zst", 0), ("cut.ndjson.zst", 1)] {
+        farsign(folder, &["diff", "--against", "second.yaml", input]).assert().code(code);
+    }
+    let told = run(folder, &["diff", "--against", "second.yaml", "--from", "2026-03-03", "whole.ndjson.zst"]);
+    let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(told.contains("(0 rejected; filtered: outsideTime"), "{told}");
 }
 
 #[test]
@@ -154,7 +199,7 @@ fn configurations_are_compared_on_logs_as_their_replays_are() {
     );
     for part in [
         "detections.new_country.enabled is true, then false",
-        "detections.unfamiliar_features.low_bits is 8.25, then 12.0",
+        "detections.unfamiliar_features.low_bits is 8.25, then 12",
     ] {
         let told: String = told.split_whitespace().collect::<Vec<_>>().join(" ");
         assert!(told.contains(part) || told.replace("┆ ", "").contains(part), "{part}: {told}");

@@ -274,8 +274,12 @@ fn a_comparison_of_configurations_as_a_page() {
         assert!(!table(&page, &section, "Unconfirmed alerts by cause").is_empty());
         assert!(!table(&page, &section, "Unconfirmed alerts by what spoke loudest").is_empty());
     }
-    for title in ["Recall and the cost of it", "Recall over unconfirmed alerts (ROC)", "Precision and recall (PR)"]
-    {
+    let titles = [
+        "Incidents caught and the cost of it",
+        "Incidents caught over unconfirmed alerts (ROC)",
+        "Precision and incidents caught (PR)",
+    ];
+    for title in titles {
         assert!(!table(&page, "Against labels", title).is_empty());
     }
     page.keep_pictures("tune");

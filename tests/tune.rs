@@ -256,8 +256,16 @@ fn sessions() {
     std::fs::write(folder.join("none.csv"), "requestId,verdict\nnobody,confirmed\n").unwrap();
     std::fs::write(folder.join("plan.yaml"), "grid:\n  detections.new_country.min_bits: 4..8\n").unwrap();
     std::fs::write(folder.join("tables.yaml"), "tables: {asn_db: other.mmdb}\n").unwrap();
+    std::fs::write(folder.join("dismissed.csv"), "RequestID;Verdict\na3;dismissed\na9;dismissed\n").unwrap();
+    std::fs::write(folder.join("no_dismissed.csv"), "requestId,verdict\nnobody,dismissed\n").unwrap();
+    std::fs::write(folder.join("labels.txt"), "requestId,verdict\nattack,confirmed\n").unwrap();
+    std::fs::write(folder.join("incidents.csv"), "requestId,verdict,incident\nattack,confirmed,one\n").unwrap();
+    std::fs::write(folder.join("garbage.ndjson"), "what\nis\nthis\n").unwrap();
+    std::fs::write(folder.join("bad.yaml"), "detections: {new_country: {min_bit: 3}}\n").unwrap();
+    std::fs::write(folder.join("typos.yaml"), "gird: {}\nvariants:\n  - name: \"\"\n    settings: {a: {b: 1}}\n")
+        .unwrap();
     let speeds = "detections.impossible_travel.max_speed_kmh=500..3500:1500";
-    let cases: [(&str, &[&str]); 10] = [
+    let cases: [(&str, &[&str]); 20] = [
         (
             "speeds_with_labels_and_a_budget",
             &["--set", speeds, "--labels", "labels.csv", "--budget", "5", "--threads", "1", "signins.ndjson"],
@@ -269,6 +277,28 @@ fn sessions() {
         ("nothing_to_compare", &["signins.ndjson"]),
         ("a_section_that_all_share", &["--variant", "tables.yaml", "signins.ndjson"]),
         ("an_empty_input", &["--set", speeds, "empty.ndjson"]),
+        ("an_empty_input_behind_a_warm_up", &["--set", speeds, "--warm-up-days", "1", "empty.ndjson"]),
+        ("an_input_that_cannot_be_read", &["--set", speeds, "garbage.ndjson"]),
+        (
+            "a_part_of_the_time",
+            &["--set", speeds, "--from", "2026-03-10", "--warm-up-days", "1", "signins.ndjson"],
+        ),
+        (
+            "labels_that_only_dismiss",
+            &["--set", speeds, "--labels", "dismissed.csv", "--budget", "1000", "signins.ndjson"],
+        ),
+        (
+            "dismissed_labels_that_match_nothing",
+            &["--set", speeds, "--labels", "no_dismissed.csv", "signins.ndjson"],
+        ),
+        ("labels_of_another_name", &["--set", speeds, "--labels", "labels.txt", "signins.ndjson"]),
+        (
+            "labels_with_incidents",
+            &["--set", speeds, "--labels", "incidents.csv", "--budget", "5", "signins.ndjson"],
+        ),
+        ("a_key_without_its_section", &["--set", "impossible_travel.max_speed_kmh=800", "signins.ndjson"]),
+        ("a_base_with_problems", &["-c", "bad.yaml", "--set", speeds, "signins.ndjson"]),
+        ("a_plan_with_problems", &["--plan", "typos.yaml", "signins.ndjson"]),
         ("labels_that_match_nothing", &["--set", speeds, "--labels", "none.csv", "signins.ndjson"]),
         ("an_input_that_would_be_overwritten", &["--set", speeds, "--json", "signins.ndjson", "signins.ndjson"]),
     ];

@@ -16,13 +16,12 @@ use super::filter_args::FilterArgs;
 use super::replay::{self, watch_for_interrupt};
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, page, say, show};
-use crate::config;
-use crate::diff::{self, Detections, Report, Settings};
+use crate::diff::{self, Detections, Logs, Report, Settings};
 use crate::engine::enrich::Tables;
 use crate::engine::policy::EngineConfig;
 use crate::render::{OutputFormat, RenderContext};
 use crate::report::{self, Alerts, Side};
-use crate::runtime::replay::input;
+use crate::runtime::replay::input::{self, STDIN_NAME};
 use crate::runtime::replay::output::{Outputs, Tee};
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
@@ -64,17 +63,20 @@ pub struct Args {
     /// Begin with the state that `farsign replay --state-out` or `farsign state export` wrote.
     #[arg(long, value_name = "FILE", requires = "against")]
     state_in: Option<PathBuf>,
-    /// FIRST and SECOND; with --against files, folders, globs and objects of sign-in logs
+    /// FIRST and SECOND, of which one may be `-`, stdin; with --against files, folders, globs and objects of sign-in logs
     #[arg(required = true, value_name = "PATH")]
     paths: Vec<String>,
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     replay::check_outputs(&written(args).collect::<Vec<_>>(), args.state_in.as_deref())?;
-    let (report, sides) = match &args.against {
-        None => of_files(args)?,
+    let (report, sides, is_whole) = match &args.against {
+        None => {
+            let (report, sides) = of_files(args)?;
+            (report, sides, true)
+        }
         Some(against) => match of_configurations(args, against)? {
-            Judged::Compared(report, sides) => (report, *sides),
+            Judged::Compared { report, sides, is_whole } => (report, *sides, is_whole),
             Judged::Refused(problems) => {
                 say(&format!("error: {problems}"));
                 return Ok(ExitCode::from(PROBLEMS));
@@ -92,18 +94,23 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         page::write(path, &report::diff(&report, sides))?;
     }
     show(&diff::tables(&report))?;
-    Ok(ExitCode::SUCCESS)
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(PROBLEMS) })
 }
 
-/// What `path` holds; for the page too, if there is to be one.
+/// What `path`, or stdin as `-`, holds; for the page too, if there is to be one.
 fn side(args: &Args, path: &Path) -> anyhow::Result<Side> {
     let failed = || format!("cannot use `{}`", path.display());
-    let bytes = BufReader::new(source::bytes(path).with_context(failed)?);
+    let bytes = if is_stdin(path) { source::bytes_of_stdin() } else { source::bytes(path) };
+    let bytes = BufReader::new(bytes.with_context(failed)?);
     let mut alerts = Alerts::default();
     let mut take = |line: &str| if args.report.is_some() { alerts.take(line.as_bytes()) } else { Ok(()) };
     let policy = args.policy.as_deref().filter(|_| args.against.is_none());
     let detections = Detections::read_with(bytes, policy, &mut take).with_context(failed)?;
     Ok(Side { detections, alerts })
+}
+
+fn is_stdin(path: &Path) -> bool {
+    path == Path::new(STDIN_NAME)
 }
 
 fn of_files(args: &Args) -> anyhow::Result<(Report, [Side; 2])> {
@@ -113,10 +120,18 @@ fn of_files(args: &Args) -> anyhow::Result<(Report, [Side; 2])> {
     let [first, second] = args.paths.as_slice() else {
         bail!("expected two files of detections, FIRST and SECOND; {} are named", args.paths.len());
     };
+    if [first, second].into_iter().all(|path| is_stdin(Path::new(path))) {
+        bail!("stdin (`-`) can be one of the two, not both");
+    }
     // What is not there is told of when it is read.
     let inputs = input::expand(&args.paths).unwrap_or_default();
     input::refuse_to_overwrite(&inputs, written(args))?;
     let mut sides = [side(args, Path::new(first))?, side(args, Path::new(second))?];
+    if let Some(policy) = &args.policy
+        && !sides.iter().any(|side| side.detections.is_shadow())
+    {
+        bail!("--policy `{policy}`: neither file holds detections of a shadow policy");
+    }
     if sides[0].detections.is_shadow() != sides[1].detections.is_shadow() {
         sides.iter_mut().for_each(|side| side.detections.keep_judged());
     }
@@ -130,7 +145,12 @@ fn written(args: &Args) -> impl Iterator<Item = &Path> {
 
 /// What judging by two configurations came to.
 enum Judged {
-    Compared(Report, Box<[Side; 2]>),
+    Compared {
+        report: Report,
+        sides: Box<[Side; 2]>,
+        /// The logs could be read to their end, and held sign-ins that could carry risk.
+        is_whole: bool,
+    },
     /// The configurations have problems.
     Refused(String),
     Interrupted,
@@ -138,8 +158,8 @@ enum Judged {
 
 fn of_configurations(args: &Args, against: &Path) -> anyhow::Result<Judged> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
-    let text = args.config.as_deref().map_or(Ok(String::new()), config::read)?;
-    let mut built = match tune::build(&text, &environment, &Plan::default(), &[against.to_path_buf()]) {
+    let base = args.config.as_deref();
+    let mut built = match tune::build(base, &environment, &Plan::default(), &[against.to_path_buf()]) {
         Ok(built) => built,
         Err(Refused::Config { problems, .. }) if problems.unreadable => bail!(problems),
         Err(refused) => return Ok(Judged::Refused(refused.to_string())),
@@ -152,16 +172,29 @@ fn of_configurations(args: &Args, against: &Path) -> anyhow::Result<Judged> {
     let settings = settings(first, second);
     let folder = tempfile::tempdir().context("cannot make a temporary folder")?;
     let files = ["first", "second"].map(|name| folder.path().join(name));
-    if !judge(args, &variants, &files)? {
+    let Some(Found { logs, is_whole, config_hashes }) = judge(args, &variants, &files)? else {
         return Ok(Judged::Interrupted);
+    };
+    let mut sides = [side(args, &files[0])?, side(args, &files[1])?];
+    for (side, hash) in sides.iter_mut().zip(config_hashes) {
+        // Also where there is no detection to tell it.
+        side.detections.config_hashes = [hash].into();
     }
-    let sides = [side(args, &files[0])?, side(args, &files[1])?];
     let report = diff::compare(&sides[0].detections, &sides[1].detections, Some(&settings), args.examples);
-    Ok(Judged::Compared(report, Box::new(sides)))
+    let report = Report { logs: Some(logs), ..report };
+    Ok(Judged::Compared { report, sides: Box::new(sides), is_whole })
 }
 
-/// Judges the logs by both, into the files; false when interrupted.
-fn judge(args: &Args, variants: &[Variant], files: &[PathBuf; 2]) -> anyhow::Result<bool> {
+/// What was judged, and by what.
+struct Found {
+    logs: Logs,
+    is_whole: bool,
+    /// Of the first and the second, as in their detections.
+    config_hashes: Vec<String>,
+}
+
+/// Judges the logs by both, into the files; `None` when interrupted.
+fn judge(args: &Args, variants: &[Variant], files: &[PathBuf; 2]) -> anyhow::Result<Option<Found>> {
     let base = &variants[0].config;
     let table_files = args.tables.files(base);
     let tables = table_files.load()?;
@@ -190,9 +223,23 @@ fn judge(args: &Args, variants: &[Variant], files: &[PathBuf; 2]) -> anyhow::Res
         files.iter().zip(contexts).map(|(path, context)| Ok(Outputs::new(replay::create(path)?, None, context)));
     let mut tee = Tee(outputs.collect::<anyhow::Result<_>>()?);
     let interrupted = watch_for_interrupt()?;
-    let (summary, _) = sequencer::run_variants(&options, &engines, &mut tee, &interrupted)?;
+    let (summary, judged) = sequencer::run_variants(&options, &engines, &mut tee, &interrupted)?;
+    if summary.interrupted {
+        return Ok(None);
+    }
     replay::warn(&summary);
-    Ok(!summary.interrupted)
+    let is_empty = judged.first().is_none_or(|judged| judged.counts.sign_ins_judged == 0);
+    if is_empty {
+        say("warning: the input holds no sign-in that could carry risk");
+    }
+    let logs = Logs {
+        files: summary.files,
+        records: summary.records,
+        rejected: summary.rejects_total(),
+        filtered: summary.left_out_by_name(),
+    };
+    let config_hashes = engines.iter().map(|engine| format!("{:016x}", engine.config_hash)).collect();
+    Ok(Some(Found { logs, is_whole: summary.broken.is_empty() && !is_empty, config_hashes }))
 }
 
 /// As the comparison reads it, whatever form is configured.
@@ -218,6 +265,11 @@ fn differences(first: &Value, second: &Value, path: &mut String, settings: &mut 
             path.truncate(length);
         }
     } else if first != second {
-        settings.insert(path.clone(), [first.to_string(), second.to_string()]);
+        settings.insert(path.clone(), [shown(first), shown(second)]);
     }
+}
+
+/// A number as detections' thresholds are shown: 6, not 6.0.
+fn shown(value: &Value) -> String {
+    value.as_f64().map_or_else(|| value.to_string(), |number| number.to_string())
 }

@@ -462,6 +462,9 @@ pub(super) fn warn(summary: &Summary) {
             "warning: {count} of the users of --users had no event that was asked for, such as `{first}`"
         ));
     }
+    if summary.nothing_readable() {
+        say(&format!("warning: none of the records could be read: {}", summary.rejects_listed()));
+    }
     if summary.left_out_total() > 0 && summary.items == 0 {
         say("warning: the filters left no event to judge");
     }

@@ -215,19 +215,18 @@ fn refuse_other_numbers(args: &Args, ground: &Ground, journal: &Journal) -> anyh
 fn variants(args: &Args) -> anyhow::Result<Result<Vec<Variant>, String>> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let read = |path: &Path| config::read(path).map_err(anyhow::Error::new);
-    let base = args.config.as_deref().map_or(Ok(String::new()), read)?;
     let file = match args.plan.as_deref().map(|path| (path, read(path))) {
         None => tune::PlanFile::default(),
         Some((path, text)) => match Plan::read(&text?) {
             Ok(file) => file,
-            Err(error) => return Ok(Err(format!("`{}` is no plan: {error}", path.display()))),
+            Err(error) => return Ok(Err(format!("`{}` is no plan\n{error}", path.display()))),
         },
     };
     let plan = match Plan::new(&file, &args.set) {
         Ok(plan) => plan,
         Err(problems) => return Ok(Err(format!("the plan is not valid\n{}", problems.join("\n")))),
     };
-    let mut built = match tune::build(&base, &environment, &plan, &args.variant) {
+    let mut built = match tune::build(args.config.as_deref(), &environment, &plan, &args.variant) {
         Ok(built) => built,
         Err(Refused::Config { problems, .. }) if problems.unreadable => bail!(problems),
         Err(refused) => return Ok(Err(refused.to_string())),
@@ -435,13 +434,15 @@ fn shown(
 fn tells_nothing(report: &Report) -> bool {
     let is_empty = report.stream.active_user_days == 0;
     if is_empty {
-        say("warning: the input holds no sign-in that could carry risk, behind the warm-up");
+        let behind = if report.stream.warm_up_days > 0 { ", behind the warm-up" } else { "" };
+        say(&format!("warning: the input holds no sign-in that could carry risk{behind}"));
     }
-    let is_unmatched = report.labels.as_ref().is_some_and(|labels| labels.confirmed_seen == 0);
-    if is_unmatched {
-        say(
-            "warning: no label of a confirmed sign-in matches a sign-in of the input that could carry risk: recall is unknown",
-        );
+    let unmatched = report.labels.as_ref().filter(|labels| labels.match_nothing());
+    if let Some(labels) = unmatched {
+        let kind = if labels.confirmed > 0 { "confirmed" } else { "dismissed" };
+        say(&format!(
+            "warning: no label of a {kind} sign-in matches a sign-in of the input that could carry risk"
+        ));
     }
-    is_empty || is_unmatched
+    is_empty || unmatched.is_some()
 }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::read::{Detection, Detections, Standing};
-use super::report::{Change, Example, Group, Report};
+use super::report::{Change, Example, Group, Report, Settings};
 
-/// Keys of the configuration in which two differ, where both are known: key → value in the first and the second.
-pub type Settings = BTreeMap<String, [String; 2]>;
+/// What the keys of all thresholds begin with in the configuration.
+const SECTION: &str = "detections.";
 
 /// One side of a comparison, with what is looked up often.
 struct Side<'a> {
@@ -52,7 +52,9 @@ pub fn compare(first: &Detections, second: &Detections, settings: Option<&Settin
         vanished: 0,
         raised: 0,
         lowered: 0,
-        config_hashes: [first.config_hash.clone(), second.config_hash.clone()],
+        config_hashes: [first, second].map(|side| side.config_hashes.iter().cloned().collect()),
+        logs: None,
+        settings: settings.cloned(),
         groups: Vec::new(),
     };
     let ids: BTreeSet<&String> = first.by_id.keys().chain(second.by_id.keys()).collect();
@@ -123,7 +125,7 @@ fn absent(
     if !missing.kinds.contains(shown.kind.as_str()) {
         return format!("{place} has none of this type");
     }
-    if missing.detections.config_hash == there.detections.config_hash {
+    if missing.detections.config_hashes == there.detections.config_hashes {
         "judged by the same configuration: the inputs differ, or what was learnt".to_owned()
     } else {
         "none of its own thresholds decides it: what was learnt, quarantined or repeated does".to_owned()
@@ -138,7 +140,7 @@ fn regraded([before, now]: [Option<&Detection>; 2], settings: Option<&Settings>)
     }
     let differs = |(key, value): (&String, &f64)| {
         let other = before.thresholds.get(key)?;
-        (other != value).then(|| format!("{key} is {other}, then {value}"))
+        (other != value).then(|| format!("{SECTION}{key} is {other}, then {value}"))
     };
     let changed: Vec<String> = now.thresholds.iter().filter_map(differs).collect();
     if changed.is_empty() { "its evidence weighs otherwise".to_owned() } else { changed.join("; ") }
@@ -148,7 +150,7 @@ fn regraded([before, now]: [Option<&Detection>; 2], settings: Option<&Settings>)
 fn of_settings(shown: &Detection, settings: &Settings) -> String {
     let told = |key: &str, [before, now]: &[String; 2]| format!("{key} is {before}, then {now}");
     let own = settings.iter().filter(|(key, values)| {
-        let key = key.strip_prefix("detections.").unwrap_or(key);
+        let key = key.strip_prefix(SECTION).unwrap_or(key);
         let numbers = values.each_ref().map(|value| value.parse().unwrap_or(f64::NAN));
         shown.thresholds.contains_key(key) && shown.may_turn_on(key, numbers)
     });
@@ -159,7 +161,7 @@ fn of_settings(shown: &Detection, settings: &Settings) -> String {
     // The section of the detection: by the keys of its thresholds.
     let sections: BTreeSet<&str> = shown.thresholds.keys().filter_map(|key| key.split('.').next()).collect();
     let of_section = settings.iter().filter(|(key, _)| {
-        let key = key.strip_prefix("detections.").unwrap_or(key);
+        let key = key.strip_prefix(SECTION).unwrap_or(key);
         !shown.thresholds.contains_key(key)
             && key.split('.').next().is_some_and(|section| sections.contains(section))
     });
@@ -182,7 +184,7 @@ fn of_thresholds(shown: &Detection, missing: &Side<'_>, there: &Side<'_>, order:
         if order == [1, 0] {
             pair.reverse();
         }
-        Some(format!("{key} is {}, then {}", pair[0], pair[1]))
+        Some(format!("{SECTION}{key} is {}, then {}", pair[0], pair[1]))
     };
     shown.thresholds.iter().filter_map(differs).collect::<Vec<_>>().join("; ")
 }

@@ -8,7 +8,7 @@ mod read;
 mod report;
 mod text;
 
-pub use compare::{Settings, compare};
+pub use compare::compare;
 pub use read::{Detection, Detections, Standing};
-pub use report::{Change, Example, Group, Report};
+pub use report::{Change, Example, Group, Logs, Report, Settings};
 pub use text::tables;

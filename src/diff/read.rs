@@ -134,8 +134,8 @@ impl Detection {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detections {
     pub by_id: BTreeMap<String, Detection>,
-    /// Of the last line: what they were judged by.
-    pub config_hash: String,
+    /// Of what they were judged by.
+    pub config_hashes: BTreeSet<String>,
     /// The shadow policies they are of; `None` among them: the live policy.
     policies: BTreeSet<Option<String>>,
 }
@@ -212,7 +212,7 @@ impl Detections {
             return false;
         }
         let id = line.farsign.shadow.map_or(line.id, |shadow| shadow.live_id);
-        self.config_hash = line.farsign.configuration_hash;
+        self.config_hashes.insert(line.farsign.configuration_hash);
         let withdrawn = line.risk_state == RiskState::Dismissed.name()
             && line.risk_detail == RiskDetail::AiConfirmedSigninSafe.name();
         let standing = match line.farsign.suppressed_by {

@@ -1,5 +1,7 @@
 //! What `farsign diff --json` writes. The doc comments here are the descriptions in `docs/difference.schema.json`.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -24,10 +26,29 @@ pub struct Report {
     pub raised: u64,
     /// Stand in both, at a lower level in the second.
     pub lowered: u64,
-    /// Hashes of what each was judged by; they differ where the configurations or tables do.
-    pub config_hashes: [String; 2],
+    /// Hashes of what each was judged by, of the first and the second; they differ where the configurations or tables do.
+    /// Empty where there is no detection to tell.
+    pub config_hashes: [Vec<String>; 2],
+    /// What both configurations judged; null for two files.
+    pub logs: Option<Logs>,
+    /// Keys in which the two configurations differ, with what each has, as JSON; null for two files.
+    pub settings: Option<Settings>,
     /// What changed, by cause: the most alerts first.
     pub groups: Vec<Group>,
+}
+
+/// Keys of the configuration in which two differ: key → value in the first and the second.
+pub type Settings = BTreeMap<String, [String; 2]>;
+
+/// The logs that two configurations judged.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Logs {
+    pub files: u64,
+    pub records: u64,
+    pub rejected: u64,
+    /// Events that the filters left out, by the first that does.
+    pub filtered: BTreeMap<String, u64>,
 }
 
 /// How a detection changed.

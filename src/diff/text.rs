@@ -1,7 +1,7 @@
 //! A comparison as text for a terminal.
 
 use super::report::{Example, Group, Report};
-use crate::render::text::{count, heading, paragraph, table, wrapped};
+use crate::render::text::{count, counted, filtered, heading, paragraph, table, wrapped};
 
 const INDENT: &str = "    ";
 
@@ -35,12 +35,15 @@ pub fn tables(report: &Report) -> String {
 }
 
 fn summary(report: &Report) -> String {
-    let judged = match report.config_hashes[0] == report.config_hashes[1] {
-        true => "Both were judged by the same configuration and tables.",
-        false => "They were judged by different configurations or tables.",
-    };
+    let judged = judged_by(report);
+    let logs = report.logs.as_ref().map(|logs| {
+        let filtered = filtered(&logs.filtered);
+        let (records, files) = (counted(logs.records, "record"), counted(logs.files, "file"));
+        format!("{records} ({} rejected{filtered}) of {files}, judged by both. ", count(logs.rejected))
+    });
+    let logs = logs.unwrap_or_default();
     format!(
-        "Detections that stand: {} in the first, {} in the second. Appeared: {}; vanished: {}; raised: {}; lowered: {}; of \
+        "{logs}Detections that stand: {} in the first, {} in the second. Appeared: {}; vanished: {}; raised: {}; lowered: {}; of \
          another score at the same level: {}; the same: {}. {judged}",
         count(report.first),
         count(report.second),
@@ -51,6 +54,32 @@ fn summary(report: &Report) -> String {
         count(report.rescored),
         count(report.same),
     )
+}
+
+/// What is known of the two configurations.
+fn judged_by(report: &Report) -> String {
+    if let Some(settings) = &report.settings {
+        // A list is longer than a line.
+        let told = |(key, [first, second]): (&String, &[String; 2])| match first.starts_with('[') {
+            true => key.clone(),
+            false => format!("{key} ({first}, then {second})"),
+        };
+        return format!(
+            "The configurations differ in {}.",
+            settings.iter().map(told).collect::<Vec<_>>().join(", ")
+        );
+    }
+    let told = match report.config_hashes.each_ref().map(Vec::as_slice) {
+        [[], []] => "Neither holds a detection.",
+        [[], _] => "The first holds no detection, so nothing tells what it was judged by.",
+        [_, []] => "The second holds no detection, so nothing tells what it was judged by.",
+        [[first], [second]] if first == second => "Both were judged by the same configuration and tables.",
+        [first, second] if first == second => {
+            "Each was judged by several configurations or tables, the same ones."
+        }
+        _ => "They were judged by different configurations or tables.",
+    };
+    told.to_owned()
 }
 
 fn told(example: &Example) -> String {

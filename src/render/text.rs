@@ -3,6 +3,7 @@
 //! The same values give the same text: nothing here depends on the terminal, the clock or the machine.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 
 use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use indicatif::HumanCount;
@@ -84,6 +85,17 @@ fn filled<R: IntoIterator<Item = String>>(
         table.add_row(row.into_iter().enumerate().map(aligned).collect::<Vec<_>>());
     }
     format!("{table}\n")
+}
+
+/// "1 file", "1,000 files".
+pub fn counted(number: u64, noun: &str) -> String {
+    format!("{} {noun}{}", count(number), if number == 1 { "" } else { "s" })
+}
+
+/// What filters left out, as the end of a list in brackets; empty where nothing was.
+pub fn filtered(by_name: &BTreeMap<String, u64>) -> String {
+    let listed: Vec<String> = by_name.iter().map(|(name, number)| format!("{name} {}", count(*number))).collect();
+    if listed.is_empty() { String::new() } else { format!("; filtered: {}", listed.join(", ")) }
 }
 
 pub fn count(number: u64) -> String {

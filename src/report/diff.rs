@@ -26,8 +26,8 @@ pub fn diff(report: &Report, [first, second]: [Side; 2]) -> Page {
     let mut page = Page {
         title: "What changed between two sets of detections".to_owned(),
         facts: vec![
-            ("configuration of the first".to_owned(), report.config_hashes[0].clone()),
-            ("of the second".to_owned(), report.config_hashes[1].clone()),
+            ("configuration of the first".to_owned(), hashes(&report.config_hashes[0])),
+            ("of the second".to_owned(), hashes(&report.config_hashes[1])),
         ],
         notes: [named("first", &first), named("second", &second)].into_iter().flatten().collect(),
         headlines: vec![
@@ -42,6 +42,10 @@ pub fn diff(report: &Report, [first, second]: [Side; 2]) -> Page {
         ],
         sections: vec![changes(report, [&first.alerts, &second.alerts])],
     };
+    if let Some(logs) = &report.logs {
+        page.headlines.insert(0, figure("records", logs.records));
+        page.headlines.insert(1, figure("rejected", logs.rejected));
+    }
     let [mut appeared, mut vanished] = [second.alerts, first.alerts];
     appeared.retain(|id, _| !first.detections.stands(id));
     vanished.retain(|id, _| !second.detections.stands(id));
@@ -52,6 +56,10 @@ pub fn diff(report: &Report, [first, second]: [Side; 2]) -> Page {
         page.sections.push(section(title, about, &alerts, None));
     }
     page
+}
+
+fn hashes(hashes: &[String]) -> String {
+    if hashes.is_empty() { "unknown".to_owned() } else { hashes.join(", ") }
 }
 
 fn changes(report: &Report, sides: [&Alerts; 2]) -> Section {

@@ -165,6 +165,8 @@ fn groups_of_changes_beyond_the_limit_are_told() {
             raised: 0,
             lowered: 0,
             config_hashes: Default::default(),
+            logs: None,
+            settings: None,
             groups: (0..count).map(group).collect(),
         };
         let side = || diff::Side { detections: Detections::default(), alerts: Alerts::default() };

@@ -10,7 +10,7 @@ use super::page::{Axis, Bars, Block, Chart, Line, Lines, Page, Section, Series, 
 use super::replay::{left_out, told};
 use crate::evaluate::SignInKey;
 use crate::render::text::count;
-use crate::tune::{Report, VariantReport, Verdict, Verdicts};
+use crate::tune::{Report, VariantReport, Verdict, Verdicts, VerdictsReport};
 
 /// Variants in the charts of alerts: the base, the recommended one, those that none beats, then the others in order. The table
 /// has all.
@@ -19,6 +19,9 @@ pub const VARIANTS_SHOWN_MAX: usize = 30;
 pub const CURVES_MAX: usize = 6;
 /// Causes listed of alerts in vain.
 const CAUSES_MAX: usize = 30;
+/// Of the labels' sign-ins, and of their incidents: two words for two shares.
+const RECALL: &str = "recall";
+const INCIDENTS_CAUGHT: &str = "incidents caught";
 const UNCONFIRMED: &str = "unconfirmed alerts per 1,000 users a day";
 
 /// A variant whose alerts are told one by one.
@@ -119,13 +122,23 @@ fn variants(report: &Report) -> Section {
             rate(variant.alert_rate),
             count(variant.users),
             count(variant.incidents),
-            shared(variant.recall()),
+            shared(labelled.and_then(|labelled| labelled.recall)),
+            shared(labelled.and_then(|labelled| labelled.incident_recall)),
             shared(labelled.and_then(|labelled| labelled.precision)),
             rate(labelled.and_then(|labelled| labelled.unconfirmed_rate)),
         ]
     };
-    let header =
-        ["variant", "alerts", "per 1,000 users a day", "users", "incidents", "recall", "precision", UNCONFIRMED];
+    let header = [
+        "variant",
+        "alerts",
+        "per 1,000 users a day",
+        "users",
+        "incidents raised",
+        RECALL,
+        INCIDENTS_CAUGHT,
+        "precision",
+        UNCONFIRMED,
+    ];
     let block = Block {
         title: "Alerts by variant and type".to_owned(),
         about,
@@ -147,10 +160,26 @@ fn against_labels(report: &Report) -> Option<Section> {
     let blocks = [recall_and_rate(report), curves(report, CurveOf::Rate), curves(report, CurveOf::Precision)];
     Some(Section {
         title: "Against labels".to_owned(),
-        about: "Recall is the share of incidents with an alert, or of confirmed sign-ins where no incidents are named."
-            .to_owned(),
+        about: match caught(report) {
+            INCIDENTS_CAUGHT => {
+                "Incidents caught: the share of the labels' incidents with an alert on a sign-in of theirs."
+            }
+            _ => "Recall: the share of the confirmed sign-ins with an alert. The labels name no incidents.",
+        }
+        .to_owned(),
         blocks: blocks.into_iter().flatten().collect(),
     })
+}
+
+/// What variants are compared by.
+fn caught(report: &Report) -> &'static str {
+    let has_incidents = report.labels.as_ref().is_some_and(VerdictsReport::has_incidents);
+    if has_incidents { INCIDENTS_CAUGHT } else { RECALL }
+}
+
+/// The same, at the beginning of a title.
+fn caught_first(report: &Report) -> &'static str {
+    if caught(report) == INCIDENTS_CAUGHT { "Incidents caught" } else { "Recall" }
 }
 
 fn percent(share: f64) -> f64 {
@@ -163,7 +192,7 @@ fn cents(value: f64) -> f64 {
 
 fn recall_and_rate(report: &Report) -> Option<Block> {
     let at = |variant: &VariantReport| {
-        Some([cents(variant.labelled.as_ref()?.unconfirmed_rate?), percent(variant.recall()?)])
+        Some([cents(variant.labelled.as_ref()?.unconfirmed_rate?), percent(variant.caught()?)])
     };
     let line = |title: &str, joined: bool, wanted: &dyn Fn(usize) -> bool| {
         let found = report.variants.iter().filter(|variant| wanted(variant.number));
@@ -186,21 +215,22 @@ fn recall_and_rate(report: &Report) -> Option<Block> {
         return None;
     }
     let rows = series.iter().take(2).flat_map(|line| {
-        line.points.iter().zip(&line.names).map(|([rate, recall], name)| {
-            vec![name.clone(), line.name.clone(), format!("{rate:.2}"), format!("{recall:.2}")]
+        line.points.iter().zip(&line.names).map(|([rate, caught], name)| {
+            vec![name.clone(), line.name.clone(), format!("{rate:.2}"), format!("{caught:.2}")]
         })
     });
+    let in_percent = format!("{}, %", caught(report));
     Some(Block {
-        title: "Recall and the cost of it".to_owned(),
+        title: format!("{} and the cost of it", caught_first(report)),
         about: format!(
             "One mark a variant; further to the left and higher is better. {} of {} variants are beaten by none.",
             report.pareto_front.len(),
             report.variants.len()
         ),
-        table: Table::new(&["variant", "standing", UNCONFIRMED, "recall, %"], 2, rows.collect()),
+        table: Table::new(&["variant", "standing", UNCONFIRMED, &in_percent], 2, rows.collect()),
         chart: Some(Chart::Lines(Lines {
             x: Axis { name: UNCONFIRMED.to_owned(), is_logarithmic: false, max: None },
-            y: percents("recall, %"),
+            y: percents(&in_percent),
             series,
         })),
     })
@@ -208,9 +238,9 @@ fn recall_and_rate(report: &Report) -> Option<Block> {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CurveOf {
-    /// Recall over the rate of unconfirmed alerts: a ROC whose abscissa is work.
+    /// What is caught over the rate of unconfirmed alerts: a ROC whose abscissa is work.
     Rate,
-    /// Precision over recall.
+    /// Precision over what is caught.
     Precision,
 }
 
@@ -221,10 +251,10 @@ fn curves(report: &Report, of: CurveOf) -> Option<Block> {
         let Some(labelled) = &variant.labelled else { continue };
         let (mut points, mut names) = (Vec::new(), Vec::new());
         for point in &labelled.curve {
-            let Some(recall) = point.incident_recall.or(point.recall).map(percent) else { continue };
+            let Some(caught) = point.incident_recall.or(point.recall).map(percent) else { continue };
             let at = match of {
-                CurveOf::Rate => point.unconfirmed_rate.map(|rate| [cents(rate), recall]),
-                CurveOf::Precision => point.precision.map(|precision| [recall, percent(precision)]),
+                CurveOf::Rate => point.unconfirmed_rate.map(|rate| [cents(rate), caught]),
+                CurveOf::Precision => point.precision.map(|precision| [caught, percent(precision)]),
             };
             let Some(at) = at else { continue };
             let score = point.min_score.to_string();
@@ -238,17 +268,20 @@ fn curves(report: &Report, of: CurveOf) -> Option<Block> {
     if series.is_empty() {
         return None;
     }
+    let in_percent = format!("{}, %", caught(report));
     let (title, x, y) = match of {
         CurveOf::Rate => (
-            "Recall over unconfirmed alerts (ROC)",
+            format!("{} over unconfirmed alerts (ROC)", caught_first(report)),
             Axis { name: UNCONFIRMED.to_owned(), is_logarithmic: false, max: None },
-            percents("recall, %"),
+            percents(&in_percent),
         ),
-        CurveOf::Precision => ("Precision and recall (PR)", percents("recall, %"), percents("precision, %")),
+        CurveOf::Precision => {
+            (format!("Precision and {} (PR)", caught(report)), percents(&in_percent), percents("precision, %"))
+        }
     };
     let header = ["variant", "least score", x.name.as_str(), y.name.as_str()];
     Some(Block {
-        title: title.to_owned(),
+        title,
         about: format!(
             "If only alerts of a least score counted, from high to low. {} of {} variants: the base, the recommended one, and \
              those that none beats.",

@@ -27,10 +27,12 @@ pub struct Report {
     pub labels: Option<VerdictsReport>,
     /// The base first.
     pub variants: Vec<VariantReport>,
-    /// Numbers of the variants that no other beats: none has as high a recall at a lower rate of unconfirmed alerts, or a
-    /// higher recall at as low a rate. By rising rate. Empty without labels.
+    /// Numbers of the variants that no other beats: none catches as much at a lower rate of unconfirmed alerts, or more at
+    /// as low a rate. What is caught are incidents, where labels name any (`incidentRecall`), and confirmed sign-ins otherwise
+    /// (`recall`). By rising rate. Empty without labels of confirmed sign-ins.
     pub pareto_front: Vec<usize>,
-    /// The variant of the highest recall within the budget; null without labels or budget, or when none is within it.
+    /// The variant that catches most within the budget; null without labels of confirmed sign-ins or budget, or when none is
+    /// within it.
     pub recommended: Option<usize>,
     /// Most unconfirmed alerts per 1,000 active users per day; null where none was stated.
     pub budget: Option<f64>,
@@ -43,6 +45,8 @@ pub struct Stream {
     pub files: u64,
     pub records: u64,
     pub rejected: u64,
+    /// Events that the filters left out, by the first that does.
+    pub filtered: BTreeMap<String, u64>,
     /// Pairs of a user and a UTC day with a sign-in whose first factor was right, behind the warm-up.
     pub active_user_days: u64,
     /// Days at the beginning of the stream that are learnt from and not counted.
@@ -61,6 +65,8 @@ pub struct VerdictsReport {
     pub confirmed_seen: u64,
     /// Incidents that these belong to.
     pub incidents_seen: u64,
+    /// Dismissed sign-ins that are there likewise.
+    pub dismissed_seen: u64,
     /// Every sign-in without a label is the owner's.
     pub complete: bool,
     /// Feedback that names no sign-in, or says nothing of who signed in.
@@ -82,7 +88,7 @@ pub struct VariantReport {
     pub alert_rate: Option<f64>,
     /// Users with an alert.
     pub users: u64,
-    /// Stories that the alerts are told in.
+    /// Stories that the alerts are told in: not the incidents of the labels.
     pub incidents: u64,
     /// Alerts by type and level.
     pub detections: BTreeMap<String, BTreeMap<String, u64>>,
@@ -183,8 +189,8 @@ impl VariantReport {
         }
     }
 
-    /// What a variant is chosen by: incidents where there are any, sign-ins otherwise.
-    pub fn recall(&self) -> Option<f64> {
+    /// What a variant is chosen by: the share of incidents where there are any, of confirmed sign-ins otherwise.
+    pub fn caught(&self) -> Option<f64> {
         let labelled = self.labelled.as_ref()?;
         labelled.incident_recall.or(labelled.recall)
     }
@@ -251,6 +257,7 @@ impl Stream {
             files: summary.files,
             records: summary.records,
             rejected: summary.rejects_total(),
+            filtered: summary.left_out_by_name(),
             active_user_days: counted.exposure.user_days,
             warm_up_days,
             min_level: counted.counting.min_level.name().to_owned(),
@@ -259,6 +266,16 @@ impl Stream {
 }
 
 impl VerdictsReport {
+    /// Is what is caught counted in incidents?
+    pub fn has_incidents(&self) -> bool {
+        self.incidents_seen > 0
+    }
+
+    /// There are labels of confirmed sign-ins, or else of dismissed ones, and none is of a sign-in that counts.
+    pub fn match_nothing(&self) -> bool {
+        if self.confirmed > 0 { self.confirmed_seen == 0 } else { self.dismissed_seen == 0 }
+    }
+
     /// `None` without labels.
     pub fn new(verdicts: &Verdicts, counted: &Counted) -> Option<VerdictsReport> {
         (!verdicts.is_empty()).then(|| VerdictsReport {
@@ -266,6 +283,7 @@ impl VerdictsReport {
             dismissed: verdicts.dismissed_count() as u64,
             confirmed_seen: counted.confirmed.len() as u64,
             incidents_seen: incidents_seen(counted, verdicts),
+            dismissed_seen: counted.dismissed,
             complete: verdicts.is_complete,
             unused: verdicts.unused,
         })
@@ -283,35 +301,45 @@ impl Report {
         let recommended = budget.and_then(|budget| recommended(&variants, budget));
         Report { stream, labels, variants, pareto_front, recommended, budget }
     }
+
+    /// The variants with no more unconfirmed alerts than that.
+    pub fn within(&self, budget: f64) -> impl Iterator<Item = &VariantReport> {
+        let rate = |variant: &VariantReport| variant.labelled.as_ref()?.unconfirmed_rate;
+        self.variants.iter().filter(move |variant| rate(variant).is_some_and(|rate| is_within(rate, budget)))
+    }
 }
 
-/// Recall and rate of unconfirmed alerts of a variant that has both.
+/// Share of what is caught, and rate of unconfirmed alerts of a variant that has both.
 fn measured(variant: &VariantReport) -> Option<(f64, f64)> {
-    Some((variant.recall()?, variant.labelled.as_ref()?.unconfirmed_rate?))
+    Some((variant.caught()?, variant.labelled.as_ref()?.unconfirmed_rate?))
 }
 
 /// Numbers of the variants that none beats. Of equal ones the first.
 fn pareto_front(variants: &[VariantReport]) -> Vec<usize> {
     let mut by_rate: Vec<(f64, f64, usize)> = variants
         .iter()
-        .filter_map(|variant| measured(variant).map(|(recall, rate)| (rate, recall, variant.number)))
+        .filter_map(|variant| measured(variant).map(|(caught, rate)| (rate, caught, variant.number)))
         .collect();
     by_rate.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)).then(a.2.cmp(&b.2)));
     let mut highest = f64::NEG_INFINITY;
-    by_rate.retain(|(_, recall, _)| {
-        let is_higher = *recall > highest;
-        highest = highest.max(*recall);
+    by_rate.retain(|(_, caught, _)| {
+        let is_higher = *caught > highest;
+        highest = highest.max(*caught);
         is_higher
     });
     by_rate.into_iter().map(|(_, _, number)| number).collect()
 }
 
-/// The highest recall within the budget; of equal ones that of the lowest rate, then the first.
+/// A budget that is met exactly must not be lost to the last bit of a quotient.
+fn is_within(rate: f64, budget: f64) -> bool {
+    rate <= budget + 1e-9
+}
+
+/// The most caught within the budget; of equal ones that of the lowest rate, then the first.
 fn recommended(variants: &[VariantReport], budget: f64) -> Option<usize> {
     let within = variants.iter().filter_map(|variant| {
-        let (recall, rate) = measured(variant)?;
-        // A budget that is met exactly must not be lost to the last bit of a quotient.
-        (rate <= budget + 1e-9).then_some((recall, rate, variant.number))
+        let (caught, rate) = measured(variant)?;
+        is_within(rate, budget).then_some((caught, rate, variant.number))
     });
     let better = |a: &(f64, f64, usize), b: &(f64, f64, usize)| -> Ordering {
         b.0.total_cmp(&a.0).then(a.1.total_cmp(&b.1)).then(a.2.cmp(&b.2))

@@ -6,7 +6,7 @@ use std::io;
 use serde::{Deserialize, Serialize};
 
 use super::tally::{Counting, Tally};
-use super::verdicts::Verdicts;
+use super::verdicts::{Verdict, Verdicts};
 use crate::engine::facts::Item;
 use crate::engine::finding::RiskLevel;
 use crate::engine::hash::UserKey;
@@ -40,6 +40,8 @@ pub struct Figures {
     exposure: Exposure,
     /// Confirmed sign-ins of the verdicts that are in the stream, behind the warm-up.
     confirmed: HashSet<SignInKey>,
+    /// Likewise the dismissed ones.
+    dismissed: HashSet<SignInKey>,
 }
 
 impl Figures {
@@ -74,6 +76,8 @@ pub struct Counted {
     pub exposure: Exposure,
     /// Confirmed sign-ins that are in the stream and counted.
     pub confirmed: HashSet<SignInKey>,
+    /// Sign-ins with a label that dismisses them, likewise.
+    pub dismissed: u64,
 }
 
 impl<'a> Trial<'a> {
@@ -95,8 +99,8 @@ impl<'a> Trial<'a> {
     pub fn counted(mut self, min_level: RiskLevel) -> Counted {
         self.figures.close_days(0);
         let counting = Counting { min_level, from: self.counted_from() };
-        let Figures { tallies, exposure, confirmed, .. } = self.figures;
-        Counted { tallies, counting, exposure, confirmed }
+        let Figures { tallies, exposure, confirmed, dismissed, .. } = self.figures;
+        Counted { tallies, counting, exposure, confirmed, dismissed: dismissed.len() as u64 }
     }
 }
 
@@ -113,8 +117,10 @@ impl Sink for Trial<'_> {
             self.figures.close_days(DAYS_OPEN);
             if !self.verdicts.is_empty() {
                 let key = SignInKey::new(&prepared.sign_in.event_id);
-                if self.verdicts.is_confirmed(key) {
-                    self.figures.confirmed.insert(key);
+                match self.verdicts.label_of(key) {
+                    Some(Verdict::Confirmed) => drop(self.figures.confirmed.insert(key)),
+                    Some(Verdict::Dismissed) => drop(self.figures.dismissed.insert(key)),
+                    None => {}
                 }
             }
         }

@@ -40,8 +40,8 @@ impl Built {
 #[derive(Debug, thiserror::Error)]
 pub enum Refused {
     /// A variant's configuration has problems.
-    #[error("variant `{name}` is not valid\n{problems}")]
-    Config { name: String, problems: ConfigProblems },
+    #[error("{told} is not valid\n{problems}")]
+    Config { told: String, problems: ConfigProblems },
     /// Variants share one decoded stream.
     #[error("variant `{name}` differs from the base in {keys}, which all variants share; allowed: {}", OF_VARIANTS.join(", "))]
     Shared { name: String, keys: String },
@@ -58,29 +58,31 @@ pub struct Built {
     pub alike: Vec<(String, String)>,
 }
 
-/// The base and its variants.
+/// The base, from its file (none: the defaults), and its variants.
 ///
 /// # Errors
-/// The first variant that is none.
+/// The first configuration that is none.
 pub fn build(
-    text: &str,
+    base: Option<&Path>,
     environment: &BTreeMap<String, String>,
     plan: &Plan,
     files: &[PathBuf],
 ) -> Result<Built, Refused> {
-    let of = |name: &str, text: &str, settings: &[Setting]| {
+    let of = |name: &str, told: &str, text: &str, settings: &[Setting]| {
         let config = config::parse_with(text, environment, settings);
-        let config = config.map_err(|problems| Refused::Config { name: name.to_owned(), problems })?;
+        let config = config.map_err(|problems| Refused::Config { told: told.to_owned(), problems })?;
         Ok(Variant { name: name.to_owned(), settings: settings.to_vec(), config })
     };
-    let mut variants = vec![of("base", text, &[])?];
+    let told = base.map_or("the configuration".to_owned(), told_of);
+    let text = base.map_or(Ok(String::new()), read)?;
+    let mut variants = vec![of("base", &told, &text, &[])?];
     let mut alike = Vec::new();
     let mut names: BTreeSet<String> = BTreeSet::from(["base".to_owned()]);
-    let planned = plan.variants.iter().map(|(name, settings)| of(name, text, settings));
+    let planned =
+        plan.variants.iter().map(|(name, settings)| of(name, &format!("variant `{name}`"), &text, settings));
     let read = files.iter().map(|path| {
         let name = path.file_stem().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
-        let text = read(path, &name)?;
-        of(&name, &text, &[])
+        of(&name, &told_of(path), &read(path)?, &[])
     });
     for variant in planned.chain(read) {
         let variant = variant?;
@@ -99,8 +101,12 @@ pub fn build(
     Ok(Built { variants, alike })
 }
 
-fn read(path: &Path, name: &str) -> Result<String, Refused> {
-    config::read(path).map_err(|problems| Refused::Config { name: name.to_owned(), problems })
+fn read(path: &Path) -> Result<String, Refused> {
+    config::read(path).map_err(|problems| Refused::Config { told: told_of(path), problems })
+}
+
+fn told_of(path: &Path) -> String {
+    format!("`{}`", path.display())
 }
 
 /// Same hash: same verdicts, but for how much is kept for speed.

@@ -11,7 +11,7 @@
 //! themselves.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, Read};
+use std::io::BufRead;
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -19,11 +19,13 @@ use serde::Deserialize;
 use crate::engine::decode::{Decoded, Format, decode};
 use crate::engine::signin::FeedbackAction;
 use crate::evaluate::SignInKey;
+use crate::runtime::replay::csv::delimiter_of;
 
 /// Names that CSV needs.
 const REQUEST_ID: &str = "requestId";
 const VERDICT: &str = "verdict";
 const INCIDENT: &str = "incident";
+const CAUSE: &str = "cause";
 
 /// What an analyst said of a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -95,6 +97,9 @@ impl Verdicts {
         for (line, number) in labels.lines().zip(1u64..) {
             let line = line.context("cannot read the labels")?;
             let failed = || format!("line {number} of the labels is no label");
+            if number == 1 && is_header(&line) {
+                bail!("its first line is that of CSV labels: give the file a name that ends with `.csv`");
+            }
             if !line.trim().is_empty() {
                 verdicts.take_line(&line, &mut incidents).with_context(failed)?;
             }
@@ -102,12 +107,17 @@ impl Verdicts {
         Ok(verdicts)
     }
 
-    fn read_csv(&mut self, labels: impl Read, incidents: &mut BTreeMap<String, u32>) -> anyhow::Result<()> {
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(labels);
-        let header = reader.headers().context("cannot read the labels")?.clone();
+    fn read_csv(&mut self, mut labels: impl BufRead, incidents: &mut BTreeMap<String, u32>) -> anyhow::Result<()> {
+        let start = labels.fill_buf().context("cannot read the labels")?;
+        let delimiter = delimiter_of(start.split(|byte| *byte == b'\n').next().unwrap_or_default());
+        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(labels);
+        let header = plain_header(reader.headers().context("cannot read the labels")?);
         for name in [REQUEST_ID, VERDICT] {
             if !header.iter().any(|column| column == name) {
-                bail!("the labels' first row has no `{name}`; expected {REQUEST_ID},{VERDICT}[,{INCIDENT}]");
+                bail!(
+                    "the labels' first row has no `{name}`; expected {REQUEST_ID},{VERDICT}[,{INCIDENT}][,{CAUSE}], with commas, \
+                     semicolons or tabs between"
+                );
             }
         }
         for (row, number) in reader.records().zip(2u64..) {
@@ -178,12 +188,12 @@ impl Verdicts {
 
     /// `None`: nobody said anything.
     pub fn of(&self, key: SignInKey) -> Option<Verdict> {
-        let said = self.of.get(&key).map(|said| said.verdict);
-        said.or_else(|| self.is_complete.then_some(Verdict::Dismissed))
+        self.label_of(key).or_else(|| self.is_complete.then_some(Verdict::Dismissed))
     }
 
-    pub fn is_confirmed(&self, key: SignInKey) -> bool {
-        self.of(key) == Some(Verdict::Confirmed)
+    /// As [`Self::of`], by the sign-in's own label.
+    pub fn label_of(&self, key: SignInKey) -> Option<Verdict> {
+        self.of.get(&key).map(|said| said.verdict)
     }
 
     /// What was odd about an owner's sign-in; empty where nobody said anything.
@@ -218,6 +228,24 @@ impl Verdicts {
     }
 }
 
+/// The first row with our names in our spelling, however it has them.
+fn plain_header(header: &csv::StringRecord) -> csv::StringRecord {
+    let plain = |name: &str| -> String {
+        let name = name.trim_start_matches('\u{feff}').trim();
+        let ours = [REQUEST_ID, VERDICT, INCIDENT, CAUSE].into_iter().find(|ours| ours.eq_ignore_ascii_case(name));
+        ours.unwrap_or(name).to_owned()
+    };
+    header.iter().map(plain).collect()
+}
+
+/// Does a line name the columns of labels?
+fn is_header(line: &str) -> bool {
+    let line = line.to_ascii_lowercase();
+    !line.trim_start_matches('\u{feff}').trim_start().starts_with('{')
+        && line.contains("requestid")
+        && line.contains(VERDICT)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -229,13 +257,14 @@ mod tests {
     #[test]
     fn every_spelling_is_read() {
         let csv = "verdict,requestId,incident,cause\nconfirmed,a,one,\ndismissed,b,,vpn\nconfirmed,c,one,\n";
+        let of_a_spreadsheet = "\u{feff}Verdict;RequestId;INCIDENT;cause\r\nconfirmed;a;one;\r\ndismissed;b;;vpn\r\nconfirmed;c;one;\r\n";
         let lines = concat!(
             "{\"requestId\":\"a\",\"verdict\":\"confirmed\",\"incident\":\"one\"}\n\n",
             "{\"requestId\":\"b\",\"verdict\":\"confirmed\"}\n",
             "{\"requestId\":\"b\",\"verdict\":\"dismissed\",\"cause\":\"vpn\"}\n",
             "{\"requestId\":\"c\",\"verdict\":\"confirmed\",\"incident\":\"one\"}\n",
         );
-        for (text, is_csv) in [(csv, true), (lines, false)] {
+        for (text, is_csv) in [(csv, true), (of_a_spreadsheet, true), (lines, false)] {
             let verdicts = read(text, is_csv).expect("labels");
             let of = |id: &str| verdicts.of(SignInKey::new(id));
             assert_eq!(
@@ -288,6 +317,7 @@ mod tests {
         for (text, is_csv, told) in [
             ("requestId,judgement\na,confirmed\n", true, "no `verdict`"),
             ("requestId,verdict\na,confirmed\nb,perhaps\n", true, "line 3"),
+            ("RequestID;Verdict\na;confirmed\n", false, "ends with `.csv`"),
             ("{\"requestId\":\"a\",\"verdict\":\"confirmed\"}\n{}\n", false, "line 2"),
             ("{\"requestId\":\"a\",\"verdict\":\"maybe\"}\n", false, "unknown variant `maybe`"),
             ("nonsense\n", false, "line 1"),

@@ -184,8 +184,8 @@ impl Rows {
     }
 }
 
-/// Spreadsheets of half of Europe separate by semicolons, and some exports by tabs.
-fn delimiter_of(line: &[u8]) -> u8 {
+/// What separates the cells of a first line: spreadsheets of half of Europe separate by semicolons, and some exports by tabs.
+pub fn delimiter_of(line: &[u8]) -> u8 {
     let count = |delimiter: &u8| memchr_iter(*delimiter, line).count();
     // Of equal counts the last: the comma.
     [b'\t', b';', b','].into_iter().max_by_key(count).unwrap_or(b',')

@@ -153,6 +153,11 @@ pub fn bytes(path: &std::path::Path) -> io::Result<Box<dyn Read + Send>> {
     decompress(File::open(path)?)
 }
 
+/// As [`bytes`], of standard input.
+pub fn bytes_of_stdin() -> io::Result<Box<dyn Read + Send>> {
+    decompress(io::stdin())
+}
+
 /// Opens a file. `read` counts its bytes as they are on disk.
 pub fn open(path: &std::path::Path, read: Arc<AtomicU64>) -> io::Result<Source> {
     let mut file = File::open(path)?;

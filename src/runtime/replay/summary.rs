@@ -90,6 +90,16 @@ impl Summary {
         self.left_out.values().sum()
     }
 
+    /// By the name of what left them out.
+    pub fn left_out_by_name(&self) -> BTreeMap<String, u64> {
+        self.left_out.iter().map(|(reason, count)| (reason.name().to_owned(), *count)).collect()
+    }
+
+    /// "none", or "badTime 3, notJson 1".
+    pub fn rejects_listed(&self) -> String {
+        listed(&by_name(&self.rejects, RejectReason::name))
+    }
+
     /// Were there records, and none that could be read?
     pub fn nothing_readable(&self) -> bool {
         let skipped: u64 = self.skipped.values().sum();
@@ -218,7 +228,7 @@ impl fmt::Display for Summary {
         let forgotten = told(counts.users_forgotten, " forgotten to keep within `users_max`");
         line(f, "users", format!("{}{forgotten}", counts.users_new))?;
         line(f, "skipped", listed(&by_name(&self.skipped, SkipReason::name)))?;
-        line(f, "rejects", listed(&by_name(&self.rejects, RejectReason::name)))?;
+        line(f, "rejects", self.rejects_listed())?;
         if self.is_filtered {
             line(f, "filtered", listed(&by_name(&self.left_out, LeftOut::name)))?;
         }
