@@ -11,7 +11,7 @@
 //! themselves.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 
 use anyhow::{Context, bail};
 use serde::Deserialize;
@@ -26,6 +26,9 @@ const REQUEST_ID: &str = "requestId";
 const VERDICT: &str = "verdict";
 const INCIDENT: &str = "incident";
 const CAUSE: &str = "cause";
+
+/// Bytes of a first row that are looked at for what separates its names.
+const HEADER_LENGTH_MAX: u64 = 64 * 1024;
 
 /// What an analyst said of a sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -108,10 +111,14 @@ impl Verdicts {
     }
 
     fn read_csv(&mut self, mut labels: impl BufRead, incidents: &mut BTreeMap<String, u32>) -> anyhow::Result<()> {
-        let start = labels.fill_buf().context("cannot read the labels")?;
-        let delimiter = delimiter_of(start.split(|byte| *byte == b'\n').next().unwrap_or_default());
-        let mut reader = csv::ReaderBuilder::new().delimiter(delimiter).trim(csv::Trim::All).from_reader(labels);
-        let header = plain_header(reader.headers().context("cannot read the labels")?);
+        let mut first = Vec::new();
+        let failed = "cannot read the labels";
+        (&mut labels).take(HEADER_LENGTH_MAX).read_until(b'\n', &mut first).context(failed)?;
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(delimiter_of(&first))
+            .trim(csv::Trim::All)
+            .from_reader(first.as_slice().chain(labels));
+        let header = plain_header(reader.headers().context(failed)?);
         for name in [REQUEST_ID, VERDICT] {
             if !header.iter().any(|column| column == name) {
                 bail!(
