@@ -360,11 +360,24 @@ fn examined_text(seen: &Examined) -> String {
     }
     if !fixed.is_empty() {
         text += &paragraph("No permitted value of one of its thresholds makes it otherwise:");
-        for told in fixed {
-            text += &wrapped(&format!("{} {}.", told.kind.name(), now_text(told, seen)), INDENT);
+        for (now, names) in by_reason(&fixed, seen) {
+            text += &wrapped(&format!("{} {now}.", names.join(", ")), INDENT);
         }
     }
     text
+}
+
+/// What several detections have in common is said once, where the first of them stands.
+fn by_reason(told: &[&Told], seen: &Examined) -> Vec<(String, Vec<&'static str>)> {
+    let mut reasons: Vec<(String, Vec<&'static str>)> = Vec::new();
+    for told in told {
+        let now = now_text(told, seen);
+        match reasons.iter_mut().find(|(reason, _)| *reason == now) {
+            Some((_, names)) => names.push(told.kind.name()),
+            None => reasons.push((now, vec![told.kind.name()])),
+        }
+    }
+    reasons
 }
 
 fn raised(finding: &Finding, told: Option<&Told>) -> String {

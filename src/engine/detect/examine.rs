@@ -4,7 +4,7 @@
 //! at a time ([`super::knobs`]). Only explanations come here, so it may take its time.
 
 use super::evidence::{property_verdicts, reference, this_end};
-use super::knobs::{KNOBS, Knob, Turn, turn};
+use super::knobs::{Change, KNOBS, Knob, Turn, turn};
 use super::level::Level;
 use super::miss::Miss;
 use super::organization::Organization;
@@ -109,6 +109,9 @@ fn turns(
     let of_kind = |knob: &&Knob| knob.kinds.contains(&kind);
     let mut found: Vec<Turn> =
         KNOBS.iter().filter(of_kind).filter_map(|knob| turn(knob, judge.policy, &is_otherwise)).collect();
+    // Where what has to move with it turns it alone, that is told.
+    let alone: Vec<Change> = found.iter().map(|turn| turn.change).collect();
+    found.retain(|turn| !turn.others.iter().any(|other| alone.contains(other)));
     found.sort_by(|a, b| a.distance().total_cmp(&b.distance()));
     found
 }
