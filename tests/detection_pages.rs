@@ -90,7 +90,7 @@ const SOUND: &str = "//! Odd hour: a sign-in when the owner sleeps.
 //! `new_country.infrequent_after_days` (90), `.common_share` (0.05), `.learning_days`,
 //! `.relearn_after_days`, `.sensitivity`.
 
-pub fn detect() -> Option<Draft> {
+pub fn detect() -> Result<Draft, Miss> {
     consider(Suppression::EgressLocation, RiskEventType::NewCountry)
 }
 ";

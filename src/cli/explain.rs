@@ -1,7 +1,7 @@
 //! `farsign explain`: why a sign-in was judged as it was, and what would have had to differ.
 //!
 //! It replays the logs up to the sign-in's review, and looks at it when everything is known that counts in its verdict. Exit
-//! code 1: there is no such sign-in, or it was not judged in its place.
+//! code 1: there is no such sign-in, it was not judged in its place, or the input is damaged.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,33 +10,38 @@ use std::sync::Arc;
 
 use anyhow::bail;
 
-use super::filter_args::FilterArgs;
+use super::filter_args::{self, FilterArgs};
 use super::replay::{self, watch_for_interrupt};
 use super::table_args::TableArgs;
 use super::{INTERRUPTED, PROBLEMS, give, say, show, state_transfer};
 use crate::config;
+use crate::engine::decode::SkipReason;
 use crate::engine::policy::EngineConfig;
 use crate::engine::rules::Rules;
 use crate::engine::signin::EventTime;
 use crate::render::explained::{to_json, to_text};
 use crate::runtime::people;
+use crate::runtime::replay::filter::LeftOut;
 use crate::runtime::replay::output::Nothing;
 use crate::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
 use crate::runtime::replay::settle::Order;
+use crate::runtime::replay::sought::PassedOver;
 use crate::runtime::replay::state::StateFiles;
+use crate::runtime::replay::summary::Summary;
 use crate::runtime::replay::watch::Wanted;
 
 /// Explain why a sign-in was judged as it was
 #[derive(clap::Args, Debug)]
+#[command(group(clap::ArgGroup::new("which").required(true).args(["sign_in", "user"])))]
 pub struct Args {
     /// Id of the sign-in, as `requestId` of detections
-    #[arg(long, value_name = "ID", required_unless_present = "user", conflicts_with = "user")]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["user", "at"])]
     sign_in: Option<String>,
     /// The user's newest sign-in, by id or principal name
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
-    /// With --user, the newest up to this time (RFC 3339)
-    #[arg(long, value_name = "TIME", requires = "user", value_parser = time)]
+    /// With --user, the newest up to this time: RFC 3339, or a date for its beginning in UTC
+    #[arg(long, value_name = "TIME", requires = "user", value_parser = filter_args::time)]
     at: Option<EventTime>,
     /// Configuration file (YAML)
     #[arg(short, long, value_name = "FILE")]
@@ -60,11 +65,6 @@ pub struct Args {
     /// Files, folders, globs, objects (s3://, az://, gs://); `-` is stdin: with what the user, and the organisation, did before
     #[arg(required_unless_present_any = ["state_in", "live"], value_name = "INPUT")]
     inputs: Vec<String>,
-}
-
-fn time(text: &str) -> Result<EventTime, String> {
-    let time: jiff::Timestamp = text.parse().map_err(|_| "expected a time as 2026-03-01T08:00:00Z".to_owned())?;
-    i64::try_from(time.as_nanosecond()).map(EventTime).map_err(|error| error.to_string())
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -112,22 +112,62 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
     replay::warn(&summary);
     let Some(watch) = watch else { bail!("nothing was watched") };
     let Some(explained) = &watch.explained else {
-        say(&format!("error: {}", not_explained(watch.seen)));
+        say(&format!("error: {}", not_explained(watch.seen, &summary)));
         return Ok(ExitCode::from(PROBLEMS));
     };
     let rules = Rules::new(engine);
     match args.json {
-        true => give(&format!("{:#}\n", to_json(explained, &watch.request_id, &rules)))?,
-        false => show(&to_text(explained, &watch.request_id, &rules))?,
+        true => give(&format!("{:#}\n", to_json(explained, &watch.names, &rules)))?,
+        false => show(&to_text(explained, &watch.names, &rules))?,
     }
-    Ok(ExitCode::SUCCESS)
+    // What was damaged may have hidden what the user did before.
+    Ok(if summary.broken.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(PROBLEMS) })
 }
 
-fn not_explained(seen: u64) -> &'static str {
-    match seen {
-        0 => "there is no such sign-in in the input, nor among those that the state remembers one by one",
-        _ => {
-            "the sign-in came too late to be judged in its place, or again after it was forgotten; its detections say what was found"
+fn not_explained(seen: u64, summary: &Summary) -> String {
+    if seen > 0 {
+        return "the sign-in came too late to be judged in its place, or again after it was forgotten; its detections say what was \
+                found"
+            .to_owned();
+    }
+    let no_sign_in = "no sign-in that is judged has this id";
+    match summary.passed_over {
+        Some(PassedOver::Skipped(reason)) => {
+            format!("{no_sign_in}: a record that holds it is skipped, as it is of {}", skipped_text(reason))
         }
+        Some(PassedOver::Rejected(reason)) => {
+            format!(
+                "{no_sign_in}: a record that holds it cannot be read ({}); --rejects of `farsign replay` shows it",
+                reason.name()
+            )
+        }
+        Some(PassedOver::LeftOut(cause)) => format!("the sign-in is left out by {}", left_out_text(cause)),
+        None if summary.nothing_readable() => {
+            let reasons = summary.rejects.iter().map(|(reason, count)| format!("{} {count}", reason.name()));
+            let reasons = reasons.collect::<Vec<_>>().join(", ");
+            format!("none of the {} records can be read: {reasons}", summary.records)
+        }
+        None => {
+            "there is no such sign-in in the input, nor among those that the state remembers one by one".to_owned()
+        }
+    }
+}
+
+fn skipped_text(reason: SkipReason) -> &'static str {
+    match reason {
+        SkipReason::ServicePrincipal => "a service principal, no user (servicePrincipal)",
+        SkipReason::ManagedIdentity => "a managed identity, no user (managedIdentity)",
+        SkipReason::MicrosoftServicePrincipal => {
+            "a service principal of Microsoft's own (microsoftServicePrincipal)"
+        }
+        SkipReason::NotASignIn => "another log than sign-ins (notASignIn)",
+    }
+}
+
+fn left_out_text(cause: LeftOut) -> &'static str {
+    match cause {
+        LeftOut::OutsideTime => "--from or --to",
+        LeftOut::OtherTenant => "--tenant",
+        LeftOut::OtherUser => "--users",
     }
 }

@@ -49,7 +49,7 @@ pub fn is_detection(text: &str) -> bool {
 
 fn makes_drafts(text: &str) -> bool {
     let code = code(text);
-    ["Option<Draft>", "Draft {", "Draft::"].iter().any(|mark| code.contains(mark))
+    ["Result<Draft", "Draft {", "Draft::"].iter().any(|mark| code.contains(mark))
 }
 
 /// The lines of the doc comment at the head of the file.

@@ -22,6 +22,7 @@
 
 use super::evidence::place_name;
 use super::impossible_travel::{after, is_usual_region};
+use super::miss::Miss;
 use super::organization::Organization;
 use super::properties::Assessment;
 use super::unfamiliar_features::graded;
@@ -67,29 +68,40 @@ struct Signs {
     known_agent: bool,
 }
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.anomalous_token;
     let facts = case.facts;
-    let session = case.state.session(facts.session_hash).filter(|_| rules.enabled)?;
+    if !rules.enabled {
+        return Err(Miss::Off);
+    }
+    let no_session = Miss::Lacks("it goes on with no session that is followed");
+    let session = case.state.session(facts.session_hash).ok_or(no_session)?;
     let home = session.home();
     let is_own_device =
         facts.device_hash != 0 && (facts.device_hash == home.device_hash || assessment.known_device);
-    if home.asn == 0 || is_own_device {
-        return None;
+    if home.asn == 0 {
+        return Err(Miss::Lacks("the network that the session was used from before is not known"));
+    }
+    if is_own_device {
+        return Err(Miss::Lacks("the session goes on with the user's own device"));
     }
     let elsewhere = home.asn != facts.asn && case.state.is_strange_network(facts, case.judge.decay);
     let new_prefix = facts.asn != 0 && assessment.is_unfamiliar(Property::IpPrefix);
     if !(elsewhere || new_prefix) {
-        return None;
+        return Err(Miss::Lacks("the session goes on where the user is known"));
     }
     let signs = Signs::of(case, assessment, session, elsewhere);
     // On a network of the owner's, too: what is carried on there with a browser of its own is in other hands.
     if !(elsewhere || signs.other_client) || !signs.suffice() {
-        return None;
+        return Err(Miss::Lacks(
+            "the session goes on elsewhere, with nothing else that speaks for other hands: no other browser, no missing \
+             device id, no hosting network, no use from two places in turn",
+        ));
     }
     // That the session went on elsewhere is what the signs say.
     let bits = signs.bits(assessment.total_bits - assessment.session_bits);
-    let (level, strength) = graded(bits, [rules.low_bits, rules.medium_bits, rules.high_bits])?;
+    let (level, strength) = graded(bits, [rules.low_bits, rules.medium_bits, rules.high_bits])
+        .ok_or(Miss::bits(bits, "anomalous_token.low_bits", rules.low_bits))?;
     let mut draft = Draft {
         kind: RiskEventType::AnomalousToken,
         level,
@@ -110,7 +122,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         attack: None,
     };
     consider(case, home, &signs, &mut draft);
-    Some(draft)
+    Ok(draft)
 }
 
 impl Signs {

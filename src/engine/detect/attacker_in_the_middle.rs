@@ -17,6 +17,8 @@
 use super::anomalous_token::{is_common_network, is_rare_network};
 use super::evidence::place_name;
 use super::impossible_travel::after;
+use super::level::Level;
+use super::miss::Miss;
 use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::facts::ListKind;
@@ -30,13 +32,16 @@ use crate::engine::user::session::{Session, is_hosting_or_hidden};
 const MEDIUM_POINTS: usize = 3;
 const HIGH_POINTS: usize = 4;
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let facts = case.facts;
-    if !case.judge.policy.attacker_in_the_middle.enabled
-        || assessment.known_device
-        || !case.state.is_strange_network(facts, case.judge.decay)
-    {
-        return None;
+    if !case.judge.policy.attacker_in_the_middle.enabled {
+        return Err(Miss::Off);
+    }
+    if assessment.known_device {
+        return Err(Miss::Lacks("the device is the user's own"));
+    }
+    if !case.state.is_strange_network(facts, case.judge.decay) {
+        return Err(Miss::Lacks("the network is the user's own, or not known"));
     }
     match case.state.session(facts.session_hash) {
         Some(session) => continuation(case, assessment, session),
@@ -45,7 +50,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
 }
 
 /// The session began through what looks like a relay, and is now somewhere else.
-fn continuation(case: &Case<'_>, assessment: &Assessment, session: &Session) -> Option<Draft> {
+fn continuation(case: &Case<'_>, assessment: &Assessment, session: &Session) -> Result<Draft, Miss> {
     let facts = case.facts;
     let began = &session.began;
     let hours = case.judge.policy.attacker_in_the_middle.continuation_hours;
@@ -58,7 +63,9 @@ fn continuation(case: &Case<'_>, assessment: &Assessment, session: &Session) -> 
     let other_hands = session.lacks_device || began.is_other_client(facts);
     if !(session.is_interactive && session.is_strange && is_relay && goes_on && soon && other_hands) || same_device
     {
-        return None;
+        return Err(Miss::Lacks(
+            "its session did not begin through what looks like a relay to go on elsewhere, in other hands, soon after",
+        ));
     }
     let signs = [
         began.is_hosting_or_hidden(),
@@ -74,6 +81,7 @@ fn continuation(case: &Case<'_>, assessment: &Assessment, session: &Session) -> 
         MEDIUM_POINTS => RiskLevel::Medium,
         _ => RiskLevel::Low,
     };
+    let level = Level::new(level, "by the number of signs");
     let sentence = format!(
         "Session goes on from AS{} in {}, strange to this user, {} that began it through AS{} in {}, strange, too{}{}.",
         facts.asn,
@@ -96,11 +104,11 @@ fn continuation(case: &Case<'_>, assessment: &Assessment, session: &Session) -> 
         ],
     );
     consider_egress(case, &mut draft);
-    Some(draft)
+    Ok(draft)
 }
 
 /// Second factor passed through a hosting network: the relay itself, before the session is used.
-fn beginning(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+fn beginning(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let facts = case.facts;
     let familiar_agent = assessment.known_agent
         || [Property::Browser, Property::OperatingSystem].into_iter().all(|property| {
@@ -118,7 +126,10 @@ fn beginning(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         && is_rare_network(&case.organization, facts.asn)
         && case.state.lacks_device(facts, case.judge.decay);
     if !fires {
-        return None;
+        return Err(Miss::Lacks(
+            "no second factor was passed through a hosting network rare in the organisation, in the user's own browser without \
+             the device id",
+        ));
     }
     let sentence = format!(
         "Second factor passed through AS{} in {}, a hosting or anonymising network rare in the organisation, in the \
@@ -126,7 +137,7 @@ fn beginning(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         facts.asn,
         place_name(case.text.place, facts.country),
     );
-    let mut draft = draft(case, assessment, RiskLevel::Low, 0.5, sentence);
+    let mut draft = draft(case, assessment, Level::new(RiskLevel::Low, "by the relay alone"), 0.5, sentence);
     draft.consider_either(
         Suppression::MovingNetwork,
         facts.is_moving_network(),
@@ -136,10 +147,10 @@ fn beginning(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         ],
     );
     consider_egress(case, &mut draft);
-    Some(draft)
+    Ok(draft)
 }
 
-fn draft(case: &Case<'_>, assessment: &Assessment, level: RiskLevel, strength: f64, sentence: String) -> Draft {
+fn draft(case: &Case<'_>, assessment: &Assessment, level: Level, strength: f64, sentence: String) -> Draft {
     let hours = case.judge.policy.attacker_in_the_middle.continuation_hours;
     Draft {
         kind: RiskEventType::AttackerInTheMiddle,

@@ -13,7 +13,8 @@
 
 use super::cloud;
 use super::evidence::place_names;
-use super::impossible_travel::{after, is_usual_region};
+use super::impossible_travel::{NO_JOURNEY, after, is_far, is_usual_region};
+use super::miss::Miss;
 use super::properties::Assessment;
 use super::travel::Journey;
 use super::unfamiliar_features::graded;
@@ -32,17 +33,19 @@ const DEVICE_SHARE: f64 = 0.7;
 const HASTE_BITS_MIN: f64 = -3.0;
 const HASTE_BITS_MAX: f64 = 4.0;
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.atypical_travel;
-    let journey = assessment.journey?;
-    let anchor = case.state.anchor.as_ref()?;
-    if !rules.enabled || journey.distance_km <= rules.min_distance_km {
-        return None;
+    if !rules.enabled {
+        return Err(Miss::Off);
     }
+    let journey = assessment.journey.ok_or(NO_JOURNEY)?;
+    let anchor = case.state.anchor.as_ref().ok_or(NO_JOURNEY)?;
+    is_far(&journey, "atypical_travel.min_distance_km", rules.min_distance_km)?;
     let place_bits = place_bits(case, assessment);
     let haste_bits = haste_bits(&journey);
     let bits = place_bits + haste_bits + DEVICE_SHARE * (assessment.device_bits + assessment.session_bits);
-    let (level, strength) = graded(bits, [rules.low_bits, rules.medium_bits, rules.high_bits])?;
+    let (level, strength) = graded(bits, [rules.low_bits, rules.medium_bits, rules.high_bits])
+        .ok_or(Miss::bits(bits, "atypical_travel.low_bits", rules.low_bits))?;
     let mut draft = Draft {
         kind: RiskEventType::UnlikelyTravel,
         level,
@@ -68,7 +71,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         cloud::SERVICE_REFRESH,
     );
     draft.sentence = case.worded(&draft, || sentence(case, anchor, &journey, assessment));
-    Some(draft)
+    Ok(draft)
 }
 
 /// The user's surprise at country and region, and the organisation's at country or city.

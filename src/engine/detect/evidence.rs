@@ -14,6 +14,7 @@ use crate::engine::finding::{
 use crate::engine::signin::{Provider, SECONDS_PER_DAY};
 use crate::engine::user::Anchor;
 use crate::engine::user::session::{Session, Stop};
+use crate::engine::user::tail::TailSignIn;
 use crate::engine::user::visitor::VISITOR_NETWORKS_MAX;
 
 pub fn evidence(
@@ -62,6 +63,16 @@ pub(super) fn this_end(case: &Case<'_>) -> EndPoint {
         (case.text.request_id.to_owned(), facts.provider),
         (facts.time, facts.address, facts.asn, facts.country, facts.coordinates, facts.radius_km),
         (case.text.place, case.text.agent, case.text.asn_organization),
+    )
+}
+
+/// A sign-in as its tail keeps it, whether it can carry risk or not.
+pub fn tail_end(sign_in: &TailSignIn) -> EndPoint {
+    let facts = &sign_in.facts;
+    end_point(
+        (sign_in.text().request_id.to_owned(), facts.provider),
+        (facts.time, facts.address, facts.asn, facts.country, facts.coordinates, facts.radius_km),
+        (sign_in.place.as_ref(), &sign_in.agent, sign_in.asn_organization.as_ref()),
     )
 }
 

@@ -1,14 +1,16 @@
 //! One sign-in looked at closely, whether anything fired or not: what was seen, and what would have had to differ.
 //!
-//! The verdict is [`judge_in_full`]'s own. What would have had to differ is found by asking it again under other thresholds,
-//! one at a time: for each, the nearest value at which the detection begins, or ceases, to stand. Only explanations come here,
-//! so it may take its time.
+//! The verdict is [`judge_closely`]'s own. What would have had to differ is found by judging again under other thresholds, one
+//! at a time ([`super::knobs`]). Only explanations come here, so it may take its time.
 
 use super::evidence::{property_verdicts, reference, this_end};
+use super::knobs::{Change, KNOBS, Knob, Turn, turn};
+use super::level::Level;
+use super::miss::Miss;
 use super::organization::Organization;
 use super::properties::Assessment;
 use super::travel::Journey;
-use super::{Case, Judge, judge_in_full};
+use super::{Case, Judge, judge_closely, judge_in_full};
 use crate::engine::facts::Facts;
 use crate::engine::finding::{EndPoint, LearningPhase, PropertyVerdict, RiskEventType, Travel};
 use crate::engine::policy::Policy;
@@ -34,130 +36,21 @@ pub struct Examined {
     pub organization_users: u32,
     /// What fired, suppressed or not.
     pub verdict: Verdict,
-    /// What would have had to differ, the nearest first.
+    /// What each detection came to, in the written order.
+    pub told: Vec<Told>,
+}
+
+/// What one detection came to, and what would have had to differ.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    pub kind: RiskEventType,
+    /// How it came to its level, or why it did not fire.
+    pub outcome: Result<Level, Miss>,
+    /// Does it stand, unsuppressed?
+    pub stands: bool,
+    /// The nearest first; empty: no permitted value of one of its thresholds makes it otherwise.
     pub turns: Vec<Turn>,
 }
-
-/// A threshold at whose other side the verdict is another.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Turn {
-    pub kind: RiskEventType,
-    /// Below `detections.`.
-    pub key: &'static str,
-    pub value: f64,
-    /// The nearest value, as far as it was looked for, at which it is otherwise.
-    pub turns_at: f64,
-    /// Does the detection stand as it is?
-    pub stands: bool,
-}
-
-impl Turn {
-    /// How far away the other verdict is: 1 is as far again as the threshold itself.
-    fn distance(&self) -> f64 {
-        (self.turns_at - self.value).abs() / self.value.abs().max(1e-9)
-    }
-}
-
-/// A threshold, and the range in which it is looked for.
-struct Knob {
-    kind: RiskEventType,
-    key: &'static str,
-    value: fn(&Policy) -> f64,
-    set: fn(&mut Policy, f64),
-    range: [f64; 2],
-}
-
-/// Bits of evidence that no sign-in reaches.
-const BITS_MAX: f64 = 60.0;
-/// Half the earth's circumference, km.
-const DISTANCE_MAX_KM: f64 = 20_040.0;
-/// Faster than the longest journey in a minute, km/h.
-const SPEED_MAX_KMH: f64 = 1_300_000.0;
-
-/// Sets the lowest of three levels, and the others no lower.
-fn raise(low: &mut f64, medium: &mut f64, high: &mut f64, value: f64) {
-    *low = value;
-    *medium = medium.max(value);
-    *high = high.max(value);
-}
-
-const KNOBS: [Knob; 9] = [
-    Knob {
-        kind: RiskEventType::ImpossibleTravel,
-        key: "impossible_travel.max_speed_kmh",
-        value: |policy| policy.impossible_travel.max_speed_kmh,
-        set: |policy, value| policy.impossible_travel.max_speed_kmh = value,
-        range: [0.0, SPEED_MAX_KMH],
-    },
-    Knob {
-        kind: RiskEventType::ImpossibleTravel,
-        key: "impossible_travel.min_distance_km",
-        value: |policy| policy.impossible_travel.min_distance_km,
-        set: |policy, value| policy.impossible_travel.min_distance_km = value,
-        range: [0.0, DISTANCE_MAX_KM],
-    },
-    Knob {
-        kind: RiskEventType::UnlikelyTravel,
-        key: "atypical_travel.low_bits",
-        value: |policy| policy.atypical_travel.low_bits,
-        set: |policy, value| {
-            let rules = &mut policy.atypical_travel;
-            raise(&mut rules.low_bits, &mut rules.medium_bits, &mut rules.high_bits, value);
-        },
-        range: [0.0, BITS_MAX],
-    },
-    Knob {
-        kind: RiskEventType::UnlikelyTravel,
-        key: "atypical_travel.min_distance_km",
-        value: |policy| policy.atypical_travel.min_distance_km,
-        set: |policy, value| policy.atypical_travel.min_distance_km = value,
-        range: [0.0, DISTANCE_MAX_KM],
-    },
-    Knob {
-        kind: RiskEventType::NewCountry,
-        key: "new_country.min_bits",
-        value: |policy| policy.new_country.min_bits,
-        set: |policy, value| policy.new_country.min_bits = value,
-        range: [0.0, BITS_MAX],
-    },
-    Knob {
-        kind: RiskEventType::NewCountry,
-        key: "new_country.common_share",
-        value: |policy| policy.new_country.common_share,
-        set: |policy, value| policy.new_country.common_share = value,
-        range: [0.0, 1.0],
-    },
-    Knob {
-        kind: RiskEventType::UnfamiliarFeatures,
-        key: "unfamiliar_features.low_bits",
-        value: |policy| policy.unfamiliar_features.low_bits,
-        set: |policy, value| {
-            let rules = &mut policy.unfamiliar_features;
-            raise(&mut rules.low_bits, &mut rules.medium_bits, &mut rules.high_bits, value);
-        },
-        range: [0.0, BITS_MAX],
-    },
-    Knob {
-        kind: RiskEventType::AnomalousToken,
-        key: "anomalous_token.low_bits",
-        value: |policy| policy.anomalous_token.low_bits,
-        set: |policy, value| {
-            let rules = &mut policy.anomalous_token;
-            raise(&mut rules.low_bits, &mut rules.medium_bits, &mut rules.high_bits, value);
-        },
-        range: [0.0, BITS_MAX],
-    },
-    Knob {
-        kind: RiskEventType::RiskyIpAddress,
-        key: "risky_address.common_share",
-        value: |policy| policy.risky_address.common_share,
-        set: |policy, value| policy.risky_address.common_share = value,
-        range: [0.0, 1.0],
-    },
-];
-
-/// Halvings of the range between two verdicts: from a million km/h to a tenth of one.
-const HALVINGS: u32 = 24;
 
 /// Looks at a sign-in that can carry risk, in the state before it.
 pub fn examine(judge: &Judge<'_>, state: &UserState, facts: &Facts, text: &SignInText<'_>) -> Examined {
@@ -176,6 +69,12 @@ pub fn examine(judge: &Judge<'_>, state: &UserState, facts: &Facts, text: &SignI
         min_distance_km: rules.min_distance_km,
     };
     let learning = |family: Family| (family, case.phase(family), state.learning.days_at(family, facts.time));
+    let mut outcomes = Vec::new();
+    let verdict = judge_closely(judge, state, facts, text, |kind, outcome| outcomes.push((kind, outcome)));
+    let told = |(kind, outcome)| {
+        let stands = is_standing(&verdict, kind);
+        Told { kind, outcome, stands, turns: turns(kind, stands, judge, state, facts, text) }
+    };
     Examined {
         this: this_end(&case),
         last_place: reference(&case, RiskEventType::ImpossibleTravel),
@@ -186,35 +85,33 @@ pub fn examine(judge: &Judge<'_>, state: &UserState, facts: &Facts, text: &SignI
         total_bits: assessment.total_bits,
         learning: Family::ALL.into_iter().map(learning).collect(),
         organization_users,
-        verdict: judge_in_full(judge, state, facts, text, false),
-        turns: turns(judge, state, facts, text),
+        told: outcomes.into_iter().map(told).collect(),
+        verdict,
     }
 }
 
-fn turns(judge: &Judge<'_>, state: &UserState, facts: &Facts, text: &SignInText<'_>) -> Vec<Turn> {
-    let stands = |kind: RiskEventType, policy: &Policy| {
+fn is_standing(verdict: &Verdict, kind: RiskEventType) -> bool {
+    verdict.findings.iter().any(|finding| finding.kind == kind && finding.suppressed_by.is_none())
+}
+
+fn turns(
+    kind: RiskEventType,
+    stands: bool,
+    judge: &Judge<'_>,
+    state: &UserState,
+    facts: &Facts,
+    text: &SignInText<'_>,
+) -> Vec<Turn> {
+    let is_otherwise = |policy: &Policy| {
         let verdict = judge_in_full(&Judge { policy, ..*judge }, state, facts, text, false);
-        verdict.findings.iter().any(|finding| finding.kind == kind && finding.suppressed_by.is_none())
+        is_standing(&verdict, kind) != stands
     };
-    let mut found: Vec<Turn> = KNOBS.iter().filter_map(|knob| turn(knob, judge.policy, &stands)).collect();
+    let of_kind = |knob: &&Knob| knob.kinds.contains(&kind);
+    let mut found: Vec<Turn> =
+        KNOBS.iter().filter(of_kind).filter_map(|knob| turn(knob, judge.policy, &is_otherwise)).collect();
+    // Where what has to move with it turns it alone, that is told.
+    let alone: Vec<Change> = found.iter().map(|turn| turn.change).collect();
+    found.retain(|turn| !turn.others.iter().any(|other| alone.contains(other)));
     found.sort_by(|a, b| a.distance().total_cmp(&b.distance()));
     found
-}
-
-/// Where the detection turns, in the direction that does turn it; `None` where none does.
-fn turn(knob: &Knob, policy: &Policy, stands: &dyn Fn(RiskEventType, &Policy) -> bool) -> Option<Turn> {
-    let value = (knob.value)(policy);
-    let at = |value: f64| {
-        let mut changed = policy.clone();
-        (knob.set)(&mut changed, value);
-        stands(knob.kind, &changed)
-    };
-    let now = at(value);
-    let mut other = knob.range.into_iter().find(|end| *end != value && at(*end) != now)?;
-    let mut same = value;
-    for _ in 0..HALVINGS {
-        let middle = f64::midpoint(same, other);
-        *(if at(middle) == now { &mut same } else { &mut other }) = middle;
-    }
-    Some(Turn { kind: knob.kind, key: knob.key, value, turns_at: other, stands: now })
 }

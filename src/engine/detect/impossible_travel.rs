@@ -16,6 +16,8 @@
 use super::borders::share_border;
 use super::cloud;
 use super::evidence::place_names;
+use super::level::{KNOWN_DEVICE, Level};
+use super::miss::{Measured, Miss};
 use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::travel::Journey;
 use super::{Case, Draft};
@@ -26,12 +28,32 @@ use crate::engine::user::familiarity::{UNIT, compact_day};
 use crate::engine::user::learning::Family;
 use crate::engine::user::{Anchor, transition_key};
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+/// What both detections of travel ask for.
+pub(super) const NO_JOURNEY: Miss =
+    Miss::Lacks("there is no journey: one of the two places is not known, or it is the same place");
+
+/// Is the journey longer than the threshold?
+pub(super) fn is_far(journey: &Journey, key: &'static str, threshold: f64) -> Result<(), Miss> {
+    let value = journey.distance_km;
+    if value > threshold { Ok(()) } else { Err(Miss::NotEnough { what: Measured::Km, value, key, threshold }) }
+}
+
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.impossible_travel;
-    let journey = assessment.journey?;
-    let anchor = case.state.anchor.as_ref()?;
-    if !rules.enabled || journey.speed_kmh <= rules.max_speed_kmh || journey.distance_km <= rules.min_distance_km {
-        return None;
+    if !rules.enabled {
+        return Err(Miss::Off);
+    }
+    let journey = assessment.journey.ok_or(NO_JOURNEY)?;
+    let anchor = case.state.anchor.as_ref().ok_or(NO_JOURNEY)?;
+    is_far(&journey, "impossible_travel.min_distance_km", rules.min_distance_km)?;
+    if journey.speed_kmh <= rules.max_speed_kmh {
+        let (value, threshold) = (journey.speed_kmh, rules.max_speed_kmh);
+        return Err(Miss::NotEnough {
+            what: Measured::Kmh,
+            value,
+            key: "impossible_travel.max_speed_kmh",
+            threshold,
+        });
     }
     let level = level(case, assessment, anchor);
     let mut draft = Draft {
@@ -64,29 +86,30 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         );
     }
     draft.sentence = case.worded(&draft, || sentence(case, assessment, anchor, &journey));
-    Some(draft)
+    Ok(draft)
 }
 
 /// Medium to begin with; a new network with a new device raises, what is still the same lowers.
-fn level(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor) -> RiskLevel {
+fn level(case: &Case<'_>, assessment: &Assessment, anchor: &Anchor) -> Level {
     let facts = case.facts;
-    let mut level = RiskLevel::Medium;
+    let mut level = Level::new(RiskLevel::Medium, "to begin with");
     let stranger = !assessment.known_device && !assessment.known_agent;
     // A network that no table names says nothing.
     let new_network = facts.asn != 0 && !assessment.known_asn;
     if stranger && new_network && assessment.device_bits > 1.0 {
-        level = level.raised();
+        level.raise("device and network are both new to this user");
     }
     // An attacker has no device id of the user's; of two devices one may stay at home.
     if assessment.known_device {
-        level = level.lowered().lowered();
+        level.lower(KNOWN_DEVICE);
+        level.lower(KNOWN_DEVICE);
     } else if assessment.known_agent {
-        level = level.lowered();
+        level.lower("the browser is familiar");
     }
     // A session that goes on, or one that is renewed while nobody is there.
     let same_session = facts.session_hash != 0 && facts.session_hash == anchor.session_hash;
     if (same_session || !facts.is_interactive()) && (assessment.known_agent || assessment.known_device) {
-        level = level.lowered();
+        level.lower("the session goes on, or is renewed by itself, with a client that is known");
     }
     level
 }

@@ -16,8 +16,10 @@
 //! `.malicious_attempts_min` (30), `.malicious_window_hours` (24).
 
 use super::evidence::place_name;
+use super::level::{KNOWN_DEVICE, Level, STRANGE_DEVICE};
+use super::miss::Miss;
 use super::password_spray::{
-    self, OWN_DEVICE, attack_evidence, bar, count_text, is_in_question, is_own_device, trace_word,
+    self, OWN_DEVICE, attack_evidence, bar, count_text, in_question, is_own_device, trace_word,
 };
 use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::{Case, Draft};
@@ -27,37 +29,43 @@ use crate::engine::finding::{AttackEvidence, RiskEventType, RiskLevel, Suppressi
 use crate::engine::profile::ProfileKind;
 
 /// `anonymizedIPAddress`: Tor medium, anonymous proxy low; one step by what is known of device and network.
-pub fn anonymized(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn anonymized(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let tor = case.facts.lists.contains(ListKind::Tor);
     let proxy = case.facts.lists.contains(ListKind::Proxy);
-    if !case.judge.policy.listed_address.anonymized_enabled || !(tor || proxy) {
-        return None;
+    if !case.judge.policy.listed_address.anonymized_enabled {
+        return Err(Miss::Off);
+    }
+    if !(tor || proxy) {
+        return Err(Miss::Lacks("no Tor exit and no anonymous proxy by any list"));
     }
     let base = if tor { RiskLevel::Medium } else { RiskLevel::Low };
     let what = if tor { "a Tor exit" } else { "an anonymous proxy" };
-    Some(draft(case, assessment, RiskEventType::AnonymizedIpAddress, base, what))
+    Ok(draft(case, assessment, RiskEventType::AnonymizedIpAddress, base, what))
 }
 
 /// `maliciousIPAddress`: an address on a reputation list, or from which wrong passwords keep coming. `sprays`: these are
 /// a password spray already.
-pub fn malicious(case: &Case<'_>, assessment: &Assessment, sprays: bool) -> Option<Draft> {
+pub fn malicious(case: &Case<'_>, assessment: &Assessment, sprays: bool) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.listed_address;
     let kind = RiskEventType::MaliciousIpAddress;
     if !rules.malicious_enabled {
-        return None;
+        return Err(Miss::Off);
     }
     if case.facts.lists.contains(ListKind::Malicious) {
-        return Some(draft(case, assessment, kind, RiskLevel::Medium, "an address listed as malicious"));
+        return Ok(draft(case, assessment, kind, RiskLevel::Medium, "an address listed as malicious"));
     }
-    if sprays || !is_in_question(case, assessment) {
-        return None;
+    if sprays {
+        return Err(Miss::SaidBy(RiskEventType::PasswordSpray));
     }
-    let (what, found, thresholds) = attacked(case, assessment)?;
+    in_question(case, assessment)?;
+    let (what, found, thresholds) = attacked(case, assessment).ok_or(Miss::Lacks(
+        "the address is on no list of malicious ones, and too few wrong passwords came from it or its network",
+    ))?;
     let mut draft = draft(case, assessment, kind, RiskLevel::Medium, &what);
     draft.thresholds = thresholds;
     draft.attack = Some(found);
     draft.consider_either(Suppression::FamiliarDevice, is_own_device(case, assessment), OWN_DEVICE);
-    Some(draft)
+    Ok(draft)
 }
 
 /// The address by its own failures, or its network by a spray that comes from it.
@@ -100,14 +108,17 @@ fn hammered(case: &Case<'_>) -> Option<AttackEvidence> {
 }
 
 /// `nationStateIP`: a verified threat actor's address; always high.
-pub fn nation_state(case: &Case<'_>) -> Option<Draft> {
+pub fn nation_state(case: &Case<'_>) -> Result<Draft, Miss> {
     let listed = case.facts.lists.contains(ListKind::ThreatActor);
-    if !case.judge.policy.listed_address.nation_state_enabled || !listed {
-        return None;
+    if !case.judge.policy.listed_address.nation_state_enabled {
+        return Err(Miss::Off);
     }
-    Some(Draft {
+    if !listed {
+        return Err(Miss::Lacks("no address of a verified threat actor by any list"));
+    }
+    Ok(Draft {
         kind: RiskEventType::NationStateIp,
-        level: RiskLevel::High,
+        level: Level::new(RiskLevel::High, "always"),
         strength: 1.0,
         family: None,
         outside_learning: false,
@@ -121,13 +132,15 @@ pub fn nation_state(case: &Case<'_>) -> Option<Draft> {
 }
 
 fn draft(case: &Case<'_>, assessment: &Assessment, kind: RiskEventType, base: RiskLevel, what: &str) -> Draft {
-    let mut level = base;
+    let mut level = Level::new(base, "by the list or the attempts");
     if assessment.device_bits > UNFAMILIAR_DEVICE_BITS {
-        level = level.raised();
+        level.raise(STRANGE_DEVICE);
     }
     // An attacker has no device id of the user's.
-    if assessment.known_address || assessment.known_device {
-        level = level.lowered();
+    if assessment.known_device {
+        level.lower(KNOWN_DEVICE);
+    } else if assessment.known_address {
+        level.lower("the address is the user's own");
     }
     let mut draft = Draft {
         kind,

@@ -13,6 +13,8 @@
 //! `mfa_fatigue.window_minutes` (60), `.denied_prompts` (5), `.many_denied_prompts` (10), `.denied_before_passed` (3).
 
 use super::evidence::place_name;
+use super::level::Level;
+use super::miss::{Measured, Miss};
 use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
@@ -21,29 +23,41 @@ use crate::engine::user::denial::{DENIALS_MAX, Denial};
 use crate::engine::user::learning::Family;
 use crate::engine::user::session::Stop;
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.mfa_fatigue;
     let facts = case.facts;
     let denied = facts.mfa.is_denied();
     // With some providers passing the prompt is a step of its own.
     let passed = facts.mfa == Mfa::Performed && matches!(facts.outcome, Outcome::Success | Outcome::Interrupted);
-    if !rules.enabled || !(denied || passed) || case.state.denials.is_empty() {
-        return None;
+    if !rules.enabled {
+        return Err(Miss::Off);
+    }
+    if !(denied || passed) {
+        return Err(Miss::Lacks("no prompt for a second factor was denied or passed in it"));
+    }
+    if case.state.denials.is_empty() {
+        return Err(Miss::Lacks("no other prompt was denied lately"));
     }
     let is_own = case.state.is_own_origin(facts, case.judge.decay);
     // What comes from the owner's own places is held against him only there, where it is silenced.
     let counts = |denial: &&Denial| is_own || !denial.is_own;
     let prompts = recent(case).filter(counts).count() as u32 + u32::from(denied);
-    let (level, least) = if passed {
-        (RiskLevel::High, rules.denied_before_passed)
-    } else if prompts >= rules.many_denied_prompts {
-        (RiskLevel::High, rules.denied_prompts)
+    let (key, least) = if passed {
+        ("mfa_fatigue.denied_before_passed", rules.denied_before_passed)
     } else {
-        (RiskLevel::Medium, rules.denied_prompts)
+        ("mfa_fatigue.denied_prompts", rules.denied_prompts)
     };
     if prompts < least {
-        return None;
+        let (value, threshold) = (f64::from(prompts), f64::from(least));
+        return Err(Miss::NotEnough { what: Measured::DeniedPrompts, value, key, threshold });
     }
+    let level = if passed {
+        Level::new(RiskLevel::High, "a prompt was passed after those that were denied")
+    } else if prompts >= rules.many_denied_prompts {
+        Level::new(RiskLevel::High, "by many denied prompts")
+    } else {
+        Level::new(RiskLevel::Medium, "by its denied prompts")
+    };
     let mut draft = Draft {
         kind: RiskEventType::MfaFatigue,
         level,
@@ -75,7 +89,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         facts.named.egress,
         ["a named location marked as egress", "no named location marked as egress"],
     );
-    Some(draft)
+    Ok(draft)
 }
 
 fn recent<'a>(case: &Case<'a>) -> impl Iterator<Item = &'a Denial> {

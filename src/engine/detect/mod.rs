@@ -13,8 +13,11 @@ mod cloud;
 pub mod evidence;
 pub mod examine;
 pub mod impossible_travel;
+pub mod knobs;
+pub mod level;
 pub mod listed_address;
 pub mod mfa_fatigue;
+pub mod miss;
 pub mod new_country;
 pub mod organization;
 pub mod password_spray;
@@ -44,6 +47,8 @@ use super::user::familiarity::{Decay, compact_day};
 use super::user::learning::Family;
 use super::user::tail::{SignInText, Verdict};
 use super::user::{OpenRisk, UserState};
+use level::Level;
+use miss::Miss;
 use organization::Organization;
 use properties::{Assessment, FAMILIAR_BITS_MAX, LastAssessment};
 
@@ -119,7 +124,7 @@ pub struct Case<'a> {
 /// A detection that fired, before what holds for all detections is applied.
 pub struct Draft {
     pub kind: RiskEventType,
-    pub level: RiskLevel,
+    pub level: Level,
     /// Place within the level, 0–1.
     pub strength: f64,
     /// The family whose learning mutes it; `None` = needs no history.
@@ -218,7 +223,7 @@ pub fn judge_at(
     match glance {
         Glance::Harmless => Verdict::default(),
         Glance::Familiar if judge.policy.unfamiliar_features.low_bits >= FAMILIAR_BITS_MAX => Verdict::default(),
-        Glance::Familiar | Glance::Doubtful => verdict(last, judge, state, facts, text, late),
+        Glance::Familiar | Glance::Doubtful => verdict(last, judge, state, facts, text, late, |_, _| ()),
     }
 }
 
@@ -230,7 +235,18 @@ pub fn judge_in_full(
     text: &SignInText<'_>,
     late: bool,
 ) -> Verdict {
-    verdict(&mut LastAssessment::default(), judge, state, facts, text, late)
+    verdict(&mut LastAssessment::default(), judge, state, facts, text, late, |_, _| ())
+}
+
+/// As [`judge_in_full`], and tells of each detection what it came to: why it did not fire, or how it came to its level.
+pub fn judge_closely(
+    judge: &Judge<'_>,
+    state: &UserState,
+    facts: &Facts,
+    text: &SignInText<'_>,
+    told: impl FnMut(RiskEventType, Result<Level, Miss>),
+) -> Verdict {
+    verdict(&mut LastAssessment::default(), judge, state, facts, text, false, told)
 }
 
 fn verdict(
@@ -240,6 +256,7 @@ fn verdict(
     facts: &Facts,
     text: &SignInText<'_>,
     late: bool,
+    mut told: impl FnMut(RiskEventType, Result<Level, Miss>),
 ) -> Verdict {
     let organization = Organization::new(judge.profiles, judge.tenant, facts.time);
     let case = &Case { judge, state, facts, text, organization, late };
@@ -249,36 +266,40 @@ fn verdict(
     let bits = assessment.total_bits.clamp(0.0, 60.0);
     verdict.lesson.surprise = ((bits * 16.0) as u16).max(u16::from(bits > 0.0));
     // One by one: a draft is large, and mostly there is none.
-    let mut take = |draft| conclude(case, assessment, draft, &mut verdict);
-    if !take(impossible_travel::detect(case, assessment)) {
-        take(atypical_travel::detect(case, assessment));
-    }
-    take(new_country::detect(case, assessment));
-    take(unfamiliar_features::detect(case, assessment));
-    take(listed_address::anonymized(case, assessment));
+    let mut take = |kind, drafted: Result<Draft, Miss>| {
+        let concluded = drafted.map(|draft| conclude(case, assessment, draft, &mut verdict));
+        let fired = concluded.is_ok();
+        told(kind, concluded);
+        fired
+    };
+    use RiskEventType as Kind;
+    let travelled = take(Kind::ImpossibleTravel, impossible_travel::detect(case, assessment));
+    let said = Err(Miss::SaidBy(Kind::ImpossibleTravel));
+    take(Kind::UnlikelyTravel, if travelled { said } else { atypical_travel::detect(case, assessment) });
+    take(Kind::NewCountry, new_country::detect(case, assessment));
+    take(Kind::UnfamiliarFeatures, unfamiliar_features::detect(case, assessment));
+    take(Kind::AnonymizedIpAddress, listed_address::anonymized(case, assessment));
     let spray = password_spray::detect(case, assessment);
-    take(listed_address::malicious(case, assessment, spray.is_some()));
-    take(listed_address::nation_state(case));
-    take(spray);
-    take(suspicious_browser::detect(case, assessment));
+    take(Kind::MaliciousIpAddress, listed_address::malicious(case, assessment, spray.is_ok()));
+    take(Kind::NationStateIp, listed_address::nation_state(case));
+    take(Kind::PasswordSpray, spray);
+    take(Kind::SuspiciousBrowser, suspicious_browser::detect(case, assessment));
     // What became of the user's own sessions, prompts and issuers. A session that began through a relay is no anomalous
     // token beside: one finding says it.
     let relayed = attacker_in_the_middle::detect(case, assessment);
-    if relayed.is_none() {
-        take(anomalous_token::detect(case, assessment));
-    }
-    take(token_issuer::detect(case, assessment));
-    take(relayed);
-    take(reported_activity::detect(case));
-    take(risky_address::detect(case, assessment));
-    take(mfa_fatigue::detect(case, assessment));
+    let said = Err(Miss::SaidBy(Kind::AttackerInTheMiddle));
+    take(Kind::AnomalousToken, if relayed.is_ok() { said } else { anomalous_token::detect(case, assessment) });
+    take(Kind::TokenIssuerAnomaly, token_issuer::detect(case, assessment));
+    take(Kind::AttackerInTheMiddle, relayed);
+    take(Kind::UserReportedSuspiciousActivity, reported_activity::detect(case));
+    take(Kind::RiskyIpAddress, risky_address::detect(case, assessment));
+    take(Kind::MfaFatigue, mfa_fatigue::detect(case, assessment));
     verdict
 }
 
-/// Makes a finding of the draft, if there is one.
-fn conclude(case: &Case<'_>, assessment: &Assessment, draft: Option<Draft>, verdict: &mut Verdict) -> bool {
-    let Some(draft) = draft else { return false };
-    let mut finding = suppress::conclude(case, assessment, draft);
+/// Makes a finding of the draft, and gives the level it came to.
+fn conclude(case: &Case<'_>, assessment: &Assessment, draft: Draft, verdict: &mut Verdict) -> Level {
+    let (mut finding, level) = suppress::conclude(case, assessment, draft);
     let standing = matches!(finding.suppressed_by, None | Some(Suppression::AlreadyReported));
     let risky = finding.level >= RiskLevel::Medium
         || (finding.level == RiskLevel::Low && is_away_from_home(case, assessment));
@@ -288,7 +309,7 @@ fn conclude(case: &Case<'_>, assessment: &Assessment, draft: Option<Draft>, verd
         (finding.level, finding.score, finding.incident) = (RiskLevel::None, 0, Incident::own(case.facts));
     }
     verdict.findings.push(finding);
-    true
+    level
 }
 
 /// How long somebody who was at a usual place is taken to live there still, days: from Friday to Monday.

@@ -13,6 +13,8 @@
 
 use super::cloud;
 use super::evidence::place_name;
+use super::level::{KNOWN_DEVICE, Level, STRANGE_DEVICE};
+use super::miss::{Measured, Miss};
 use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::{Case, Draft};
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
@@ -26,22 +28,38 @@ const RARE_USERS_MIN: u32 = 20;
 /// Users a common country must have at least.
 const COMMON_USERS_MIN: u32 = 3;
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.new_country;
     let facts = case.facts;
     // With nothing learnt there is no country to be new against.
-    if !rules.enabled || !facts.country.is_known() || case.state.baseline.country.entries.is_empty() {
-        return None;
+    if !rules.enabled {
+        return Err(Miss::Off);
+    }
+    if !facts.country.is_known() {
+        return Err(Miss::Lacks("the country is not known"));
+    }
+    if case.state.baseline.country.entries.is_empty() {
+        return Err(Miss::Lacks("no country of this user is known"));
     }
     let day = compact_day(facts.time.day());
     let key = facts.country.key();
     let known = case.state.baseline.country.get(key, day, case.judge.decay);
     let days_since = known.map(|known| u32::from(day.saturating_sub(known.last_day)));
-    if assessment.known_address || days_since.is_some_and(|days| days < rules.infrequent_after_days) {
-        return None;
+    if assessment.known_address {
+        return Err(Miss::Lacks("the address is the user's own"));
     }
-    if assessment.network_bits + assessment.device_bits < rules.min_bits {
-        return None;
+    if let Some(days) = days_since.filter(|days| *days < rules.infrequent_after_days) {
+        let (value, threshold) = (f64::from(days), f64::from(rules.infrequent_after_days));
+        return Err(Miss::NotEnough {
+            what: Measured::Days,
+            value,
+            key: "new_country.infrequent_after_days",
+            threshold,
+        });
+    }
+    let bits = assessment.network_bits + assessment.device_bits;
+    if bits < rules.min_bits {
+        return Err(Miss::bits(bits, "new_country.min_bits", rules.min_bits));
     }
     let with = case.organization.users_with(ProfileKind::Country, key);
     let common = with.is_some_and(|with| {
@@ -67,7 +85,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     };
     consider(case, assessment, common, &mut draft);
     draft.sentence = case.worded(&draft, || sentence(case, days_since, with));
-    Some(draft)
+    Ok(draft)
 }
 
 fn consider(case: &Case<'_>, assessment: &Assessment, common: bool, draft: &mut Draft) {
@@ -114,19 +132,21 @@ fn consider(case: &Case<'_>, assessment: &Assessment, common: bool, draft: &mut 
 
 /// Low to begin with. A stranger's device raises, twice where nobody works; a device that is known lowers, and so
 /// does a session that goes on with its client, and a country where many work.
-fn level(case: &Case<'_>, assessment: &Assessment, common: bool, rare: bool) -> RiskLevel {
-    let mut level = RiskLevel::Low;
+fn level(case: &Case<'_>, assessment: &Assessment, common: bool, rare: bool) -> Level {
+    let mut level = Level::new(RiskLevel::Low, "to begin with");
     if assessment.device_bits > UNFAMILIAR_DEVICE_BITS {
-        level = level.raised();
+        level.raise(STRANGE_DEVICE);
         if rare {
-            level = level.raised();
+            level.raise("no colleague was seen in this country");
         }
     }
-    if assessment.known_device || assessment.session_bits < 0.0 {
-        level = level.lowered();
+    if assessment.known_device {
+        level.lower(KNOWN_DEVICE);
+    } else if assessment.session_bits < 0.0 {
+        level.lower("a session goes on with its client");
     }
     if common && case.judge.policy.new_country.sensitivity == Sensitivity::Medium {
-        level = level.lowered();
+        level.lower("many colleagues work in this country");
     }
     level
 }

@@ -23,6 +23,8 @@
 //! `.slow_known_users_factor` (3). For the network beside it: `.prefix_users_min` (12), `.asn_users_min` (25).
 
 use super::evidence::{place_name, prefix_text};
+use super::level::Level;
+use super::miss::Miss;
 use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::suspicious_browser::is_stranger;
 use super::{Case, Draft};
@@ -39,17 +41,25 @@ const STUFFING_SHARE: f64 = 0.3;
 const BY_TOOL: [Trace; 4] = [Trace::Address, Trace::PrefixAndUserAgent, Trace::AsnAndUserAgent, Trace::UserAgent];
 const BY_NETWORK: [Trace; 2] = [Trace::Prefix, Trace::Asn];
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.password_spray;
-    if !rules.enabled || !is_in_question(case, assessment) {
-        return None;
+    if !rules.enabled {
+        return Err(Miss::Off);
     }
-    let found = BY_TOOL.into_iter().find_map(|trace| search(case, assessment, rules, trace))?;
+    in_question(case, assessment)?;
+    let found =
+        BY_TOOL.into_iter().find_map(|trace| search(case, assessment, rules, trace)).ok_or(Miss::Lacks(
+            "too few users' sign-ins failed with the same address or user agent, or these are the user's own",
+        ))?;
     let broad = found.trace != Trace::Address;
     let strange = assessment.device_bits > UNFAMILIAR_DEVICE_BITS;
     let mut draft = Draft {
         kind: RiskEventType::PasswordSpray,
-        level: if broad && !strange { RiskLevel::Medium } else { RiskLevel::High },
+        level: if broad && !strange {
+            Level::new(RiskLevel::Medium, "by more than the address, with a device that may be the user's")
+        } else {
+            Level::new(RiskLevel::High, "by the address, or with a stranger's device")
+        },
         strength: (f64::from(found.attack.users) / f64::from(found.enough) / 4.0).clamp(0.0, 1.0),
         family: None,
         outside_learning: false,
@@ -61,7 +71,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         attack: Some(found),
     };
     draft.consider_either(Suppression::FamiliarDevice, is_own_device(case, assessment), OWN_DEVICE);
-    Some(draft)
+    Ok(draft)
 }
 
 /// A spray that comes from the same network as the sign-in, by other machines and tools: that makes the network malicious,
@@ -78,10 +88,21 @@ pub(super) fn beside(case: &Case<'_>, assessment: &Assessment) -> Option<(Attack
 
 /// Whether others' attempts can say anything of this sign-in: they are known, a password may have been typed, and it is
 /// not where the user always is. What a session renews by itself needs no password that was guessed.
-pub(super) fn is_in_question(case: &Case<'_>, assessment: &Assessment) -> bool {
+pub(super) fn in_question(case: &Case<'_>, assessment: &Assessment) -> Result<(), Miss> {
     let facts = case.facts;
     let is_typed = facts.category != Category::NonInteractive || facts.client_app == ClientApp::Legacy;
-    is_typed && case.judge.knows_attempts(facts) && !assessment.known_address && assessment.total_bits > 0.0
+    let lacks = if !is_typed {
+        "a session that renewed itself: no password was typed"
+    } else if !case.judge.knows_attempts(facts) {
+        "what was attempted on other users is not known yet"
+    } else if assessment.known_address {
+        "the address is the user's own"
+    } else if assessment.total_bits <= 0.0 {
+        "nothing speaks for a stranger"
+    } else {
+        return Ok(());
+    };
+    Err(Miss::Lacks(lacks))
 }
 
 /// A device known to be the user's, by an id that an attacker does not have.

@@ -11,18 +11,23 @@
 //! `reported_activity.enabled`.
 
 use super::evidence::place_name;
+use super::level::Level;
+use super::miss::Miss;
 use super::{Case, Draft};
 use crate::engine::finding::{RiskEventType, RiskLevel};
 use crate::engine::signin::Mfa;
 
-pub fn detect(case: &Case<'_>) -> Option<Draft> {
-    if !case.judge.policy.reported_activity.enabled || case.facts.mfa != Mfa::Reported {
-        return None;
+pub fn detect(case: &Case<'_>) -> Result<Draft, Miss> {
+    if !case.judge.policy.reported_activity.enabled {
+        return Err(Miss::Off);
+    }
+    if case.facts.mfa != Mfa::Reported {
+        return Err(Miss::Lacks("the user reported no prompt of it"));
     }
     let here = place_name(case.text.place, case.facts.country);
-    Some(Draft {
+    Ok(Draft {
         kind: RiskEventType::UserReportedSuspiciousActivity,
-        level: RiskLevel::High,
+        level: Level::new(RiskLevel::High, "always"),
         strength: 1.0,
         family: None,
         outside_learning: false,

@@ -14,6 +14,8 @@
 //! `risky_address.common_share` (0.01), `.sensitivity`.
 
 use super::evidence::place_name;
+use super::level::Level;
+use super::miss::Miss;
 use super::properties::{Assessment, UNFAMILIAR_DEVICE_BITS};
 use super::{Case, Draft};
 use crate::engine::facts::{Connection, ListKind};
@@ -29,23 +31,31 @@ const RARE_USERS_MIN: u32 = 50;
 /// Users a common network must have at least.
 const COMMON_USERS_MIN: u32 = 3;
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.risky_address;
     let facts = case.facts;
-    let what = kind_of_network(case)?;
-    let is_own = assessment.known_address || assessment.known_device || assessment.known_agent;
-    if !rules.enabled
-        || is_own
-        || assessment.device_bits <= UNFAMILIAR_DEVICE_BITS
-        || !case.state.is_strange_network(facts, case.judge.decay)
-    {
-        return None;
+    if !rules.enabled {
+        return Err(Miss::Off);
+    }
+    let what = kind_of_network(case).ok_or(Miss::Lacks("no VPN, hosting or relay network by list or database"))?;
+    if assessment.known_address || assessment.known_device || assessment.known_agent {
+        return Err(Miss::Lacks("address, device or browser is the user's own"));
+    }
+    if assessment.device_bits <= UNFAMILIAR_DEVICE_BITS {
+        return Err(Miss::Lacks("device and browser are not strange enough"));
+    }
+    if !case.state.is_strange_network(facts, case.judge.decay) {
+        return Err(Miss::Lacks("the network is the user's own, or not known"));
     }
     // Without an organisation to compare with nothing is rare.
-    let with = case.organization.users_with(ProfileKind::Asn, facts.asn)?;
+    let with = case.organization.users_with(ProfileKind::Asn, facts.asn);
+    let with = with.ok_or(Miss::Lacks("nothing is known of the organisation yet"))?;
     let nobody = with == 0 && case.organization.users >= RARE_USERS_MIN;
-    let level =
-        if nobody && assessment.device_bits > STRANGE_DEVICE_BITS { RiskLevel::Medium } else { RiskLevel::Low };
+    let level = if nobody && assessment.device_bits > STRANGE_DEVICE_BITS {
+        Level::new(RiskLevel::Medium, "no colleague uses the network, and the device is a stranger's beyond doubt")
+    } else {
+        Level::new(RiskLevel::Low, "to begin with")
+    };
     let mut draft = Draft {
         kind: RiskEventType::RiskyIpAddress,
         level,
@@ -66,7 +76,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         attack: None,
     };
     consider(case, with, &mut draft);
-    Some(draft)
+    Ok(draft)
 }
 
 /// What lists and databases say, Tor and anonymous proxies left to `anonymizedIPAddress`.

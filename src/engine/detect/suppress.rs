@@ -4,38 +4,40 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::evidence::evidence;
+use super::level::Level;
 use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::finding::{Evidence, Finding, LearningPhase, RiskEventType, RiskLevel, RiskState, Suppression};
 use crate::engine::policy::{Exception, matches_pattern};
 use crate::engine::risk::score::score;
-use crate::engine::signin::Outcome;
+use crate::engine::signin::{Mfa, Outcome};
 use crate::engine::user::{OpenRisk, Properties};
 
-/// Makes the finding of a draft: final level, the first suppression that applies, evidence.
-pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> Finding {
+/// Makes the finding of a draft: final level, the first suppression that applies, evidence. Beside it is how it came to its level.
+pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> (Finding, Level) {
     let stopped = case.facts.was_stopped() || case.facts.outcome == Outcome::Interrupted;
     let absolute =
         matches!(draft.kind, RiskEventType::NationStateIp | RiskEventType::UserReportedSuspiciousActivity);
     if stopped && !absolute {
-        draft.level = draft.level.lowered();
+        draft.level.lower(stopped_by(case));
     }
     if case.facts.named.trusted && !absolute {
-        draft.level = draft.level.lowered();
+        draft.level.lower("a trusted named location");
         draft.consider(Suppression::TrustedLocation, false, "trusted named location: one level lower");
     }
     consider_exceptions(case, &mut draft);
     let phase = consider_learning(case, &mut draft);
-    let is_below = draft.level == RiskLevel::None;
-    let detail = case.worded(&draft, || format!("the level left is {}", draft.level.name()));
+    let is_below = draft.level.now == RiskLevel::None;
+    let detail = case.worded(&draft, || format!("the level left is {}", draft.level.now.name()));
     draft.consider(Suppression::BelowLow, is_below, detail);
     consider_repeat(case, &mut draft);
     let suppressed_by =
         draft.suppressions.iter().find(|considered| considered.applied).map(|considered| considered.reason);
-    Finding {
+    let level = draft.level.clone();
+    let finding = Finding {
         kind: draft.kind,
-        level: draft.level,
-        score: score(draft.kind, draft.level, draft.strength),
+        level: level.now,
+        score: score(draft.kind, level.now, draft.strength),
         suppressed_by,
         incident: case.state.incident_of(case.facts, case.judge),
         evidence: if case.is_told(&draft) {
@@ -43,6 +45,16 @@ pub fn conclude(case: &Case<'_>, assessment: &Assessment, mut draft: Draft) -> F
         } else {
             Evidence::default()
         },
+    };
+    (finding, level)
+}
+
+/// What keeps a sign-in with a right first factor from being a success.
+fn stopped_by(case: &Case<'_>) -> &'static str {
+    match (case.facts.outcome, case.facts.mfa) {
+        (Outcome::Interrupted, _) => "the sign-in was interrupted before its end",
+        (_, Mfa::Denied | Mfa::Reported) => "the sign-in was stopped: its second factor was denied or failed",
+        _ => "the sign-in was stopped by its second factor or a policy",
     }
 }
 
@@ -51,7 +63,7 @@ fn consider_learning(case: &Case<'_>, draft: &mut Draft) -> Option<LearningPhase
     let phase = case.phase(family);
     let learning = phase != LearningPhase::Active;
     if learning && draft.outside_learning {
-        draft.level = draft.level.min(RiskLevel::Low);
+        draft.level.keep_at_most(RiskLevel::Low, "the user is still being learnt");
         draft.consider(Suppression::Learning, false, "unheard of in the whole organisation: fires at low");
     } else {
         let days = case.state.learning.days_at(family, case.facts.time);
@@ -139,7 +151,7 @@ fn consider_repeat(case: &Case<'_>, draft: &mut Draft) {
     let since = case.facts.time.minus_seconds(i64::from(case.judge.baseline.repeat_after_hours) * 3_600);
     let standing = case.own_risks().find(|risk| {
         risk.kind == draft.kind
-            && risk.level >= draft.level
+            && risk.level >= draft.level.now
             && risk.time >= since
             && matches!(risk.state, RiskState::AtRisk | RiskState::ConfirmedCompromised)
             && is_same_visit(case, risk, &properties)

@@ -13,7 +13,9 @@
 //! ## Parameters
 //! `suspicious_browser.enabled`, `.users_min` (3), `.countries_min` (2), `.window_hours` (24).
 
-use super::password_spray::{OWN_DEVICE, attack_evidence, bar, is_in_question, is_own_device};
+use super::level::Level;
+use super::miss::Miss;
+use super::password_spray::{OWN_DEVICE, attack_evidence, bar, in_question, is_own_device};
 use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::attempts::Trace;
@@ -40,22 +42,34 @@ pub fn is_stranger(state: &UserState, facts: &Facts, decay: &Decay) -> bool {
         && state.baseline.asn.get(facts.asn, day, decay).is_none()
 }
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.suspicious_browser;
     let facts = case.facts;
-    if !rules.enabled || !is_in_question(case, assessment) || !is_stranger(case.state, facts, case.judge.decay) {
-        return None;
+    if !rules.enabled {
+        return Err(Miss::Off);
+    }
+    in_question(case, assessment)?;
+    if !is_stranger(case.state, facts, case.judge.decay) {
+        return Err(Miss::Lacks("browser or network is not known to be new to this user"));
     }
     let known_users = case.organization.users_with(ProfileKind::UserAgent, facts.user_agent_hash).unwrap_or(0);
     if known_users > KNOWN_USERS_MAX {
-        return None;
+        return Err(Miss::Lacks("colleagues use this browser"));
     }
     let bar = bar(rules.users_min, rules.window_hours, 0.0, 0);
-    let attack = case.judge.strangers(facts, bar).filter(|attack| attack.countries >= rules.countries_min)?;
+    let attack =
+        case.judge.strangers(facts, bar).ok_or(Miss::Lacks("too few users were met with this browser"))?;
+    if attack.countries < rules.countries_min {
+        return Err(Miss::Lacks("users were met with this browser in too few countries"));
+    }
     let found = attack_evidence(case, Trace::UserAgent, attack, bar, known_users);
     let mut draft = Draft {
         kind: RiskEventType::SuspiciousBrowser,
-        level: if attack.users > rules.users_min { RiskLevel::High } else { RiskLevel::Medium },
+        level: if attack.users > rules.users_min {
+            Level::new(RiskLevel::High, "by more users than it takes")
+        } else {
+            Level::new(RiskLevel::Medium, "by as many users as it takes")
+        },
         strength: (f64::from(attack.users - rules.users_min) / USERS_RANGE).clamp(0.0, 1.0),
         family: None,
         outside_learning: false,
@@ -75,5 +89,5 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         attack: Some(found),
     };
     draft.consider_either(Suppression::FamiliarDevice, is_own_device(case, assessment), OWN_DEVICE);
-    Some(draft)
+    Ok(draft)
 }

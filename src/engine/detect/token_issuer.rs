@@ -12,6 +12,8 @@
 //! ## Parameters
 //! `token_issuer.known_users_min` (20), `.habit_days` (3).
 
+use super::level::{KNOWN_DEVICE, Level};
+use super::miss::Miss;
 use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression, Threshold};
@@ -24,29 +26,42 @@ const KNOWN_SHARE_MIN: f64 = 0.5;
 const COMMON_USERS_MIN: u32 = 3;
 const COMMON_SHARE: f64 = 0.01;
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+/// The profile is too young, or too small.
+const UNKNOWN: Miss = Miss::Lacks("the issuers of too few colleagues are known");
+
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.token_issuer;
     let facts = case.facts;
     let day = compact_day(facts.time.day());
     let own = &case.state.issuers;
-    if !rules.enabled || !facts.issuer_federated || own.get(facts.issuer_hash, day, case.judge.decay).is_some() {
-        return None;
+    if !rules.enabled {
+        return Err(Miss::Off);
+    }
+    if !facts.issuer_federated {
+        return Err(Miss::Lacks("the token comes from no federated issuer"));
+    }
+    if own.get(facts.issuer_hash, day, case.judge.decay).is_some() {
+        return Err(Miss::Lacks("the token's issuer is the user's own"));
     }
     let organization = &case.organization;
-    let known = organization.users_with(ProfileKind::TokenIssuer, ANY_ISSUER)?;
+    let known = organization.users_with(ProfileKind::TokenIssuer, ANY_ISSUER).ok_or(UNKNOWN)?;
     if known < rules.known_users_min || f64::from(known) < KNOWN_SHARE_MIN * f64::from(organization.users) {
-        return None;
+        return Err(UNKNOWN);
     }
-    let with = organization.users_with(ProfileKind::TokenIssuer, facts.issuer_hash)?;
+    let with = organization.users_with(ProfileKind::TokenIssuer, facts.issuer_hash).ok_or(UNKNOWN)?;
     let unheard_of = with == 0;
     let has_habit = own.total(day, case.judge.decay) >= rules.habit_days * u32::from(UNIT);
     if !unheard_of && !has_habit {
-        return None;
+        return Err(Miss::Lacks("colleagues have this issuer, and none is the user's habit"));
     }
-    let mut level = if unheard_of && has_habit { RiskLevel::High } else { RiskLevel::Medium };
+    let mut level = if unheard_of && has_habit {
+        Level::new(RiskLevel::High, "neither the user nor a colleague has this issuer")
+    } else {
+        Level::new(RiskLevel::Medium, "to begin with")
+    };
     // A forged token knows no device of the user's.
     if assessment.known_device {
-        level = level.lowered();
+        level.lower(KNOWN_DEVICE);
     }
     let mut draft = Draft {
         kind: RiskEventType::TokenIssuerAnomaly,
@@ -70,7 +85,7 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         common,
         format!("{with} of {known} colleagues have this issuer"),
     );
-    Some(draft)
+    Ok(draft)
 }
 
 fn sentence(case: &Case<'_>, (known, with): (u32, u32), has_habit: bool) -> String {

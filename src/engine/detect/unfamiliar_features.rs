@@ -14,6 +14,8 @@
 
 use super::cloud;
 use super::evidence::property_value;
+use super::level::Level;
+use super::miss::Miss;
 use super::properties::Assessment;
 use super::{Case, Draft};
 use crate::engine::finding::{
@@ -22,10 +24,10 @@ use crate::engine::finding::{
 use crate::engine::policy::Sensitivity;
 use crate::engine::user::learning::Family;
 
-pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
+pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Result<Draft, Miss> {
     let rules = &case.judge.policy.unfamiliar_features;
     if !rules.enabled {
-        return None;
+        return Err(Miss::Off);
     }
     let bits = assessment.total_bits;
     let thresholds = [rules.low_bits, rules.medium_bits, rules.high_bits];
@@ -36,9 +38,9 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
     let (level, strength) = match graded(bits, thresholds) {
         Some(graded) => graded,
         None if outside_learning && case.phase(Family::UnfamiliarFeatures) != LearningPhase::Active => {
-            (RiskLevel::Low, 0.0)
+            (Level::new(RiskLevel::Low, "place or network is unheard of in the whole organisation"), 0.0)
         }
-        None => return None,
+        None => return Err(Miss::bits(bits, "unfamiliar_features.low_bits", rules.low_bits)),
     };
     let mut draft = Draft {
         kind: RiskEventType::UnfamiliarFeatures,
@@ -79,17 +81,18 @@ pub fn detect(case: &Case<'_>, assessment: &Assessment) -> Option<Draft> {
         );
     }
     draft.sentence = case.worded(&draft, || sentence(case, assessment));
-    Some(draft)
+    Ok(draft)
 }
 
 /// Level and place within it of a score in bits, against rising thresholds.
-pub(super) fn graded(bits: f64, [low, medium, high]: [f64; 3]) -> Option<(RiskLevel, f64)> {
+pub(super) fn graded(bits: f64, [low, medium, high]: [f64; 3]) -> Option<(Level, f64)> {
+    let by_bits = |level| Level::new(level, "by its bits");
     if bits >= high {
-        Some((RiskLevel::High, (bits - high) / 12.0))
+        Some((by_bits(RiskLevel::High), (bits - high) / 12.0))
     } else if bits >= medium {
-        Some((RiskLevel::Medium, (bits - medium) / (high - medium)))
+        Some((by_bits(RiskLevel::Medium), (bits - medium) / (high - medium)))
     } else if bits >= low {
-        Some((RiskLevel::Low, (bits - low) / (medium - low)))
+        Some((by_bits(RiskLevel::Low), (bits - low) / (medium - low)))
     } else {
         None
     }

@@ -1,10 +1,36 @@
 //! One sign-in of a user's tail, with what was known of the user before and after it.
 
+use super::Teaching;
 use super::record::{Bench, UserRecord, fold};
 use crate::engine::detect::Judge;
+use crate::engine::detect::evidence::tail_end;
 use crate::engine::detect::examine::{Examined, examine};
 use crate::engine::facts::Facts;
-use crate::engine::user::tail::TailEntry;
+use crate::engine::finding::EndPoint;
+use crate::engine::user::tail::{SignInText, TailEntry};
+
+/// How a sign-in is called, and whom and what it is of. Empty: nothing says it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SignInNames {
+    pub request_id: String,
+    pub user_id: String,
+    pub user_principal_name: String,
+    pub application: String,
+    pub resource: String,
+}
+
+impl SignInNames {
+    /// The text of a sign-in has no id of the user.
+    pub fn of(text: &SignInText<'_>) -> SignInNames {
+        SignInNames {
+            request_id: text.request_id.to_owned(),
+            user_id: String::new(),
+            user_principal_name: text.user_principal_name.to_owned(),
+            application: text.app_display_name.to_owned(),
+            resource: text.resource_display_name.to_owned(),
+        }
+    }
+}
 
 /// Why a sign-in was judged as it was.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,10 +39,12 @@ pub struct Explained {
     pub before: UserRecord,
     pub after: UserRecord,
     pub facts: Facts,
+    /// Where it came from, whether it can carry risk or not.
+    pub this: EndPoint,
     /// `None`: it cannot carry risk, and is not looked at.
     pub examined: Option<Examined>,
-    /// It was put aside, and teaches nothing for now.
-    pub is_quarantined: bool,
+    /// What it does for what is known of the user.
+    pub teaching: Teaching,
 }
 
 impl UserRecord {
@@ -39,11 +67,16 @@ impl UserRecord {
             .facts
             .can_carry_risk()
             .then(|| examine(&judge, &before.current, &sign_in.facts, &sign_in.text()));
+        let mut lesson = sign_in.lesson;
+        let mut current = before.current.clone();
+        current.age_risks(sign_in.facts.time);
+        lesson.quarantined |= current.is_reported(sign_in.facts.event);
         Some(Explained {
             after: cut(index + 1),
             facts: sign_in.facts,
             examined,
-            is_quarantined: sign_in.lesson.quarantined,
+            this: tail_end(sign_in),
+            teaching: current.teaching(&sign_in.facts, lesson, &teacher),
             before,
         })
     }

@@ -259,6 +259,23 @@ pub struct Lesson {
     pub surprise: u16,
 }
 
+/// What a sign-in does for what is known of the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teaching {
+    /// It is normal from now on.
+    Learnt,
+    /// It is held back for its risk.
+    Quarantined,
+    /// A client on probation: see [`visitor`].
+    OnProbation,
+    /// A wrong password from where the user is not known: it counts against the sign-ins to come.
+    CountedAsFailure,
+    /// A wrong password from a network of the user's own: a typing error.
+    Mistyped,
+    /// Neither a success nor a wrong password.
+    None,
+}
+
 /// What learning needs beside the sign-in.
 pub struct Teacher<'a> {
     pub policy: &'a Policy,
@@ -282,17 +299,30 @@ impl UserState {
         if (facts.credential, facts.outcome) == (Credential::Right, Outcome::Success) {
             self.follow_session(facts, text.request_id, lesson.quarantined, teacher.decay);
         }
-        match (facts.credential, facts.outcome) {
-            (Credential::Right, Outcome::Success) if lesson.quarantined => {
+        match self.teaching(facts, lesson, teacher) {
+            Teaching::Quarantined => {
                 self.quarantine(facts);
                 self.note_visit(facts, teacher);
             }
-            (Credential::Right, Outcome::Success) if self.is_on_probation(facts, teacher) => {
-                self.note_visit(facts, teacher);
+            Teaching::OnProbation => self.note_visit(facts, teacher),
+            Teaching::Learnt => self.learn_success(facts, text, lesson, teacher),
+            Teaching::CountedAsFailure => self.learn_failure(facts),
+            Teaching::Mistyped | Teaching::None => {}
+        }
+    }
+
+    /// What [`Self::learn`] makes of a sign-in.
+    pub fn teaching(&self, facts: &Facts, lesson: Lesson, teacher: &Teacher<'_>) -> Teaching {
+        match (facts.credential, facts.outcome) {
+            (Credential::Right, Outcome::Success) if lesson.quarantined => Teaching::Quarantined,
+            (Credential::Right, Outcome::Success) if self.is_on_probation(facts, teacher) => Teaching::OnProbation,
+            (Credential::Right, Outcome::Success) => Teaching::Learnt,
+            (Credential::Wrong, _) => {
+                let prefix = &self.baseline.prefix;
+                let known = prefix.get(facts.prefix_hash, compact_day(facts.time.day()), teacher.decay);
+                if known.is_some() { Teaching::Mistyped } else { Teaching::CountedAsFailure }
             }
-            (Credential::Right, Outcome::Success) => self.learn_success(facts, text, lesson, teacher),
-            (Credential::Wrong, _) => self.learn_failure(facts, teacher.decay),
-            _ => {}
+            _ => Teaching::None,
         }
     }
 
@@ -441,12 +471,7 @@ impl UserState {
         });
     }
 
-    fn learn_failure(&mut self, facts: &Facts, decay: &Decay) {
-        let day = compact_day(facts.time.day());
-        // A wrong password from a familiar network is the owner's typing error.
-        if self.baseline.prefix.get(facts.prefix_hash, day, decay).is_some() {
-            return;
-        }
+    fn learn_failure(&mut self, facts: &Facts) {
         let (failures, hour) = self.failures_at(facts.time);
         self.failures = failures.saturating_add(16).min(16 * 64);
         self.failures_hour = hour;

@@ -29,6 +29,7 @@ pub mod round;
 mod scan;
 pub mod sequencer;
 pub mod settle;
+pub mod sought;
 pub mod source;
 pub mod state;
 pub mod summary;

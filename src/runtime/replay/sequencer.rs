@@ -27,6 +27,7 @@ use super::pool::{Done, Job, Pool, Shard, Worker};
 use super::progress::Progress;
 use super::round::{Round, Run};
 use super::settle::Order;
+use super::sought::passed_over;
 use super::source::Source;
 use super::state::StateFiles;
 use super::summary::{self, Judged, Summary};
@@ -156,6 +157,8 @@ struct Sequencer<'a> {
     interrupted: &'a Arc<AtomicBool>,
     pool: Pool,
     merge: Merge,
+    /// Id of the sign-in that is to be explained.
+    sought: Option<String>,
     /// For each file: where its source is, and the number of its next block.
     readings: Vec<(Reading, u64)>,
     read: Arc<AtomicU64>,
@@ -206,6 +209,7 @@ impl<'a> Sequencer<'a> {
         interrupted: &'a Arc<AtomicBool>,
     ) -> anyhow::Result<Sequencer<'a>> {
         let grouped = grouped(engines);
+        let sought = watch.as_ref().and_then(Watch::sought).map(str::to_owned);
         let mut places = vec![(0, 0); engines.len()];
         for (group, members) in grouped.iter().enumerate() {
             members.iter().enumerate().for_each(|(place, variant)| places[*variant] = (group, place));
@@ -225,6 +229,7 @@ impl<'a> Sequencer<'a> {
             groups: grouped.iter().map(group).collect(),
             places,
             passing: 0,
+            sought,
             stepping: None,
             filling: Round::default(),
             held: None,
@@ -472,6 +477,10 @@ impl<'a> Sequencer<'a> {
                 }
             }
             if passed.whole {
+                if let (Some(id), None) = (&self.sought, self.summary.passed_over) {
+                    let Options { decoder, filter, .. } = self.options;
+                    self.summary.passed_over = passed_over(block, id, decoder, filter);
+                }
                 self.summary.records += entries.records;
                 counted.records += entries.records;
                 counted.items += entries.items.len() as u64;

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::filter::LeftOut;
 use super::merge::Disorder;
+use super::sought::PassedOver;
 use crate::engine::decode::{RejectReason, SkipReason};
 use crate::engine::finding::{RiskEventType, RiskLevel, Suppression};
 use crate::engine::out::Counts;
@@ -40,6 +41,8 @@ pub struct Summary {
     pub disorder: Vec<(String, Disorder)>,
     /// Files that broke off, and why.
     pub broken: Vec<(String, String)>,
+    /// What became of a record that was asked for by its id, where it was not judged.
+    pub passed_over: Option<PassedOver>,
     pub interrupted: bool,
     pub run: Run,
 }

@@ -10,9 +10,9 @@ use crate::engine::facts::Item;
 use crate::engine::hash::UserKey;
 use crate::engine::signin::EventTime;
 use crate::engine::user::event_hash;
-use crate::engine::user::explain::Explained;
+use crate::engine::user::explain::{Explained, SignInNames};
 use crate::engine::user::record::UserRecord;
-use crate::engine::user::tail::TailEntry;
+use crate::engine::user::tail::{SignInText, TailEntry};
 
 /// Whose sign-ins are looked for.
 #[derive(Clone, Debug)]
@@ -28,17 +28,25 @@ pub enum Wanted {
 pub struct Watch {
     wanted: Wanted,
     /// Sign-ins that wait for their review: when, whose and which.
-    waiting: BTreeMap<(EventTime, u64), (UserKey, String)>,
-    /// The newest that was explained, and its id.
+    waiting: BTreeMap<(EventTime, u64), (UserKey, SignInNames)>,
+    /// The newest that was explained, and its names.
     pub explained: Option<Box<Explained>>,
-    pub request_id: String,
+    pub names: SignInNames,
     /// Sign-ins that were wanted.
     pub seen: u64,
 }
 
 impl Watch {
+    /// The id of the one sign-in that is looked for.
+    pub fn sought(&self) -> Option<&str> {
+        match &self.wanted {
+            Wanted::SignIn(id) => Some(id),
+            Wanted::User { .. } => None,
+        }
+    }
+
     pub fn new(wanted: Wanted) -> Watch {
-        Watch { wanted, waiting: BTreeMap::new(), explained: None, request_id: String::new(), seen: 0 }
+        Watch { wanted, waiting: BTreeMap::new(), explained: None, names: SignInNames::default(), seen: 0 }
     }
 
     /// Is there nothing more to look for, with all before `ripe` explained?
@@ -65,7 +73,9 @@ impl Watch {
             if is_wanted {
                 self.seen += 1;
                 let key = (facts.time, event_hash(&sign_in.event_id));
-                self.waiting.insert(key, (prepared.user, sign_in.event_id.to_string()));
+                let mut names = SignInNames::of(&SignInText::of(prepared));
+                names.user_id = sign_in.user_id.to_string();
+                self.waiting.insert(key, (prepared.user, names));
             }
         }
     }
@@ -85,7 +95,15 @@ impl Watch {
             };
             if let Some(request_id) = found {
                 self.seen += 1;
-                self.waiting.insert((time, event), (user, request_id.to_owned()));
+                let (principal, _) = record.names();
+                let mut names = SignInNames::of(&text);
+                names.request_id = request_id.to_owned();
+                if names.user_principal_name.is_empty() {
+                    names.user_principal_name = principal;
+                }
+                names.user_id =
+                    record.identity.as_deref().map(|known| known.user_id.to_string()).unwrap_or_default();
+                self.waiting.insert((time, event), (user, names));
             }
         }
     }
@@ -93,10 +111,10 @@ impl Watch {
     /// Lets `explain` explain what is older than `ripe`, by user and event.
     pub fn explain(&mut self, ripe: EventTime, mut explain: impl FnMut(UserKey, u64) -> Option<Explained>) {
         let later = self.waiting.split_off(&(ripe, 0));
-        for ((_, event), (user, request_id)) in std::mem::replace(&mut self.waiting, later) {
+        for ((_, event), (user, names)) in std::mem::replace(&mut self.waiting, later) {
             if let Some(explained) = explain(user, event) {
                 self.explained = Some(Box::new(explained));
-                self.request_id = request_id;
+                self.names = names;
             }
         }
     }
