@@ -76,7 +76,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
             (report, sides, true)
         }
         Some(against) => match of_configurations(args, against)? {
-            Judged::Compared { report, sides, is_whole } => (report, *sides, is_whole),
+            Judged::Compared { report, sides, is_whole } => (*report, *sides, is_whole),
             Judged::Refused(problems) => {
                 say(&format!("error: {problems}"));
                 return Ok(ExitCode::from(PROBLEMS));
@@ -146,7 +146,7 @@ fn written(args: &Args) -> impl Iterator<Item = &Path> {
 /// What judging by two configurations came to.
 enum Judged {
     Compared {
-        report: Report,
+        report: Box<Report>,
         sides: Box<[Side; 2]>,
         /// The logs could be read to their end, and held sign-ins that could carry risk.
         is_whole: bool,
@@ -182,7 +182,7 @@ fn of_configurations(args: &Args, against: &Path) -> anyhow::Result<Judged> {
     }
     let report = diff::compare(&sides[0].detections, &sides[1].detections, Some(&settings), args.examples);
     let report = Report { logs: Some(logs), ..report };
-    Ok(Judged::Compared { report, sides: Box::new(sides), is_whole })
+    Ok(Judged::Compared { report: Box::new(report), sides: Box::new(sides), is_whole })
 }
 
 /// What was judged, and by what.
