@@ -104,7 +104,6 @@ fn serve(
     let Some(layout) = verified(&config, &connection, &health, stop)? else {
         return Ok(ExitCode::SUCCESS);
     };
-    health.clear("topics");
     let judging = Judgings::new(reloaded, &config, limits(&config, &layout));
     let names = Names::new(&config, connection, &layout);
     match transfer::look(&names) {
@@ -113,6 +112,9 @@ fn serve(
         Err(error) => tracing::warn!("cannot look whether an import broke off: {error:#}"),
         Ok(()) => {}
     }
+    // In this order, as in between it must not look ready.
+    health.block(run::GROUP, "not a member of the consumer group yet");
+    health.clear("topics");
     let parts = Parts { config, names: Arc::new(names), judging: Arc::new(judging), metrics, health };
     let end = run::run(&parts, stop)?;
     Ok(match end {

@@ -13,8 +13,8 @@ use crate::engine::facts::Facts;
 use crate::engine::finding::{EndPoint, Familiarity, Finding, PropertyVerdict, Travel};
 use crate::engine::rules::Rules;
 use crate::engine::signin::{AccountState, Credential, Mfa, Outcome};
-use crate::engine::user::Teaching;
 use crate::engine::user::explain::{Explained, SignInNames};
+use crate::engine::user::learning::Teaching;
 
 const INDENT: &str = "    ";
 

@@ -1,6 +1,6 @@
 //! One sign-in of a user's tail, with what was known of the user before and after it.
 
-use super::Teaching;
+use super::learning::Teaching;
 use super::record::{Bench, UserRecord, fold};
 use crate::engine::detect::Judge;
 use crate::engine::detect::evidence::tail_end;

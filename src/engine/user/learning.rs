@@ -201,3 +201,19 @@ fn rule(family: Family, policy: &Policy) -> Rule {
 fn whole_days(from: EventTime, to: EventTime) -> u32 {
     u32::try_from((to.seconds().saturating_sub(from.seconds())) / SECONDS_PER_DAY).unwrap_or(0)
 }
+/// What a sign-in does for what is known of the user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Teaching {
+    /// It is normal from now on.
+    Learnt,
+    /// It is held back for its risk.
+    Quarantined,
+    /// A client on probation: see [`visitor`](super::visitor).
+    OnProbation,
+    /// A wrong password from where the user is not known: it counts against the sign-ins to come.
+    CountedAsFailure,
+    /// A wrong password from a network of the user's own: a typing error.
+    Mistyped,
+    /// Neither a success nor a wrong password.
+    None,
+}

@@ -41,7 +41,7 @@ use super::risk::user::RiskFile;
 use super::signin::{Credential, EventTime, Outcome, Provider};
 use denial::Denial;
 use familiarity::{Day, Decay, Rate, Rhythm, Table, compact_day};
-use learning::Learning;
+use learning::{Learning, Teaching};
 pub use request_id::{RequestId, event_hash};
 use session::Session;
 use shadow::ShadowFile;
@@ -257,23 +257,6 @@ pub struct Lesson {
     pub quarantined: bool,
     /// Surprise in bits, fixed point 1/16, for the unfamiliar-properties learning.
     pub surprise: u16,
-}
-
-/// What a sign-in does for what is known of the user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Teaching {
-    /// It is normal from now on.
-    Learnt,
-    /// It is held back for its risk.
-    Quarantined,
-    /// A client on probation: see [`visitor`].
-    OnProbation,
-    /// A wrong password from where the user is not known: it counts against the sign-ins to come.
-    CountedAsFailure,
-    /// A wrong password from a network of the user's own: a typing error.
-    Mistyped,
-    /// Neither a success nor a wrong password.
-    None,
 }
 
 /// What learning needs beside the sign-in.

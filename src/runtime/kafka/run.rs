@@ -43,7 +43,7 @@ pub(super) const CLOSE_MAX: Duration = Duration::from_secs(5);
 /// tasks of a process would wait for each other. Each also holds a transaction's records in its producer's queue.
 const COMMITTERS: usize = 16;
 /// What readiness waits for until the group has taken this member in.
-const GROUP: &str = "group";
+pub const GROUP: &str = "group";
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -66,10 +66,9 @@ pub enum End {
     Hard,
 }
 
-/// Runs until `stop` is set or nothing can go on.
+/// Runs until `stop` is set or nothing can go on. Readiness has to be blocked by [`GROUP`] before.
 pub fn run(parts: &Parts, stop: &AtomicBool) -> anyhow::Result<End> {
     let running = Running::start(parts)?;
-    parts.health.block(GROUP, "not a member of the consumer group yet");
     let mut was_told = false;
     let end = loop {
         if was_told {
