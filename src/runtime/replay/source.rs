@@ -153,7 +153,7 @@ pub fn bytes(path: &std::path::Path) -> io::Result<Box<dyn Read + Send>> {
     decompress(File::open(path)?)
 }
 
-/// As [`bytes`], of standard input.
+/// As [`bytes()`], of standard input.
 pub fn bytes_of_stdin() -> io::Result<Box<dyn Read + Send>> {
     decompress(io::stdin())
 }
