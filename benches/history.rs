@@ -14,14 +14,10 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::sync::Arc;
 
-use common::{Variant, compare, is_measuring, lines, records, size, tables, variant};
-use farsign::engine::decode::{Decoder, Format};
-use farsign::engine::policy::EngineConfig;
-use farsign::runtime::replay::input::{Input, expand};
+use common::{Variant, compare, input, is_measuring, lines, options, records, size, variant};
+use farsign::runtime::replay::input::Input;
 use farsign::runtime::replay::output::Nothing;
-use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
-use farsign::runtime::replay::settle::Order;
-use farsign::runtime::replay::state::StateFiles;
+use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH};
 use farsign::simulate::Form;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use storage::Storage;
@@ -30,11 +26,6 @@ use storage::Storage;
 const BUCKET: &str = "logs";
 /// Where the records lie, in the environment of the process that measures: its storage is named there, too.
 const FOLDER: &str = "FARSIGN_BENCH_FOLDER";
-
-fn input(place: &str) -> Input {
-    let mut inputs = expand(&[place.to_owned()]).expect("just written");
-    inputs.pop().expect("one")
-}
 
 /// Bytes of all frames.
 fn read(input: &Input) -> u64 {
@@ -47,19 +38,8 @@ fn read(input: &Input) -> u64 {
 }
 
 fn replay(input: &Input) -> u64 {
-    let options = Options {
-        inputs: vec![input.clone()],
-        decoder: Decoder::new(Format::Auto),
-        filter: Arc::default(),
-        threads: 1,
-        engine: Arc::new(EngineConfig::default()),
-        tables: tables(),
-        order: Order::Settled,
-        block_length: BLOCK_LENGTH,
-        state: StateFiles::default(),
-        round_items_max: ROUND_ITEMS_MAX,
-    };
-    let summary = sequencer::run(&options, &mut Nothing, &Arc::default()).expect("nothing to fail");
+    let summary =
+        sequencer::run(&options(vec![input.clone()], 1), &mut Nothing, &Arc::default()).expect("nothing to fail");
     summary.judged.counts.sign_ins << 32 | summary.judged.written
 }
 

@@ -10,16 +10,12 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use common::{compare, lines, records, size, tables, variant};
-use farsign::engine::decode::{Decoder, Format};
+use common::{compare, input, lines, options, records, size, variant};
 use farsign::engine::policy::{EngineConfig, Policy, ScopedPolicy, ShadowPolicy};
 use farsign::render::RenderContext;
-use farsign::runtime::replay::input::expand;
 use farsign::runtime::replay::output::Outputs;
-use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
-use farsign::runtime::replay::settle::Order;
+use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options};
 use farsign::runtime::replay::source;
-use farsign::runtime::replay::state::StateFiles;
 use farsign::simulate::Form;
 
 fn parse_only(path: &Path) -> u64 {
@@ -29,21 +25,6 @@ fn parse_only(path: &Path) -> u64 {
         sum += block.frames.iter().map(|frame| typed::parse(&block.bytes[frame.start..frame.end])).sum::<u64>();
     }
     sum
-}
-
-fn options(path: &Path, threads: usize) -> Options {
-    Options {
-        inputs: expand(&[path.display().to_string()]).expect("just written"),
-        decoder: Decoder::new(Format::Auto),
-        filter: Arc::default(),
-        threads,
-        engine: Arc::new(EngineConfig::default()),
-        tables: tables(),
-        order: Order::Settled,
-        block_length: BLOCK_LENGTH,
-        state: StateFiles::default(),
-        round_items_max: ROUND_ITEMS_MAX,
-    }
 }
 
 fn replay(options: &Options) -> u64 {
@@ -78,7 +59,8 @@ fn main() {
         let bytes = records(form, size(count, 500));
         let path = folder.path().join(format!("{form:?}.ndjson"));
         std::fs::write(&path, &bytes).expect("space for the records");
-        let (one, two) = (options(&path, 1), options(&path, 2));
+        let file = input(&path.display().to_string());
+        let (one, two) = (options(vec![file.clone()], 1), options(vec![file], 2));
         let [shadow, shadows] = [1, 4].map(|count| with_shadows(&one, count));
         let variants = vec![
             variant("read, typed parse only", || parse_only(&path)),

@@ -3,37 +3,17 @@
 
 mod common;
 
-use std::path::Path;
 use std::sync::Arc;
 
-use common::{compare, lines, records, size, tables, variant};
-use farsign::engine::decode::{Decoder, Format};
+use common::{compare, input, lines, options, records, size, variant};
 use farsign::engine::policy::{EngineConfig, Policy};
-use farsign::runtime::replay::input::expand;
-use farsign::runtime::replay::sequencer::{self, BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
-use farsign::runtime::replay::settle::Order;
-use farsign::runtime::replay::state::StateFiles;
+use farsign::runtime::replay::sequencer::{self, Options};
 use farsign::runtime::replay::summary::memory_peak_bytes;
 use farsign::simulate::Form;
 use farsign::tune::{Figures, Trial, Verdicts};
 
 /// What `farsign tune` judges at once unless told otherwise.
 const VARIANTS: u32 = 32;
-
-fn options(path: &Path, threads: usize) -> Options {
-    Options {
-        inputs: expand(&[path.display().to_string()]).expect("just written"),
-        decoder: Decoder::new(Format::Auto),
-        filter: Arc::default(),
-        threads,
-        engine: Arc::new(EngineConfig::default()),
-        tables: tables(),
-        order: Order::Settled,
-        block_length: BLOCK_LENGTH,
-        state: StateFiles::default(),
-        round_items_max: ROUND_ITEMS_MAX,
-    }
-}
 
 /// Configurations that differ in a threshold, so that each judges and learns for itself.
 fn engines(count: u32) -> Vec<Arc<EngineConfig>> {
@@ -62,7 +42,8 @@ fn main() {
     let bytes = records(Form::EntraEventHub, size(40_000, 500));
     let path = folder.path().join("signins.ndjson");
     std::fs::write(&path, &bytes).expect("space for the records");
-    let (one, two) = (options(&path, 1), options(&path, 2));
+    let file = input(&path.display().to_string());
+    let (one, two) = (options(vec![file.clone()], 1), options(vec![file], 2));
     // Memory first: the peak of a process never falls.
     judge(&two, 1);
     let alone = megabytes();

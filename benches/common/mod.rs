@@ -10,10 +10,15 @@ use std::hint::black_box;
 use std::sync::Arc;
 use std::time::Duration;
 
-use farsign::engine::decode::{Decoded, Format, decode};
+use farsign::engine::decode::{Decoded, Decoder, Format, decode};
 use farsign::engine::enrich::{Role, Tables};
+use farsign::engine::policy::EngineConfig;
 use farsign::engine::signin::SignIn;
 use farsign::runtime::clock;
+use farsign::runtime::replay::input::{Input, expand};
+use farsign::runtime::replay::sequencer::{BLOCK_LENGTH, Options, ROUND_ITEMS_MAX};
+use farsign::runtime::replay::settle::Order;
+use farsign::runtime::replay::state::StateFiles;
 use farsign::simulate::{self, Config, Form};
 
 /// One way to do the work. Returns a checksum.
@@ -105,6 +110,28 @@ pub fn tables() -> Arc<Tables> {
         .database(Role::Place, "City", include_bytes!("../../geoip-test-data/farsign-test-City.mmdb").to_vec())
         .database(Role::Network, "ASN", include_bytes!("../../geoip-test-data/farsign-test-ASN.mmdb").to_vec());
     Arc::new(builder.build().expect("the test data is valid"))
+}
+
+/// What they are replayed by, where nothing else is said.
+pub fn options(inputs: Vec<Input>, threads: usize) -> Options {
+    Options {
+        inputs,
+        decoder: Decoder::new(Format::Auto),
+        filter: Arc::default(),
+        threads,
+        engine: Arc::new(EngineConfig::default()),
+        tables: tables(),
+        order: Order::Settled,
+        block_length: BLOCK_LENGTH,
+        state: StateFiles::default(),
+        round_items_max: ROUND_ITEMS_MAX,
+    }
+}
+
+/// A file or an object that was just written.
+pub fn input(place: &str) -> Input {
+    let mut inputs = expand(&[place.to_owned()]).expect("just written");
+    inputs.pop().expect("one")
 }
 
 /// The sign-ins of all lines.
