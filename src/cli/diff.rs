@@ -3,8 +3,7 @@
 //! What changed goes to stdout and is the same for the same files; talk goes to stderr.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufReader, BufWriter, Write};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -85,10 +84,7 @@ pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
         },
     };
     if let Some(path) = &args.json {
-        let failed = || format!("cannot write `{}`", path.display());
-        let mut file = BufWriter::new(File::create(path).with_context(failed)?);
-        serde_json::to_writer_pretty(&mut file, &report).with_context(failed)?;
-        writeln!(file).and_then(|()| file.flush()).with_context(failed)?;
+        page::write_json(path, &report)?;
     }
     if let Some(path) = &args.report {
         page::write(path, &report::diff(&report, sides))?;

@@ -3,8 +3,7 @@
 //! The tables go to stdout and are the same for the same files; talk goes to stderr.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -22,7 +21,7 @@ use crate::engine::enrich::Tables;
 use crate::engine::facts::Item;
 use crate::engine::risk::score::KNOTS;
 use crate::evaluate::{
-    Cut, Detections, LeftOutLines, Observed, Observer, Pool, Report, Share, Truth, Unnamed, tables, write_plots,
+    Cut, Detections, LeftOutLines, Observed, Observer, Pool, Report, Share, Truth, tables, write_plots,
 };
 use crate::report::{self, Alerts};
 use crate::runtime::people;
@@ -105,18 +104,6 @@ struct LeftOut {
 }
 
 pub fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let result = evaluate(args);
-    // A file that is fine, but does not say what a filter asks for.
-    match &result {
-        Err(error) if error.chain().any(|cause| cause.is::<Unnamed>()) => {
-            say(&format!("error: {error:#}"));
-            Ok(ExitCode::from(PROBLEMS))
-        }
-        _ => result,
-    }
-}
-
-fn evaluate(args: &Args) -> anyhow::Result<ExitCode> {
     let environment: BTreeMap<String, String> = std::env::vars().collect();
     let mut config = match config::load(args.config.as_deref(), &environment) {
         Ok(config) => config,
@@ -351,10 +338,7 @@ fn write_scores(path: &Path, pool: &Pool) -> anyhow::Result<()> {
 /// `note`: what a page says besides.
 fn write(args: &Args, report: &Report, alerts: &Alerts, note: Option<String>) -> anyhow::Result<()> {
     if let Some(path) = &args.json {
-        let failed = || format!("cannot write `{}`", path.display());
-        let mut file = BufWriter::new(File::create(path).with_context(failed)?);
-        serde_json::to_writer_pretty(&mut file, report).with_context(failed)?;
-        writeln!(file).and_then(|()| file.flush()).with_context(failed)?;
+        page::write_json(path, report)?;
     }
     if let Some(path) = &args.calibrate {
         let failed = || format!("cannot write `{}`", path.display());

@@ -35,6 +35,7 @@ mod table_args;
 pub mod topics;
 pub mod tune;
 
+use crate::evaluate::Unnamed;
 use crate::render::text::visible;
 
 /// Could not run: a missing file, a database that cannot be read, a bad command line.
@@ -110,7 +111,8 @@ pub fn run(cli: Cli) -> ExitCode {
     };
     result.unwrap_or_else(|error| {
         say(&format!("error: {error:#}"));
-        ExitCode::from(if error.is::<HalfImported>() { PROBLEMS } else { COULD_NOT_RUN })
+        let is_of_input = error.is::<HalfImported>() || error.is::<Unnamed>();
+        ExitCode::from(if is_of_input { PROBLEMS } else { COULD_NOT_RUN })
     })
 }
 

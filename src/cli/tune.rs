@@ -6,8 +6,7 @@
 mod pass;
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Write};
+use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -381,10 +380,7 @@ fn finish(
     let variants = ground.engines.iter().enumerate().filter_map(of).collect();
     let report = Report::new(stream, labels, variants, args.budget);
     if let Some(path) = &args.json {
-        let failed = || format!("cannot write `{}`", path.display());
-        let mut file = BufWriter::new(File::create(path).with_context(failed)?);
-        serde_json::to_writer_pretty(&mut file, &report).with_context(failed)?;
-        writeln!(file).and_then(|()| file.flush()).with_context(failed)?;
+        page::write_json(path, &report)?;
     }
     if let Some(path) = &args.report {
         let Some(shown) = shown(args, ground, &report, interrupted)? else {
